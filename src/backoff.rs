@@ -1,0 +1,75 @@
+//! How long a circuit stays open: exponential, capped, and lengthened by jitter.
+//!
+//! Full jitter from zero would let a device probe at once; this one only lengthens, by up to a quarter, because nothing
+//! may happen early. Its purpose is the same (see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): a
+//! fleet that lost its peer at one moment must not come back at one moment.
+
+use crate::clock::Ticks;
+use crate::config::Live;
+
+/// The open time in ticks of the `attempt`-th opening (from 0) that began at `opened`.
+pub(crate) fn open_time(live: &Live, attempt: u32, opened: Ticks) -> u32 {
+    let rules = live.rules();
+    let grown = grow(live.base(), live.cap(), rules.factor_1024ths(), attempt);
+    if rules.jitter() { lengthen(grown, mix(live.seed() ^ mix(opened.count()))) } else { grown }
+}
+
+/// base × factor^attempt, at most `cap`.
+fn grow(base: u32, cap: u32, factor_1024ths: u32, attempt: u32) -> u32 {
+    let (mut time, cap) = (u64::from(base), u64::from(cap));
+    // At most 31 rounds, on the path of an opening circuit. Below 2^30 × 2^16, so 64 bits hold each product; rounding
+    // up keeps "nothing early" over the whole chain.
+    for _ in 0..attempt {
+        if time >= cap {
+            break;
+        }
+        time = (time * u64::from(factor_1024ths) + 1023) >> 10;
+    }
+    u32::try_from(time.min(cap)).unwrap_or(u32::MAX)
+}
+
+/// `time` plus up to a quarter of it, by `random`.
+fn lengthen(time: u32, random: u32) -> u32 {
+    let quarter = u64::from(time) >> 2;
+    let more = (quarter * u64::from(random)) >> 32;
+    // More is below 2^30 / 4.
+    #[expect(clippy::cast_possible_truncation, reason = "below a quarter of the horizon")]
+    time.saturating_add(more as u32)
+}
+
+/// A 32-bit finalizer (MurmurHash3's): every input bit reaches every output bit.
+fn mix(mut value: u32) -> u32 {
+    value ^= value >> 16;
+    value = value.wrapping_mul(0x85EB_CA6B);
+    value ^= value >> 13;
+    value = value.wrapping_mul(0xC2B2_AE35);
+    value ^ value >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::clock::HORIZON;
+
+    #[test]
+    fn grows_by_the_factor_up_to_the_cap() {
+        assert_eq!((0..5).map(|n| grow(1000, 10_000, 2048, n)).collect::<Vec<_>>(), [1000, 2000, 4000, 8000, 10_000]);
+        assert_eq!((0..3).map(|n| grow(5120, 61_440, 1536, n)).collect::<Vec<_>>(), [5120, 7680, 11_520]);
+        assert_eq!(grow(7, 7_000, 1024, 31), 7, "a factor of one stays");
+        assert_eq!(grow(HORIZON, HORIZON, 0xFFFF, 31), HORIZON);
+        assert_eq!(grow(20, 10, 1024, 0), 10, "a torn reload: the cap still holds");
+    }
+
+    #[test]
+    fn jitter_only_lengthens_and_by_at_most_a_quarter() {
+        for time in [1, 3, 4, 5, 1024, HORIZON] {
+            assert_eq!(lengthen(time, 0), time);
+            assert!((0..1000).all(|n| (time..=time + time / 4).contains(&lengthen(time, mix(n)))));
+        }
+        let spread: Vec<u32> = (0..64).map(|device| lengthen(100_000, mix(device ^ mix(77)))).collect();
+        let (least, most) = (spread.iter().min().unwrap(), spread.iter().max().unwrap());
+        assert!(most - least > 20_000, "64 devices spread over most of the quarter: {least}..{most}");
+    }
+}

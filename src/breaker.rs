@@ -1,0 +1,820 @@
+//! The breaker and its permit.
+//!
+//! # Example
+//!
+//! ```
+//! use microbreaker::{Breaker, Config, ManualClock, State, Streak};
+//!
+//! let clock = ManualClock::new();
+//! let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(2), &clock);
+//! breaker.acquire().unwrap().failure();
+//! breaker.acquire().unwrap().failure();
+//! assert_eq!(breaker.state(), State::Open);
+//! assert!(breaker.acquire().is_err());
+//! ```
+
+use core::fmt;
+use core::ops::Deref;
+use core::time::Duration;
+
+use crate::backoff;
+use crate::clock::{Clock, HORIZON, Ticks};
+use crate::config::{Bound, Config, ConfigError, Field, Live, Shape, Words};
+use crate::error::{RejectReason, Rejected};
+use crate::observe::{Effect, Event, Observer, Report, ReportKind};
+use crate::outcome::{FailureKind, Outcome};
+use crate::probes::{Admission, Judged, Judgement, Probes, Reported};
+use crate::state::{Generation, Moved, OpenReason, State, StateCell, Step, Word};
+use crate::sync::{const_fn, initial, panicking};
+use crate::tally::{Status, Tally, WindowKind};
+use crate::timer::Timer;
+use crate::window::{Mark, Recorded, Scope, Window};
+
+/// A circuit breaker: asks a window `W` whether the peer is healthy, a clock `C` for the time, and tells an observer
+/// `O`.
+///
+/// Share it by reference: every method takes `&self`, from any thread or interrupt, and returns in a bounded number
+/// of its own steps or retries only because another caller made progress. It holds no lock and no memory but its own
+/// words.
+#[derive(Debug)]
+pub struct Breaker<W, C, O = ()> {
+    state: StateCell,
+    live: Live,
+    timer: Timer,
+    probes: Probes,
+    shape: Shape,
+    window: W,
+    clock: C,
+    observer: O,
+}
+
+impl<W: Window, C: Clock> Breaker<W, C> {
+    const_fn! {
+        /// A closed breaker that nobody observes.
+        ///
+        /// # Panics
+        /// If the configuration cannot work: at compile time in a `const` or `static`. [`try_new`](Self::try_new)
+        /// returns the error instead.
+        pub const fn new(config: Config, clock: C) -> Self {
+            Self::observed(config, clock, ())
+        }
+    }
+
+    /// Like [`new`](Self::new), for settings that are only known at run time.
+    pub fn try_new(config: Config, clock: C) -> Result<Self, ConfigError> {
+        Self::try_observed(config, clock, ())
+    }
+}
+
+impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
+    const_fn! {
+        /// A closed breaker with an observer.
+        ///
+        /// # Panics
+        /// If the configuration cannot work: at compile time in a `const` or `static`.
+        pub const fn observed(config: Config, clock: C, observer: O) -> Self {
+            match config.words(C::RATE, W::CAPACITY) {
+                Ok(words) => Self::assemble(&words, clock, observer),
+                Err(error) => panic!("{}", error.sentence()),
+            }
+        }
+    }
+
+    const_fn! {
+        const fn assemble(words: &Words, clock: C, observer: O) -> Self {
+            Self {
+                state: StateCell::new(),
+                live: Live::new(words),
+                timer: Timer::new(),
+                probes: Probes::new(),
+                shape: words.shape,
+                window: initial!(take W),
+                clock,
+                observer,
+            }
+        }
+    }
+
+    /// Like [`observed`](Self::observed), for settings that are only known at run time.
+    pub fn try_observed(config: Config, clock: C, observer: O) -> Result<Self, ConfigError> {
+        let words = config.words(C::RATE, W::CAPACITY)?;
+        Ok(Self::assemble(&words, clock, observer))
+    }
+
+    /// Asks to make a call.
+    ///
+    /// The permit must be reported, by value; dropped without a report it counts as cancelled. See [`Permit`].
+    #[inline]
+    pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
+        Self::acquire_in(self)
+    }
+
+    /// [`acquire`](Self::acquire) with a permit that owns how the breaker is held (`&'static`, an `Arc`, …), so that
+    /// it can live in a future or move to another thread.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microbreaker::{Breaker, Config, ManualClock, Streak};
+    ///
+    /// let breaker: Arc<Breaker<Streak, _>> = Arc::new(Breaker::new(Config::streak(5), ManualClock::new()));
+    /// let permit = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+    /// std::thread::spawn(move || permit.success()).join().unwrap();
+    /// ```
+    #[inline]
+    pub fn acquire_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
+        match holder.admit() {
+            Ok(ticket) => Ok(Permit { holder, ticket }),
+            Err(rejected) => Err(rejected),
+        }
+    }
+
+    /// The state: one load. An open circuit whose time is over still shows as open; it moves when somebody asks.
+    pub fn state(&self) -> State {
+        self.state.peek().state()
+    }
+
+    /// Everything at a glance; see [`Status`].
+    pub fn status(&self) -> Status {
+        let word = self.state.load();
+        #[expect(clippy::cast_possible_truncation, reason = "five bits")]
+        let attempt = word.attempt() as u8;
+        Status {
+            state: word.state(),
+            reason: (word.state() == State::Open).then(|| word.reason()),
+            level: word.level(),
+            attempt,
+            generation: word.generation().number(),
+            retry_in: self.rest(word).map(|ticks| C::RATE.duration_of(ticks)),
+            probes_out: if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 },
+            shadow: self.live.rules().shadow(),
+            tally: self.window.tally(self.scope(word)),
+        }
+    }
+
+    /// When to ask again: zero for now, `None` for "not before somebody resets it". Rounded up. While closed it reads
+    /// no clock.
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.rest(self.state.load()).map(|ticks| C::RATE.duration_of(ticks))
+    }
+
+    /// The window's sums; of a pair, those of the first. Empty unless closed or ramping.
+    pub fn tally(&self) -> Tally {
+        self.window.tally(self.scope(self.state.load()))
+    }
+
+    /// The observer.
+    pub const fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// The clock.
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    /// Closes the circuit and empties its window, whatever the state. Permits that are out become stale.
+    pub fn reset(&self) {
+        self.take(None, Step::Reset, self.window_tally(), None);
+    }
+
+    /// Opens the circuit for `time`, capped by [`Config::hold_at_most`]: what layers above use (a budget, a
+    /// dependency). While open it only ever lengthens; latched, forced open and disabled it does nothing.
+    pub fn trip(&self, reason: OpenReason, time: Duration) -> Effect {
+        self.open_for(None, reason, time)
+    }
+
+    /// Opens the circuit because the peer said when to come back. Like [`Permit::hold`], but without a permit: it is
+    /// never stale.
+    pub fn hold(&self, time: Duration) -> Effect {
+        self.open_for(None, OpenReason::Hold, time)
+    }
+
+    /// Opens the circuit until somebody [resets](Self::reset) it. Forced open and disabled it does nothing.
+    pub fn latch(&self) -> Effect {
+        self.open_for_good(None)
+    }
+
+    /// Rejects everything and records nothing until [`reset`](Self::reset): maintenance. `false` if it already did.
+    pub fn force_open(&self) -> bool {
+        self.take(None, Step::Force, self.window_tally(), None)
+    }
+
+    /// Admits everything and records nothing until [`reset`](Self::reset). `false` if it already did.
+    pub fn disable(&self) -> bool {
+        self.take(None, Step::Disable, self.window_tally(), None)
+    }
+
+    /// Ends shadow: from now on, rejections are real.
+    pub fn enforce(&self) {
+        self.live.set_shadow(false);
+    }
+
+    /// Shadow: the machine runs exactly as it would, but a call that it would reject is admitted, on a permit that
+    /// counts nowhere except in the observer's [`on_would_reject`](Observer::on_would_reject). So a new breaker can
+    /// watch production before it is allowed to act.
+    pub fn watch_only(&self) {
+        self.live.set_shadow(true);
+    }
+
+    /// Seeds the jitter with what tells this device from others, so that a fleet does not probe in step. Takes effect
+    /// with the next opening.
+    pub fn seed(&self, seed: u32) {
+        self.live.set_seed(seed);
+    }
+
+    /// Takes new settings over while calls run; on an error nothing changes.
+    ///
+    /// The window's length and whether it counts slow calls are fixed. The shadow switch stays as it is. A circuit
+    /// that is open stays open for the time it was given. Thresholds and minimum change together, and so do
+    /// half-open's rules; a call that runs meanwhile may see some groups old and some new. Two reloads at once may mix
+    /// their groups: every mix is valid, but serialise them if it must be one.
+    pub fn reconfigure(&self, config: &Config) -> Result<(), ConfigError> {
+        let words = config.words(C::RATE, W::CAPACITY)?;
+        if words.shape != self.shape {
+            return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed));
+        }
+        self.live.replace(&words);
+        // The minimum may have grown: until somebody has judged at or above it again, successes judge too. A judgement
+        // by the old thresholds that ends just after this may still warm it: a benign race, the next failure judges.
+        let _ = self.state.step(None, Step::Cool);
+        Ok(())
+    }
+
+    #[inline]
+    fn scope(&self, word: Word) -> Scope<'_, C> {
+        Scope {
+            state: &self.state,
+            generation: word.generation(),
+            live: &self.live,
+            shape: self.shape,
+            clock: &self.clock,
+            level: word.level(),
+        }
+    }
+
+    #[inline]
+    fn admit(&self) -> Result<Ticket, Rejected> {
+        let word = self.state.peek();
+        if word.state() == State::Closed { Ok(self.permit(word, 0)) } else { self.admit_unhealthy() }
+    }
+
+    #[inline]
+    fn permit(&self, word: Word, kind: u16) -> Ticket {
+        self.observer.on_permit(kind & PROBE != 0);
+        self.ticket(word, kind)
+    }
+
+    #[inline]
+    fn ticket(&self, word: Word, mut kind: u16) -> Ticket {
+        let mut start = Ticks::new(0);
+        if self.live.slow_after() != 0 {
+            start = self.clock.now();
+            kind |= TIMED;
+        }
+        if panicking() {
+            kind |= PANICKING;
+        }
+        Ticket { word, start, kind }
+    }
+
+    #[inline(never)]
+    fn admit_unhealthy(&self) -> Result<Ticket, Rejected> {
+        loop {
+            let word = self.state.load();
+            let generation = word.generation();
+            match word.state() {
+                State::Closed => return Ok(self.permit(word, 0)),
+                State::Open => {
+                    let Some(period) = self.period(word) else { continue };
+                    if period.elapsed < period.span {
+                        return self.reject(word, RejectReason::Open(word.reason()), Some(period.rest()));
+                    }
+                    // The first caller after the open time. Whoever wins, all then compete for a probe.
+                    self.take(Some(generation), Step::Probe, Tally::empty(WindowKind::None), None);
+                }
+                State::Latched => return self.reject(word, RejectReason::Latched, None),
+                State::HalfOpen => match self.probes.admit(&self.state, generation, &self.live, &self.clock) {
+                    Admission::Probe(era) => return Ok(self.permit(word, PROBE | u16::from(era) << ERA_AT)),
+                    Admission::Full(rest) => return self.reject(word, RejectReason::HalfOpen, Some(rest)),
+                    Admission::Complete(judged) => {
+                        self.carry_out(generation, judged);
+                    }
+                    Admission::Over => {}
+                },
+                State::Ramping => {
+                    let Some(period) = self.period(word) else { continue };
+                    let Some(share) = period.share() else {
+                        self.take(Some(generation), Step::Finish, self.window_tally(), None);
+                        continue;
+                    };
+                    match self.probes.ramp(&self.state, generation, share) {
+                        Some(true) => return Ok(self.permit(word, 0)),
+                        Some(false) => {
+                            return self.reject(word, RejectReason::Ramping, Some(period.until_share(share + 1)));
+                        }
+                        None => {}
+                    }
+                }
+                State::ForcedOpen => return self.reject(word, RejectReason::ForcedOpen, None),
+                State::Disabled => return Ok(self.permit(word, UNCOUNTED)),
+            }
+        }
+    }
+
+    #[inline]
+    fn reject(&self, word: Word, reason: RejectReason, ticks: Option<u32>) -> Result<Ticket, Rejected> {
+        if self.live.rules().shadow() {
+            self.observer.on_would_reject(reason);
+            return Ok(self.permit(word, UNCOUNTED));
+        }
+        self.observer.on_reject(reason);
+        Err(Rejected::new(reason, ticks, C::RATE))
+    }
+
+    /// How far the present period (open or ramping) has come, deciding its beginning and length if nobody has; `None`
+    /// if the generation is over.
+    #[inline]
+    fn period(&self, word: Word) -> Option<Period> {
+        let elapsed = self.timer.elapsed(&self.state, word.generation(), &self.clock)?;
+        let span = match self.timer.span(word.generation()) {
+            Some(span) => span,
+            None => self.decide_span(word, elapsed.opened)?,
+        };
+        Some(Period { elapsed: elapsed.ticks, span })
+    }
+
+    #[cold]
+    fn decide_span(&self, word: Word, opened: Ticks) -> Option<u32> {
+        let generation = word.generation();
+        if word.state() == State::Ramping {
+            return self.timer.settle_span(&self.state, generation, || self.live.ramp().max(1));
+        }
+        if word.reason().backs_off() {
+            return self
+                .timer
+                .settle_span(&self.state, generation, || backoff::open_time(&self.live, word.attempt(), opened));
+        }
+        // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
+        // longest it can be: never early, and not for ever should it never come back.
+        Some(self.live.hold_at_most())
+    }
+
+    /// Ticks until it pays to ask; `None`: not by waiting.
+    fn rest(&self, word: Word) -> Option<u32> {
+        match word.state() {
+            State::Closed | State::Ramping | State::Disabled => Some(0),
+            State::Open => Some(self.period(word).map_or(0, Period::rest)),
+            State::HalfOpen => Some(self.probes.free_in(&self.state, word.generation(), &self.live, &self.clock)),
+            State::Latched | State::ForcedOpen => None,
+        }
+    }
+
+    /// The window's sums for an event, if anybody wants them.
+    fn window_tally(&self) -> Tally {
+        if O::WATCHES { self.tally() } else { Tally::default() }
+    }
+
+    /// Takes a step and, as its winner, does all that a transition entails. `span`: how long, if somebody said so.
+    /// `false` if another was faster, or there is nothing to do.
+    fn take(&self, generation: Option<Generation>, step: Step, tally: Tally, span: Option<u32>) -> bool {
+        match self.state.step(generation, step) {
+            Moved::Won { from, to } => {
+                self.entered(from, to, tally, span);
+                true
+            }
+            Moved::Refused => false,
+        }
+    }
+
+    /// The winner's part. All of it may also be done, or be found done, by others: nobody waits for us.
+    fn entered(&self, from: Word, to: Word, tally: Tally, span: Option<u32>) {
+        let generation = to.generation();
+        let lasts_ticks = if matches!(to.state(), State::Open | State::Ramping) {
+            if let Some(span) = span {
+                let _ = self.timer.settle_span(&self.state, generation, || span);
+            }
+            self.period(to).map(|period| period.span)
+        } else {
+            None
+        };
+        if from.generation() != generation {
+            self.timer.renew(&self.state, generation);
+            self.probes.renew(&self.state, generation);
+            self.window.renew(self.scope(to));
+        }
+        if O::WATCHES {
+            #[expect(clippy::cast_possible_truncation, reason = "five bits")]
+            let attempt = to.attempt() as u8;
+            self.observer.on_event(&Event {
+                from: from.state(),
+                to: to.state(),
+                reason: (to.state() == State::Open).then(|| to.reason()),
+                generation: generation.number(),
+                attempt,
+                tally,
+                lasts_ticks,
+            });
+        }
+    }
+
+    /// Makes the move that complete probe results call for, unless somebody has.
+    fn carry_out(&self, generation: Generation, judged: Judged) -> Option<Effect> {
+        let (step, effect) = match judged.judgement {
+            Judgement::Close if self.live.ramp() > 0 => (Step::Ramp, Effect::Ramping),
+            Judgement::Close => (Step::Close, Effect::Closed),
+            Judgement::Reopen(reason) => (Step::Reopen(reason), Effect::Opened(reason)),
+        };
+        self.take(Some(generation), step, judged.tally, None).then_some(effect)
+    }
+
+    /// Opens for a time that somebody said. `own` is the generation of the permit it came with, if it came with one.
+    fn open_for(&self, mut own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
+        let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1);
+        let mut effect = None;
+        loop {
+            let word = self.state.load();
+            let generation = word.generation();
+            let stale = own.is_some_and(|own| own != generation);
+            match word.state() {
+                State::Open => {
+                    let Some(period) = self.period(word) else { continue };
+                    // Later already, and really decided: not the guess of `decide_span`, behind which a shorter hold
+                    // than this one may come out.
+                    if self.timer.span(generation).is_some() && period.rest() >= ticks {
+                        return effect.unwrap_or(Effect::Unchanged);
+                    }
+                }
+                State::Closed | State::HalfOpen | State::Ramping if !stale => {}
+                _ if stale => return effect.unwrap_or(Effect::Stale),
+                _ => return effect.unwrap_or(Effect::Unchanged),
+            }
+            // A move of its own, even from open: lengthening a deadline in place could be overtaken by the first
+            // caller after the old one, and the hold would be lost.
+            let tally = self.window_tally();
+            let Moved::Won { from, to } = self.state.step(Some(generation), Step::Ask(reason)) else { continue };
+            self.entered(from, to, tally, Some(ticks));
+            effect = Some(Effect::Opened(reason));
+            if self.timer.span(to.generation()).is_some() {
+                return Effect::Opened(reason);
+            }
+            // Somebody moved on before the length was decided. If by another hold, see that ours is covered.
+            own = Some(to.generation());
+        }
+    }
+
+    /// Latches. A move, never a result of a probe first: a helper could carry out that result and lose the latch.
+    fn open_for_good(&self, own: Option<Generation>) -> Effect {
+        loop {
+            let word = self.state.load();
+            let stale = own.is_some_and(|own| own != word.generation());
+            match word.state() {
+                State::Closed | State::HalfOpen | State::Ramping if stale => return Effect::Stale,
+                State::Latched | State::ForcedOpen | State::Disabled if stale => return Effect::Stale,
+                State::Latched | State::ForcedOpen | State::Disabled => return Effect::Unchanged,
+                State::Closed | State::Open | State::HalfOpen | State::Ramping => {}
+            }
+            if self.take(Some(word.generation()), Step::Latch, self.window_tally(), None) {
+                return Effect::Latched;
+            }
+        }
+    }
+
+    /// Reports `outcome` on a ticket.
+    #[inline]
+    fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
+        let slow = (ticket.kind & TIMED != 0 || elapsed.is_some()) && self.is_slow(ticket, elapsed);
+        let (kind, mark) = match outcome {
+            Outcome::Success => (ReportKind::Success, Mark { failed: false, slow }),
+            Outcome::Slow => (ReportKind::Success, Mark { failed: false, slow: true }),
+            Outcome::Failure(kind) => (ReportKind::Failure(kind), Mark { failed: true, slow }),
+            Outcome::Alive | Outcome::Ignored | Outcome::Hold(_) | Outcome::Latch => {
+                return self.settle_other(ticket, outcome);
+            }
+        };
+        let effect = if ticket.kind & (PROBE | UNCOUNTED) == 0 {
+            self.record(ticket.word.generation(), mark)
+        } else {
+            self.settle_special(ticket, Some(mark))
+        };
+        self.tell(kind, mark.slow, effect);
+        effect
+    }
+
+    #[cold]
+    fn settle_other(&self, ticket: Ticket, outcome: Outcome) -> Effect {
+        let own = Some(ticket.word.generation());
+        let (kind, effect) = match outcome {
+            Outcome::Hold(time) if ticket.kind & UNCOUNTED == 0 => {
+                (ReportKind::Hold, self.open_for(own, OpenReason::Hold, time))
+            }
+            Outcome::Latch if ticket.kind & UNCOUNTED == 0 => (ReportKind::Latch, self.open_for_good(own)),
+            Outcome::Hold(_) => (ReportKind::Hold, Effect::Uncounted),
+            Outcome::Latch => (ReportKind::Latch, Effect::Uncounted),
+            // A probe that is alive is good: the peer answers.
+            Outcome::Alive if ticket.kind & PROBE != 0 => {
+                (ReportKind::Alive, self.settle_special(ticket, Some(Mark { failed: false, slow: false })))
+            }
+            Outcome::Alive => (ReportKind::Alive, self.settle_neutral(ticket)),
+            _ => (ReportKind::Ignored, self.settle_neutral(ticket)),
+        };
+        self.tell(kind, false, effect);
+        effect
+    }
+
+    /// A permit that was dropped without a report.
+    #[cold]
+    fn abandon(&self, ticket: Ticket) {
+        let panicked = ticket.kind & PANICKING == 0 && panicking();
+        // A caller's own timeout around a hanging upstream drops the call: it must open the circuit.
+        let outlived = ticket.kind & TIMED != 0 && self.is_slow(ticket, None);
+        if panicked {
+            self.settle(ticket, Outcome::Failure(FailureKind::Panic), None);
+        } else if outlived {
+            self.settle(ticket, Outcome::Failure(FailureKind::Timeout), None);
+        } else {
+            let effect = self.settle_neutral(ticket);
+            self.tell(ReportKind::Cancelled, false, effect);
+        }
+    }
+
+    fn settle_neutral(&self, ticket: Ticket) -> Effect {
+        if ticket.kind & (PROBE | UNCOUNTED) != 0 {
+            self.settle_special(ticket, None)
+        } else if self.state.is(ticket.word.generation()) {
+            Effect::Neutral
+        } else {
+            Effect::Stale
+        }
+    }
+
+    /// A probe's report (`None`: its slot goes back), or one that counts nowhere.
+    #[cold]
+    fn settle_special(&self, ticket: Ticket, mark: Option<Mark>) -> Effect {
+        let generation = ticket.word.generation();
+        if ticket.kind & UNCOUNTED != 0 {
+            return Effect::Uncounted;
+        }
+        if !self.state.is(generation) {
+            return Effect::Stale;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the upper byte")]
+        let era = (ticket.kind >> ERA_AT) as u8;
+        let (reported, effect) = match mark {
+            Some(mark) => (self.probes.report(&self.state, generation, &self.live, era, mark), Effect::Counted),
+            None => (self.probes.release(&self.state, generation, &self.live, era), Effect::Neutral),
+        };
+        match reported {
+            Reported::Counted(Some(judged)) => self.carry_out(generation, judged).unwrap_or(effect),
+            Reported::Counted(None) => effect,
+            Reported::Late(judged) => {
+                // The results were complete before ours: carry the verdict out in case its owner sleeps.
+                if let Some(judged) = judged {
+                    self.carry_out(generation, judged);
+                }
+                Effect::Stale
+            }
+        }
+    }
+
+    fn is_slow(&self, ticket: Ticket, elapsed: Option<Duration>) -> bool {
+        let limit = self.live.slow_after();
+        let took = match elapsed {
+            Some(elapsed) => C::RATE.ticks_in(elapsed).unwrap_or(u32::MAX),
+            None => self.clock.now().since(ticket.start),
+        };
+        limit != 0 && took > limit
+    }
+
+    /// Counts an outcome in the window.
+    #[inline]
+    fn record(&self, generation: Generation, mark: Mark) -> Effect {
+        let word = self.state.peek();
+        if word.generation() != generation {
+            return Effect::Stale;
+        }
+        match self.window.record(self.scope(word), mark, !word.calm(W::SHARES)) {
+            Recorded::Counted => Effect::Counted,
+            Recorded::Stale => Effect::Stale,
+            Recorded::Judged(opinion) => {
+                if let Some(reason) = opinion.trip {
+                    let opened = self.take(Some(generation), Step::Trip(reason), opinion.tally, None);
+                    return if opened { Effect::Opened(reason) } else { Effect::Counted };
+                }
+                if W::SHARES && opinion.ripe && !word.calm(true) {
+                    let _ = self.state.step(Some(generation), Step::Warm);
+                }
+                // The level is advice: of two that differ the later stays, and while it is above 0 every outcome
+                // evaluates it again. A benign race.
+                let level = if self.live.rules().levels() { opinion.level } else { 0 };
+                if level != word.level() {
+                    let _ = self.state.step(Some(generation), Step::Level(level));
+                }
+                Effect::Counted
+            }
+        }
+    }
+
+    #[inline]
+    fn tell(&self, kind: ReportKind, slow: bool, effect: Effect) {
+        if O::WATCHES {
+            let at = matches!(kind, ReportKind::Failure(_)).then(|| self.clock.now());
+            self.observer.on_report(&Report { kind, slow, effect, at });
+        }
+    }
+}
+
+/// How far an open or ramping period has come.
+#[derive(Clone, Copy)]
+struct Period {
+    elapsed: u32,
+    span: u32,
+}
+
+impl Period {
+    #[inline]
+    fn rest(self) -> u32 {
+        self.span.saturating_sub(self.elapsed)
+    }
+
+    /// The share of calls to admit, 1 to 16 sixteenths; `None` if the time is over. Found by halving: no division.
+    fn share(self) -> Option<u32> {
+        if self.elapsed >= self.span {
+            return None;
+        }
+        let mut passed = 0;
+        for half in [8, 4, 2, 1] {
+            if u64::from(self.elapsed) << 4 >= u64::from(self.span) * (passed + half) {
+                passed += half;
+            }
+        }
+        u32::try_from(passed + 1).ok()
+    }
+
+    /// Ticks until `share` sixteenths are admitted.
+    fn until_share(self, share: u32) -> u32 {
+        let at = (u64::from(self.span) * u64::from(share - 1)).div_ceil(16);
+        u32::try_from(at).unwrap_or(u32::MAX).saturating_sub(self.elapsed).max(1)
+    }
+}
+
+/// What a permit knows: the control word it was given under, when, and what it is.
+#[derive(Clone, Copy)]
+struct Ticket {
+    word: Word,
+    start: Ticks,
+    kind: u16,
+}
+
+/// `start` is set.
+const TIMED: u16 = 1 << 0;
+/// A half-open probe; its era is in the upper byte.
+const PROBE: u16 = 1 << 1;
+/// Reports change nothing.
+const UNCOUNTED: u16 = 1 << 2;
+/// The thread was already panicking when it was given.
+const PANICKING: u16 = 1 << 3;
+/// Reported: nothing is left to do on drop.
+const DONE: u16 = 1 << 4;
+const ERA_AT: u32 = 8;
+
+/// How a permit reaches its breaker: any `Deref` to one. Sealed by being so for all.
+pub trait Holder: holder::Sealed {}
+
+impl<H: holder::Sealed> Holder for H {}
+
+mod holder {
+    use super::{Breaker, Clock, Deref, Duration, Effect, Observer, Outcome, Ticket, Window};
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "cannot be called from outside")]
+        fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect;
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "cannot be called from outside")]
+        fn abandon(&self, ticket: Ticket);
+    }
+
+    impl<H, W, C, O> Sealed for H
+    where
+        H: Deref<Target = Breaker<W, C, O>>,
+        W: Window,
+        C: Clock,
+        O: Observer,
+    {
+        #[inline]
+        #[expect(private_interfaces, reason = "as declared")]
+        fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
+            Breaker::settle(self, ticket, outcome, elapsed)
+        }
+
+        #[inline]
+        #[expect(private_interfaces, reason = "as declared")]
+        fn abandon(&self, ticket: Ticket) {
+            Breaker::abandon(self, ticket);
+        }
+    }
+}
+
+/// Leave to make one call, and the duty to say how it went: exactly once, by value.
+///
+/// **Dropped without a report it is cancelled**: neutral, and a probe's slot is given back. Two kinds of drop count as
+/// failures instead: one while a panic unwinds that began after the permit was given (feature `std`), and one after
+/// the call has outlived the slow limit, for that is what a caller's own timeout around a hanging peer looks like. So
+/// a permit can be held across `await` points: a dropped future loses nothing.
+///
+/// A report counts if the permit's generation is still the present one; else it is [`Stale`](Effect::Stale) and
+/// changes nothing. `mem::forget` on a probe's permit loses its slot until the [lease](Config::lease) is over.
+#[must_use = "report how the call went; dropping the permit cancels it"]
+pub struct Permit<H: Holder> {
+    holder: H,
+    ticket: Ticket,
+}
+
+impl<H: Holder> Permit<H> {
+    /// The call worked. Slow as well, if it took longer than a configured limit since the permit was given.
+    #[inline]
+    pub fn success(self) -> Effect {
+        self.record(Outcome::Success)
+    }
+
+    /// The call failed.
+    #[inline]
+    pub fn failure(self) -> Effect {
+        self.record(Outcome::Failure(FailureKind::Other))
+    }
+
+    /// The peer answered, which says nothing about its health: good for a probe, neutral for the window.
+    pub fn alive(self) -> Effect {
+        self.record(Outcome::Alive)
+    }
+
+    /// The call says nothing about the peer: neutral, a probe's slot is given back.
+    pub fn ignore(self) -> Effect {
+        self.record(Outcome::Ignored)
+    }
+
+    /// The peer said when to come back: opens the circuit for `time`, at least a tick, at most
+    /// [`Config::hold_at_most`]. While open it only lengthens, and counts even from a stale permit; a stale one that
+    /// finds the circuit closed or half-open again is dropped.
+    pub fn hold(self, time: Duration) -> Effect {
+        self.record(Outcome::Hold(time))
+    }
+
+    /// Do not ask again until somebody [resets](Breaker::reset) the breaker. Stale permits: as for a hold.
+    pub fn latch(self) -> Effect {
+        self.record(Outcome::Latch)
+    }
+
+    /// Reports any outcome.
+    #[inline]
+    pub fn record(mut self, outcome: Outcome) -> Effect {
+        self.ticket.kind |= DONE;
+        self.holder.settle(self.ticket, outcome, None)
+    }
+
+    /// Reports an outcome with the caller's own measure of how long the call took; the breaker's is not used.
+    #[inline]
+    pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
+        self.ticket.kind |= DONE;
+        self.holder.settle(self.ticket, outcome, Some(elapsed))
+    }
+
+    /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the
+    /// way to the trip point. Shed optional work by it. Always 0 unless [`Config::levels`] is on.
+    #[inline]
+    pub fn level(&self) -> u8 {
+        self.ticket.word.level()
+    }
+
+    /// Whether this is a half-open probe.
+    #[inline]
+    pub fn is_probe(&self) -> bool {
+        self.ticket.kind & PROBE != 0
+    }
+
+    /// Whether its report counts at all: not while disabled, and not if it would have been rejected but for shadow.
+    #[inline]
+    pub fn is_counted(&self) -> bool {
+        self.ticket.kind & UNCOUNTED == 0
+    }
+}
+
+impl<H: Holder> Drop for Permit<H> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ticket.kind & DONE == 0 {
+            self.holder.abandon(self.ticket);
+        }
+    }
+}
+
+impl<H: Holder> fmt::Debug for Permit<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("generation", &self.ticket.word.generation().number())
+            .field("level", &self.level())
+            .field("is_probe", &self.is_probe())
+            .field("is_counted", &self.is_counted())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! Calls made through a breaker: a closure, a future, a future in place.
+
+use core::future::Future;
+use core::ops::Deref;
+
+use crate::breaker::Breaker;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::observe::Observer;
+use crate::outcome::{AnyError, Classify};
+use crate::window::Window;
+
+impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
+    /// Makes a call if the circuit admits it, and reports its result: `Ok` a success, `Err` a failure.
+    ///
+    /// A panic in the call passes through and counts as a failure (feature `std`).
+    ///
+    /// ```
+    /// use microbreaker::{Breaker, Config, Error, ManualClock, Streak};
+    ///
+    /// let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
+    /// assert_eq!(breaker.call(|| "7".parse::<u8>()), Ok(7));
+    /// assert!(matches!(breaker.call(|| "seven".parse::<u8>()), Err(Error::Inner(_))));
+    /// assert!(matches!(breaker.call(|| "7".parse::<u8>()), Err(Error::Rejected(_))));
+    /// ```
+    #[inline]
+    pub fn call<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, Error<E>> {
+        self.call_with(&AnyError, call)
+    }
+
+    /// [`call`](Self::call), with your own say in what a result means.
+    #[inline]
+    pub fn call_with<T, E>(
+        &self,
+        classify: &impl Classify<Result<T, E>>,
+        call: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, Error<E>> {
+        let permit = self.acquire()?;
+        let result = call();
+        permit.record(classify.classify(&result));
+        result.map_err(Error::Inner)
+    }
+
+    /// [`call`](Self::call), with something to fall back on when it is rejected or fails.
+    ///
+    /// ```
+    /// use microbreaker::{Breaker, Config, ManualClock, Streak};
+    ///
+    /// let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
+    /// breaker.latch();
+    /// assert_eq!(breaker.call_or(|| Ok::<_, ()>("fresh"), |_| "cached"), "cached");
+    /// ```
+    #[inline]
+    pub fn call_or<T, E>(&self, call: impl FnOnce() -> Result<T, E>, fallback: impl FnOnce(Error<E>) -> T) -> T {
+        self.call(call).unwrap_or_else(fallback)
+    }
+
+    /// Makes an asynchronous call if the circuit admits it, and reports its result. `call` runs, and so makes its
+    /// future, only when admitted.
+    ///
+    /// Cancel safety: dropping the future drops the permit, see [`Permit`](crate::Permit). Nothing is asked before the
+    /// first poll.
+    pub async fn call_async<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_async_with(&AnyError, call).await
+    }
+
+    /// [`call_async`](Self::call_async), with your own say in what a result means.
+    pub async fn call_async_with<T, E, F>(
+        &self,
+        classify: &impl Classify<Result<T, E>>,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let permit = self.acquire()?;
+        let result = call().await;
+        permit.record(classify.classify(&result));
+        result.map_err(Error::Inner)
+    }
+}
+
+/// Guards a future where it stands: `request.guarded(&BREAKER).await`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use microbreaker::{Breaker, Config, Guard, ManualClock, Streak};
+///
+/// static CLOCK: ManualClock = ManualClock::new();
+/// static MODEM: Breaker<Streak, &ManualClock> = Breaker::new(Config::modem(), &CLOCK);
+///
+/// async fn send() -> Result<u8, &'static str> {
+///     Ok(1)
+/// }
+///
+/// async fn telemetry() -> Result<u8, microbreaker::Error<&'static str>> {
+///     send().guarded(&MODEM).await
+/// }
+/// # let _ = telemetry();
+/// ```
+pub trait Guard: Future + Sized {
+    /// Asks `holder` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if admitted, and reports its
+    /// result: `Ok` a success, `Err` a failure.
+    ///
+    /// Cancel safety: dropping it drops the permit, see [`Permit`](crate::Permit).
+    fn guarded<T, E, H, W, C, O>(self, holder: H) -> impl Future<Output = Result<T, Error<E>>>
+    where
+        Self: Future<Output = Result<T, E>>,
+        H: Deref<Target = Breaker<W, C, O>>,
+        W: Window,
+        C: Clock,
+        O: Observer,
+    {
+        self.guarded_with(holder, AnyError)
+    }
+
+    /// [`guarded`](Self::guarded), with your own say in what a result means.
+    fn guarded_with<T, E, H, W, C, O, K>(self, holder: H, classify: K) -> impl Future<Output = Result<T, Error<E>>>
+    where
+        Self: Future<Output = Result<T, E>>,
+        H: Deref<Target = Breaker<W, C, O>>,
+        W: Window,
+        C: Clock,
+        O: Observer,
+        K: Classify<Result<T, E>>,
+    {
+        async move {
+            let permit = Breaker::acquire_in(holder)?;
+            let result = self.await;
+            permit.record(classify.classify(&result));
+            result.map_err(Error::Inner)
+        }
+    }
+}
+
+impl<F: Future> Guard for F {}

@@ -1,0 +1,127 @@
+//! Clocks for hosts with an operating system (feature `std`), at 1024 Hz.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Clock, TickRate, Ticks};
+
+const RATE: TickRate = TickRate::new(1024, 1);
+
+/// [`Instant`], counted from the first reading in this process. Costs one `Instant::now`.
+///
+/// It follows the platform's monotonic clock: on Linux that one stands still while the machine is suspended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StdClock;
+
+impl StdClock {
+    /// The clock.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Clock for StdClock {
+    const RATE: TickRate = RATE;
+
+    #[inline]
+    fn now(&self) -> Ticks {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        let passed = ORIGIN.get_or_init(Instant::now).elapsed();
+        // 1024 ticks a second: whole seconds by a shift, the rest by a multiplication. Wraps as the contract asks.
+        #[expect(clippy::cast_possible_truncation, reason = "the counter is modulo 2^32")]
+        let whole = (passed.as_secs() << 10) as u32;
+        let part = (u64::from(passed.subsec_nanos()) << 10) / 1_000_000_000;
+        #[expect(clippy::cast_possible_truncation, reason = "below 1024")]
+        Ticks::new(whole.wrapping_add(part as u32))
+    }
+}
+
+/// A clock whose reading is one load of a word that a background thread moves on about once a millisecond.
+///
+/// The thread starts by itself at the first reading and lives as long as the process; call [`start`](Self::start)
+/// early to choose the moment and to see whether it could start. Until it runs, and where it cannot, each reading
+/// asks [`StdClock`]. It lags the true time by a millisecond or two, more on a starved machine, and never leads it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CoarseClock;
+
+/// The ticking word. Zero means "nobody ticks": the ticker never writes it.
+static COARSE: AtomicU32 = AtomicU32::new(0);
+
+impl CoarseClock {
+    /// The clock.
+    pub const fn new() -> Self {
+        Self
+    }
+
+    /// Starts the ticking thread unless it runs; says whether it runs now.
+    pub fn start() -> bool {
+        static RUNS: OnceLock<bool> = OnceLock::new();
+        *RUNS.get_or_init(|| {
+            let ticker = || loop {
+                Self::tick();
+                thread::sleep(Duration::from_millis(1));
+            };
+            let runs = thread::Builder::new().name("microbreaker-clock".into()).spawn(ticker).is_ok();
+            if runs {
+                // So that the first reading after this call is already the coarse one. The ticker may run at the same
+                // time; both write readings taken just now, and `tick` never moves the word back.
+                Self::tick();
+            }
+            runs
+        })
+    }
+
+    fn tick() {
+        let now = StdClock.now().count();
+        let last = COARSE.load(Ordering::Relaxed);
+        // Zero is skipped (it lags by one tick once in 48 days), and so is a reading older than what stands there.
+        // Relaxed: coherence alone keeps the readings of one word in order; nothing is published with it.
+        if now != 0 && (last == 0 || now.wrapping_sub(last) < 1 << 31) {
+            let _ = COARSE.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn first() -> Ticks {
+        if Self::start() {
+            // A process younger than one tick has nothing to show yet; zero is then the true reading.
+            Ticks::new(COARSE.load(Ordering::Relaxed))
+        } else {
+            StdClock.now()
+        }
+    }
+}
+
+impl Clock for CoarseClock {
+    const RATE: TickRate = RATE;
+
+    #[inline]
+    fn now(&self) -> Ticks {
+        match COARSE.load(Ordering::Relaxed) {
+            0 => Self::first(),
+            ticks => Ticks::new(ticks),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coarse_clock_ticks_by_itself_and_never_leads() {
+        assert!(CoarseClock::start());
+        let begin = CoarseClock.now();
+        // Bounded by the ticker's progress, not by a duration.
+        while CoarseClock.now() == begin {
+            thread::yield_now();
+        }
+        for _ in 0..10_000 {
+            let coarse = CoarseClock.now();
+            let exact = StdClock.now();
+            assert!(exact.since(coarse) < 1 << 31, "{coarse:?} leads {exact:?}");
+        }
+    }
+}

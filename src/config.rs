@@ -1,0 +1,808 @@
+//! Settings: a `const` builder, what makes one impossible, and the live words a breaker reads.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::clock::{HORIZON, TickRate};
+use crate::sync::{AtomicU32, Ordering, const_fn};
+use crate::window::Capacity;
+
+/// How half-open probes are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The first bad probe reopens, a number of good ones closes. A slow success is bad.
+    FirstFailure,
+    /// The window's own thresholds over the probes' results, taken once min(minimum, probes) are in.
+    Rates,
+}
+
+/// The settings of a breaker: a plain value, built in a `const` or at run time.
+///
+/// It starts from what is counted ([`streak`](Self::streak), [`count`](Self::count), [`time`](Self::time) or a
+/// preset); everything else has a default, which the method that changes it names. Nothing is checked until a breaker
+/// is made of it.
+///
+/// ```
+/// use core::time::Duration;
+/// use microbreaker::{Breaker, Config, ManualClock, Streak};
+///
+/// static CLOCK: ManualClock = ManualClock::new();
+/// static MODEM: Breaker<Streak, &ManualClock> =
+///     Breaker::new(Config::streak(5).open_for(Duration::from_secs(30)).probes(2), &CLOCK);
+/// assert!(MODEM.acquire().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a configuration does nothing until a breaker is made of it"]
+pub struct Config {
+    streak: Option<u16>,
+    count: Option<u16>,
+    time: Option<(u8, Duration)>,
+    failure_permille: Option<u16>,
+    slow_permille: Option<u16>,
+    slow_after: Option<Duration>,
+    minimum: Option<u16>,
+    open_for: Duration,
+    factor_1024ths: u32,
+    open_at_most: Option<Duration>,
+    jitter: bool,
+    hold_at_most: Duration,
+    verdict: Verdict,
+    probes: u8,
+    at_once: Option<u8>,
+    successes: Option<u8>,
+    lease: Duration,
+    ramp: Option<Duration>,
+    levels: bool,
+    shadow: bool,
+}
+
+impl Config {
+    const DEFAULT: Self = Self {
+        streak: None,
+        count: None,
+        time: None,
+        failure_permille: Some(500),
+        slow_permille: None,
+        slow_after: None,
+        minimum: None,
+        open_for: Duration::from_secs(30),
+        factor_1024ths: 2048,
+        open_at_most: None,
+        jitter: true,
+        hold_at_most: Duration::from_secs(3600),
+        verdict: Verdict::FirstFailure,
+        probes: 1,
+        at_once: None,
+        successes: None,
+        lease: Duration::from_secs(60),
+        ramp: None,
+        levels: false,
+        shadow: false,
+    };
+
+    /// Opens after `failures` bad outcomes in a row (1 to 1023), for a [`Streak`](crate::Streak).
+    pub const fn streak(failures: u16) -> Self {
+        Self { streak: Some(failures), ..Self::DEFAULT }
+    }
+
+    /// Opens on the share of bad outcomes among the last `calls` (1 to 1023), for a
+    /// [`CountWindow`](crate::CountWindow). Unless told otherwise: 50 %, once `calls` are in.
+    pub const fn count(calls: u16) -> Self {
+        Self { count: Some(calls), ..Self::DEFAULT }
+    }
+
+    /// Opens on the share of bad outcomes within the last `buckets` (1 to 64) of length `bucket`, for a
+    /// [`TimeWindow`](crate::TimeWindow). Unless told otherwise: 50 %, of at least 20 calls.
+    ///
+    /// A bucket must be a power of two of clock ticks, from 64 up: no path divides. At 1024 Hz whole seconds that are
+    /// a power of two are, and so are 62.5, 125, 250 and 500 ms.
+    pub const fn time(buckets: u8, bucket: Duration) -> Self {
+        Self { time: Some((buckets, bucket)), ..Self::DEFAULT }
+    }
+
+    /// A database or another service behind a connection: five failures in a row open it for 30 s, doubling up to
+    /// 8 minutes; then two successes, one after the other, close it.
+    pub const fn database() -> Self {
+        Self::streak(5).open_for(Duration::from_secs(30)).open_at_most(Duration::from_secs(480)).probes(2).at_once(1)
+    }
+
+    /// A busy upstream: 50 % failures among the last 100 calls open it for 5 s, doubling up to 1 minute; then 3 of 5
+    /// probes close it, and the load comes back over 10 s.
+    pub const fn upstream() -> Self {
+        Self::count(100)
+            .open_for(Duration::from_secs(5))
+            .open_at_most(Duration::from_secs(60))
+            .probes(5)
+            .successes(3)
+            .ramp(Duration::from_secs(10))
+    }
+
+    /// A low-power modem: three failures in a row open it for 1 minute, doubling up to 1 hour, so that a dead network
+    /// does not drain the battery; one probe at a time, which may take 3 minutes; the network's own back-off timers
+    /// are obeyed up to 24 hours.
+    pub const fn modem() -> Self {
+        Self::streak(3)
+            .open_for(Duration::from_secs(60))
+            .open_at_most(Duration::from_secs(3600))
+            .lease(Duration::from_secs(180))
+            .hold_at_most(Duration::from_secs(86_400))
+    }
+
+    /// Counts consecutive failures too, for a pair of windows: `(Streak, …)` trips when either does.
+    pub const fn and_streak(mut self, failures: u16) -> Self {
+        self.streak = Some(failures);
+        self
+    }
+
+    /// Counts the last `calls` too, for a pair of windows.
+    pub const fn and_count(mut self, calls: u16) -> Self {
+        self.count = Some(calls);
+        self
+    }
+
+    /// Counts the last `buckets` too, for a pair of windows.
+    pub const fn and_time(mut self, buckets: u8, bucket: Duration) -> Self {
+        self.time = Some((buckets, bucket));
+        self
+    }
+
+    /// The share of failures that opens, in thousandths (1 to 1000, default 500); compared with `>=`.
+    pub const fn failure_permille(mut self, share: u16) -> Self {
+        self.failure_permille = Some(share);
+        self
+    }
+
+    /// Opens on slow calls only; then [`slow_permille`](Self::slow_permille) must be set. A streak still counts both.
+    pub const fn ignore_failure_share(mut self) -> Self {
+        self.failure_permille = None;
+        self
+    }
+
+    /// The share of slow calls that opens, in thousandths (1 to 1000, default: none); compared with `>=`.
+    ///
+    /// Needs [`slow_after`](Self::slow_after). A count window that counts slow calls holds half as many outcomes.
+    pub const fn slow_permille(mut self, share: u16) -> Self {
+        self.slow_permille = Some(share);
+        self
+    }
+
+    /// A call that takes longer than this is slow (default: none is). Costs two clock readings per call.
+    pub const fn slow_after(mut self, limit: Duration) -> Self {
+        self.slow_after = Some(limit);
+        self
+    }
+
+    /// No share is judged before this many calls are in the window (1 to 4095; default: all of a count window, 20 of
+    /// a time window).
+    pub const fn minimum(mut self, calls: u16) -> Self {
+        self.minimum = Some(calls);
+        self
+    }
+
+    /// How long it stays open the first time (default 30 s).
+    pub const fn open_for(mut self, time: Duration) -> Self {
+        self.open_for = time;
+        self
+    }
+
+    /// By how much the open time grows with each failed recovery, in 1/1024 (1024 to 65 535; default 2048: doubles).
+    /// 1024 keeps it constant.
+    pub const fn backoff_1024ths(mut self, factor: u32) -> Self {
+        self.factor_1024ths = factor;
+        self
+    }
+
+    /// The cap of a growing open time (default: eight times [`open_for`](Self::open_for)).
+    pub const fn open_at_most(mut self, cap: Duration) -> Self {
+        self.open_at_most = Some(cap);
+        self
+    }
+
+    /// Whether each open time is lengthened by up to a quarter, differently on every device that is
+    /// [seeded](crate::Breaker::seed) (default: yes), so that a fleet does not probe in step.
+    pub const fn jitter(mut self, on: bool) -> Self {
+        self.jitter = on;
+        self
+    }
+
+    /// The longest time a hold (a peer's `Retry-After`) or a [`trip`](crate::Breaker::trip) may ask for (default one
+    /// hour): more is cut to this.
+    pub const fn hold_at_most(mut self, cap: Duration) -> Self {
+        self.hold_at_most = cap;
+        self
+    }
+
+    /// How probes are judged (default: [`FirstFailure`](Verdict::FirstFailure)).
+    pub const fn verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = verdict;
+        self
+    }
+
+    /// How many probes half-open admits in all (1 to 15, default 1).
+    pub const fn probes(mut self, probes: u8) -> Self {
+        self.probes = probes;
+        self
+    }
+
+    /// How many probes may be out together (1 to `probes`, default: all).
+    pub const fn at_once(mut self, at_once: u8) -> Self {
+        self.at_once = Some(at_once);
+        self
+    }
+
+    /// How many good probes close, under [`FirstFailure`](Verdict::FirstFailure) (1 to `probes`, default: all).
+    pub const fn successes(mut self, successes: u8) -> Self {
+        self.successes = Some(successes);
+        self
+    }
+
+    /// How long a probe may stay out (default 60 s). When no slot is free and the latest admission is that old, the
+    /// probes that are out count as failed: a lost probe cannot wedge the breaker.
+    ///
+    /// Kept in 16 bits: rounded up by less than a 1024th.
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// After recovery, admits a share that grows over this time (default: all at once).
+    ///
+    /// Kept in 16 bits: rounded up by less than a 1024th.
+    pub const fn ramp(mut self, time: Duration) -> Self {
+        self.ramp = Some(time);
+        self
+    }
+
+    /// Whether permits carry a degradation level, 1 to 3 at a quarter, half and three quarters of the trip point
+    /// (default: no). See [`Permit::level`](crate::Permit::level).
+    pub const fn levels(mut self, on: bool) -> Self {
+        self.levels = on;
+        self
+    }
+
+    /// Starts in shadow: the machine runs, but a call that it would reject is admitted (default: no). See
+    /// [`enforce`](crate::Breaker::enforce).
+    pub const fn shadow(mut self, on: bool) -> Self {
+        self.shadow = on;
+        self
+    }
+
+    /// Checks the settings against what `capacity` can hold and turns them into words at `rate`.
+    pub(crate) const fn words(&self, rate: TickRate, capacity: Capacity) -> Result<Words, ConfigError> {
+        macro_rules! check {
+            ($checked:expr) => {
+                match $checked {
+                    Ok(value) => value,
+                    Err(error) => return Err(error),
+                }
+            };
+        }
+        let shape = check!(self.shape(rate, capacity));
+        let rates = capacity.chunk_words > 0 || capacity.time_slots > 0;
+        if matches!(self.verdict, Verdict::Rates) && !rates {
+            return Err(ConfigError::new(Field::Verdict, 0, Bound::NeedsShares));
+        }
+        if rates && self.failure_permille.is_none() && self.slow_permille.is_none() {
+            return Err(ConfigError::new(Field::FailurePermille, 0, Bound::AtLeast(1)));
+        }
+        let failure = check!(share(Field::FailurePermille, self.failure_permille));
+        let slow = check!(share(Field::SlowPermille, self.slow_permille));
+        let slow_after = match self.slow_after {
+            None if slow > 0 => return Err(ConfigError::new(Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
+            None => 0,
+            Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)),
+        };
+        let full = match (self.count, capacity.chunk_words > 0) {
+            (Some(calls), true) => calls as u32,
+            _ => MINIMUM_MAX,
+        };
+        let minimum = match self.minimum {
+            Some(calls) => check!(within(Field::Minimum, calls as u32, 1, full)),
+            None if full < MINIMUM_MAX => full,
+            None => 20,
+        };
+
+        let base = check!(ticks(Field::OpenFor, self.open_for, rate));
+        let factor = check!(within(Field::Backoff, self.factor_1024ths, 1024, 0xFFFF));
+        let cap = match self.open_at_most {
+            Some(cap) => check!(within(Field::OpenAtMost, check!(ticks(Field::OpenAtMost, cap, rate)), base, HORIZON)),
+            None if base > HORIZON / 8 => HORIZON,
+            None => base * 8,
+        };
+        let hold = check!(ticks(Field::HoldAtMost, self.hold_at_most, rate));
+
+        let probes = check!(within(Field::Probes, self.probes as u32, 1, 15));
+        let at_once = match self.at_once {
+            Some(at_once) => check!(within(Field::AtOnce, at_once as u32, 1, probes)),
+            None => probes,
+        };
+        let successes = match self.successes {
+            Some(successes) => check!(within(Field::Successes, successes as u32, 1, probes)),
+            None => probes,
+        };
+        let lease = check!(ticks(Field::Lease, self.lease, rate));
+        let ramp = match self.ramp {
+            Some(time) => check!(ticks(Field::Ramp, time, rate)),
+            None => 0,
+        };
+        Ok(Words {
+            shape,
+            base,
+            cap,
+            hold,
+            slow_after,
+            pace: short(lease) << 16 | short(ramp),
+            limits: failure << 22 | slow << 12 | minimum,
+            rules: factor << 16
+                | probes << 12
+                | at_once << 8
+                | successes << 4
+                | matches!(self.verdict, Verdict::Rates) as u32 * RATES
+                | self.jitter as u32 * JITTER
+                | self.levels as u32 * LEVELS
+                | self.shadow as u32 * SHADOW,
+        })
+    }
+
+    const fn shape(&self, rate: TickRate, capacity: Capacity) -> Result<Shape, ConfigError> {
+        macro_rules! check {
+            ($checked:expr) => {
+                match $checked {
+                    Ok(value) => value,
+                    Err(error) => return Err(error),
+                }
+            };
+        }
+        // What the type cannot hold is an error rather than ignored: the window would silently count something else.
+        let streak = match (self.streak, capacity.streak) {
+            (Some(failures), true) => check!(within(Field::Streak, failures as u32, 1, STREAK_MAX)),
+            (Some(failures), false) => return Err(ConfigError::new(Field::Streak, failures as u32, Bound::NotInType)),
+            (None, true) => return Err(ConfigError::new(Field::Streak, 0, Bound::AtLeast(1))),
+            (None, false) => 0,
+        };
+        let slow = self.slow_permille.is_some();
+        let count = match (self.count, capacity.chunk_words > 0) {
+            (Some(calls), true) => check!(within(Field::Count, calls as u32, 1, capacity.calls(slow))),
+            (Some(calls), false) => return Err(ConfigError::new(Field::Count, calls as u32, Bound::NotInType)),
+            (None, true) => return Err(ConfigError::new(Field::Count, 0, Bound::AtLeast(1))),
+            (None, false) => 0,
+        };
+        let (buckets, shift) = match (self.time, capacity.time_slots > 0) {
+            (Some((buckets, bucket)), true) => {
+                let most = if capacity.time_slots < 64 { capacity.time_slots } else { 64 };
+                let buckets = check!(within(Field::Buckets, buckets as u32, 1, most));
+                let bucket = check!(within(Field::Bucket, check!(ticks(Field::Bucket, bucket, rate)), 64, HORIZON));
+                if !bucket.is_power_of_two() {
+                    return Err(ConfigError::new(Field::Bucket, bucket, Bound::PowerOfTwo));
+                }
+                // So that an epoch's slot runs on across the wrap of the ticks, and a window is shorter than a wrap.
+                let most = HORIZON / 64;
+                (buckets, check!(within(Field::Bucket, bucket, 64, most)).trailing_zeros())
+            }
+            (Some((buckets, _)), false) => {
+                return Err(ConfigError::new(Field::Buckets, buckets as u32, Bound::NotInType));
+            }
+            (None, true) => return Err(ConfigError::new(Field::Buckets, 0, Bound::AtLeast(1))),
+            (None, false) => (1, 0),
+        };
+        Ok(Shape(streak << 22 | count << 12 | (buckets - 1) << 6 | shift << 1 | slow as u32))
+    }
+}
+
+const STREAK_MAX: u32 = 1023;
+const MINIMUM_MAX: u32 = 4095;
+
+const fn within(field: Field, value: u32, low: u32, high: u32) -> Result<u32, ConfigError> {
+    if value < low {
+        Err(ConfigError::new(field, value, Bound::AtLeast(low)))
+    } else if value > high {
+        Err(ConfigError::new(field, value, Bound::AtMost(high)))
+    } else {
+        Ok(value)
+    }
+}
+
+const fn share(field: Field, share: Option<u16>) -> Result<u32, ConfigError> {
+    match share {
+        Some(share) => within(field, share as u32, 1, 1000),
+        None => Ok(0),
+    }
+}
+
+const fn ticks(field: Field, duration: Duration, rate: TickRate) -> Result<u32, ConfigError> {
+    match rate.ticks_in(duration) {
+        Some(0) => Err(ConfigError::new(field, 0, Bound::AtLeast(1))),
+        Some(ticks) => Ok(ticks),
+        None => Err(ConfigError::new(field, u32::MAX, Bound::AtMost(HORIZON))),
+    }
+}
+
+/// A tick count in 16 bits: 11 significant bits and a shift, rounded up. Zero stays zero.
+const fn short(ticks: u32) -> u32 {
+    let mut shift = 0;
+    let mut mantissa = ticks;
+    while mantissa >= 1 << 11 {
+        shift += 1;
+        mantissa = ticks.div_ceil(1 << shift);
+    }
+    mantissa << 5 | shift
+}
+
+const fn long(short: u32) -> u32 {
+    (short >> 5 & 0x7FF) << (short & 31)
+}
+
+/// Which setting is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// [`Config::streak`]
+    Streak,
+    /// [`Config::count`]
+    Count,
+    /// The number of buckets of [`Config::time`]
+    Buckets,
+    /// The length of a bucket of [`Config::time`], in ticks
+    Bucket,
+    /// [`Config::failure_permille`]
+    FailurePermille,
+    /// [`Config::slow_permille`]
+    SlowPermille,
+    /// [`Config::slow_after`], in ticks
+    SlowAfter,
+    /// [`Config::minimum`]
+    Minimum,
+    /// [`Config::open_for`], in ticks
+    OpenFor,
+    /// [`Config::backoff_1024ths`]
+    Backoff,
+    /// [`Config::open_at_most`], in ticks
+    OpenAtMost,
+    /// [`Config::hold_at_most`], in ticks
+    HoldAtMost,
+    /// [`Config::verdict`]
+    Verdict,
+    /// [`Config::probes`]
+    Probes,
+    /// [`Config::at_once`]
+    AtOnce,
+    /// [`Config::successes`]
+    Successes,
+    /// [`Config::lease`], in ticks
+    Lease,
+    /// [`Config::ramp`], in ticks
+    Ramp,
+    /// The window's length, which a [reload](crate::Breaker::reconfigure) may not change
+    Shape,
+}
+
+/// Which bound a setting broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// It must be at least this.
+    AtLeast(u32),
+    /// It may be at most this.
+    AtMost(u32),
+    /// It must be a power of two.
+    PowerOfTwo,
+    /// The breaker's window type does not count this.
+    NotInType,
+    /// A share of slow calls needs [`Config::slow_after`].
+    NeedsSlowAfter,
+    /// A verdict by rates needs a count or a time window.
+    NeedsShares,
+    /// A live reload must leave it as it is.
+    Fixed,
+}
+
+/// Settings that cannot work: which one, its value (durations in ticks of the clock, `u32::MAX` past the
+/// [horizon](crate::HORIZON)), and the bound it broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The setting.
+    pub field: Field,
+    /// What it was.
+    pub value: u32,
+    /// What it must be.
+    pub bound: Bound,
+}
+
+impl ConfigError {
+    pub(crate) const fn new(field: Field, value: u32, bound: Bound) -> Self {
+        Self { field, value, bound }
+    }
+
+    /// One sentence for a compile-time panic, which cannot format numbers.
+    pub(crate) const fn sentence(&self) -> &'static str {
+        match (self.field, self.bound) {
+            (Field::Streak, Bound::AtLeast(_)) => "streak must be at least 1 failure",
+            (Field::Streak, Bound::AtMost(_)) => "streak may be at most 1023 failures",
+            (Field::Streak, _) => "streak is set, but the window type is no Streak",
+            (Field::Count, Bound::AtLeast(_)) => "count must be at least 1 call",
+            (Field::Count, Bound::AtMost(_)) => {
+                "count is more calls than the CountWindow's words hold (see count_words)"
+            }
+            (Field::Count, _) => "count is set, but the window type is no CountWindow",
+            (Field::Buckets, Bound::AtLeast(_)) => "time must have at least 1 bucket",
+            (Field::Buckets, Bound::AtMost(_)) => {
+                "time has more buckets than the TimeWindow has slots, or more than 64"
+            }
+            (Field::Buckets, _) => "time is set, but the window type is no TimeWindow",
+            (Field::Bucket, Bound::PowerOfTwo) => "a bucket must be a power of two of clock ticks",
+            (Field::Bucket, Bound::AtLeast(_)) => "a bucket must be at least 64 clock ticks",
+            (Field::Bucket, _) => "a bucket is too long",
+            (Field::FailurePermille, Bound::AtLeast(_)) => "failure_permille must be at least 1, or a slow share set",
+            (Field::FailurePermille, _) => "failure_permille may be at most 1000",
+            (Field::SlowPermille, Bound::NeedsSlowAfter) => "slow_permille needs slow_after",
+            (Field::SlowPermille, Bound::AtLeast(_)) => "slow_permille must be at least 1",
+            (Field::SlowPermille, _) => "slow_permille may be at most 1000",
+            (Field::SlowAfter, Bound::AtLeast(_)) => "slow_after must be at least 1 tick",
+            (Field::SlowAfter, _) => "slow_after is past the horizon",
+            (Field::Minimum, Bound::AtLeast(_)) => "minimum must be at least 1 call",
+            (Field::Minimum, _) => "minimum may be at most the count window's length, or 4095",
+            (Field::OpenFor, Bound::AtLeast(_)) => "open_for must be at least 1 tick",
+            (Field::OpenFor, _) => "open_for is past the horizon",
+            (Field::Backoff, Bound::AtLeast(_)) => "backoff_1024ths must be at least 1024 (a factor of 1)",
+            (Field::Backoff, _) => "backoff_1024ths may be at most 65535",
+            (Field::OpenAtMost, Bound::AtLeast(_)) => "open_at_most must be at least open_for",
+            (Field::OpenAtMost, _) => "open_at_most is past the horizon",
+            (Field::HoldAtMost, Bound::AtLeast(_)) => "hold_at_most must be at least 1 tick",
+            (Field::HoldAtMost, _) => "hold_at_most is past the horizon",
+            (Field::Verdict, _) => "a verdict by rates needs a count or a time window",
+            (Field::Probes, Bound::AtLeast(_)) => "probes must be at least 1",
+            (Field::Probes, _) => "probes may be at most 15",
+            (Field::AtOnce, Bound::AtLeast(_)) => "at_once must be at least 1",
+            (Field::AtOnce, _) => "at_once may be at most probes",
+            (Field::Successes, Bound::AtLeast(_)) => "successes must be at least 1",
+            (Field::Successes, _) => "successes may be at most probes",
+            (Field::Lease, Bound::AtLeast(_)) => "lease must be at least 1 tick",
+            (Field::Lease, _) => "lease is past the horizon",
+            (Field::Ramp, Bound::AtLeast(_)) => "ramp must be at least 1 tick",
+            (Field::Ramp, _) => "ramp is past the horizon",
+            (Field::Shape, _) => "a reload may not change the window's length, or whether it counts slow calls",
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (it is {}", self.sentence(), self.value)?;
+        match self.bound {
+            Bound::AtLeast(least) => write!(f, ", the least is {least})"),
+            Bound::AtMost(most) => write!(f, ", the most is {most})"),
+            _ => f.write_str(")"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+const RATES: u32 = 1 << 3;
+const JITTER: u32 = 1 << 2;
+const LEVELS: u32 = 1 << 1;
+const SHADOW: u32 = 1 << 0;
+
+/// A checked configuration, as words.
+pub(crate) struct Words {
+    pub(crate) shape: Shape,
+    base: u32,
+    cap: u32,
+    hold: u32,
+    slow_after: u32,
+    pace: u32,
+    limits: u32,
+    rules: u32,
+}
+
+/// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · bucket shift 5 · slow calls counted 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape(u32);
+
+impl Shape {
+    #[inline]
+    pub(crate) const fn streak(self) -> u32 {
+        self.0 >> 22
+    }
+
+    #[inline]
+    pub(crate) const fn count(self) -> u32 {
+        self.0 >> 12 & 0x3FF
+    }
+
+    #[inline]
+    pub(crate) const fn buckets(self) -> u32 {
+        (self.0 >> 6 & 0x3F) + 1
+    }
+
+    /// A bucket is 2^this ticks.
+    #[inline]
+    pub(crate) const fn bucket_shift(self) -> u32 {
+        self.0 >> 1 & 0x1F
+    }
+
+    #[inline]
+    pub(crate) const fn counts_slow(self) -> bool {
+        self.0 & 1 != 0
+    }
+}
+
+/// Thresholds and minimum, from one load: failure ‰ 10 · slow ‰ 10 · minimum 12. A share of 0 is off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits(u32);
+
+impl Limits {
+    pub(crate) const fn failure(self) -> u32 {
+        self.0 >> 22
+    }
+
+    pub(crate) const fn slow(self) -> u32 {
+        self.0 >> 12 & 0x3FF
+    }
+
+    pub(crate) const fn minimum(self) -> u32 {
+        self.0 & 0xFFF
+    }
+
+    /// The same thresholds over at most `calls`.
+    pub(crate) const fn over(self, calls: u32) -> Self {
+        if self.minimum() > calls { Self(self.0 & !0xFFF | calls) } else { self }
+    }
+}
+
+/// Half-open's rules and the switches, from one load: factor 16 · probes 4 · at once 4 · successes 4 · flags 4.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules(u32);
+
+impl Rules {
+    pub(crate) const fn factor_1024ths(self) -> u32 {
+        self.0 >> 16
+    }
+
+    pub(crate) const fn probes(self) -> u32 {
+        self.0 >> 12 & 15
+    }
+
+    pub(crate) const fn at_once(self) -> u32 {
+        self.0 >> 8 & 15
+    }
+
+    pub(crate) const fn successes(self) -> u32 {
+        self.0 >> 4 & 15
+    }
+
+    pub(crate) const fn by_rates(self) -> bool {
+        self.0 & RATES != 0
+    }
+
+    pub(crate) const fn jitter(self) -> bool {
+        self.0 & JITTER != 0
+    }
+
+    pub(crate) const fn levels(self) -> bool {
+        self.0 & LEVELS != 0
+    }
+
+    pub(crate) const fn shadow(self) -> bool {
+        self.0 & SHADOW != 0
+    }
+}
+
+/// The live words. All accesses are Relaxed: each load is one consistent group (thresholds and minimum; half-open's
+/// rules), nothing is published through them, and a call that reads an old group acts as one that came a moment
+/// earlier. Two groups read during a reload may be one old and one new: a benign race, every mix is a valid setting.
+#[derive(Debug)]
+pub(crate) struct Live {
+    base: AtomicU32,
+    cap: AtomicU32,
+    hold: AtomicU32,
+    slow_after: AtomicU32,
+    /// Lease and ramp, 16 bits each.
+    pace: AtomicU32,
+    limits: AtomicU32,
+    /// The only one that is changed in place (the shadow switch), so it is never stored to, only exchanged.
+    rules: AtomicU32,
+    seed: AtomicU32,
+}
+
+impl Live {
+    const_fn! {
+        pub(crate) const fn new(words: &Words) -> Self {
+            Self {
+                base: AtomicU32::new(words.base),
+                cap: AtomicU32::new(words.cap),
+                hold: AtomicU32::new(words.hold),
+                slow_after: AtomicU32::new(words.slow_after),
+                pace: AtomicU32::new(words.pace),
+                limits: AtomicU32::new(words.limits),
+                rules: AtomicU32::new(words.rules),
+                seed: AtomicU32::new(0),
+            }
+        }
+    }
+
+    /// Takes `words` over, but for the shadow switch, which is moved by hand.
+    pub(crate) fn replace(&self, words: &Words) {
+        self.base.store(words.base, Ordering::Relaxed);
+        self.cap.store(words.cap, Ordering::Relaxed);
+        self.hold.store(words.hold, Ordering::Relaxed);
+        self.slow_after.store(words.slow_after, Ordering::Relaxed);
+        self.pace.store(words.pace, Ordering::Relaxed);
+        self.limits.store(words.limits, Ordering::Relaxed);
+        self.change_rules(|rules| words.rules & !SHADOW | rules & SHADOW);
+    }
+
+    pub(crate) fn set_shadow(&self, on: bool) {
+        self.change_rules(|rules| if on { rules | SHADOW } else { rules & !SHADOW });
+    }
+
+    fn change_rules(&self, change: impl Fn(u32) -> u32) {
+        let mut old = self.rules.load(Ordering::Relaxed);
+        while let Err(present) =
+            self.rules.compare_exchange_weak(old, change(old), Ordering::Relaxed, Ordering::Relaxed)
+        {
+            old = present;
+        }
+    }
+
+    pub(crate) fn set_seed(&self, seed: u32) {
+        self.seed.store(seed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn seed(&self) -> u32 {
+        self.seed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn limits(&self) -> Limits {
+        Limits(self.limits.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn rules(&self) -> Rules {
+        Rules(self.rules.load(Ordering::Relaxed))
+    }
+
+    /// Ticks after which a call is slow; 0: never.
+    #[inline]
+    pub(crate) fn slow_after(&self) -> u32 {
+        self.slow_after.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn base(&self) -> u32 {
+        self.base.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cap(&self) -> u32 {
+        self.cap.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hold_at_most(&self) -> u32 {
+        self.hold.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn lease(&self) -> u32 {
+        long(self.pace.load(Ordering::Relaxed) >> 16)
+    }
+
+    /// Ticks the ramp lasts; 0: there is none.
+    pub(crate) fn ramp(&self) -> u32 {
+        long(self.pace.load(Ordering::Relaxed) & 0xFFFF)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_ticks_round_up_by_less_than_a_1024th() {
+        for ticks in (0..5000).chain([8192, 61_440, 61_441, (1 << 21) - 1, HORIZON - 1, HORIZON]) {
+            let kept = long(short(ticks));
+            assert!(kept >= ticks && kept - ticks <= ticks / 1024, "{ticks} -> {kept}");
+            assert!(short(ticks) <= 0xFFFF);
+        }
+    }
+}

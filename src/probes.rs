@@ -1,0 +1,329 @@
+//! The probes word: who is out, what came back, and the verdict, a pure function of it.
+//!
+//! ```text
+//!  31        24 23      20 19     16 15   12 11    8 7     4 3     0
+//! +------------+----------+---------+-------+-------+-------+-------+
+//! | tag (8)    | era (4)  | turn (4)| out 4 | good 4| bad 4 | slow 4|   half-open
+//! +------------+----------+---------+-------+-------+-------+-------+
+//! | tag (8)    | calls (24)                                         |   ramping
+//! +------------+----------------------------------------------------+
+//! ```
+//!
+//! The *era* grows when lost probes are written off, so that one of them that reports after all is known as late. The
+//! *turn* grows with each admission, so that "one probe out" now and "one probe out" later are different words.
+
+use crate::clock::Clock;
+use crate::config::{Limits, Live, Rules};
+use crate::state::{Generation, OpenReason, StateCell};
+use crate::sync::{AtomicU32, Ordering, const_fn};
+use crate::tally::{Tally, WindowKind};
+use crate::timer;
+use crate::window::{Mark, over_threshold};
+
+const TAG: u32 = 8;
+const TAG_AT: u32 = u32::BITS - TAG;
+const CALLS_MASK: u32 = (1 << TAG_AT) - 1;
+
+/// One value of the probes word while half-open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Word(u32);
+
+const ERA: u32 = 1 << 20;
+const TURN: u32 = 1 << 16;
+const OUT: u32 = 1 << 12;
+const GOOD: u32 = 1 << 8;
+const BAD: u32 = 1 << 4;
+const SLOW: u32 = 1;
+
+impl Word {
+    const fn empty(generation: Generation) -> Self {
+        Self(generation.tag(TAG) << TAG_AT)
+    }
+
+    const fn field(self, unit: u32) -> u32 {
+        (self.0 >> unit.trailing_zeros()) & 15
+    }
+
+    /// Adds to the era or the turn, which wrap within their four bits.
+    const fn bump(self, unit: u32) -> Self {
+        Self(self.0 & !(15 * unit) | (self.field(unit) + 1 & 15) * unit)
+    }
+
+    const fn results(self) -> u32 {
+        self.field(GOOD) + self.field(BAD)
+    }
+
+    const fn admitted(self) -> u32 {
+        self.results() + self.field(OUT)
+    }
+
+    /// One probe more out. The caller checked that fewer than 15 are admitted, so no field overflows.
+    const fn with_probe(self) -> Self {
+        Self(self.bump(TURN).0 + OUT)
+    }
+
+    /// All probes that are out count as failed.
+    const fn written_off(self) -> Self {
+        let out = self.field(OUT);
+        Self(self.bump(ERA).0 - out * OUT + out * BAD)
+    }
+
+    /// What the results say, if they are enough.
+    fn verdict(self, rules: Rules, limits: Limits) -> Option<Judgement> {
+        if rules.by_rates() {
+            let limits = limits.over(rules.probes());
+            if self.results() < limits.minimum() {
+                return None;
+            }
+            return Some(over_threshold(limits, self.tally()).map_or(Judgement::Close, Judgement::Reopen));
+        }
+        if self.field(BAD) > 0 {
+            // Here a slow success is bad, and only those count as slow: failures name the reason first.
+            let only_slow = self.field(BAD) == self.field(SLOW);
+            return Some(Judgement::Reopen(if only_slow { OpenReason::Slow } else { OpenReason::Failures }));
+        }
+        (self.field(GOOD) >= rules.successes()).then_some(Judgement::Close)
+    }
+
+    fn tally(self) -> Tally {
+        Tally { window: WindowKind::Probes, total: self.results(), failed: self.field(BAD), slow: self.field(SLOW) }
+    }
+}
+
+/// What the probes say about the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    Close,
+    Reopen(OpenReason),
+}
+
+/// A verdict and the results it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) judgement: Judgement,
+    pub(crate) tally: Tally,
+}
+
+/// What an admission came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Admission {
+    /// A probe, of this era.
+    Probe(u8),
+    /// No slot is free; at the latest in this many ticks one is, or the verdict has fallen.
+    Full(u32),
+    /// The results are complete: carry the verdict out.
+    Complete(Judged),
+    /// The generation is over.
+    Over,
+}
+
+/// What a report came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reported {
+    /// Counted; with it the results may be complete.
+    Counted(Option<Judged>),
+    /// Not counted: the results were complete before (carry the verdict out), or the probe had been written off.
+    Late(Option<Judged>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Probes {
+    word: AtomicU32,
+    /// The tick of the latest admission, whole and untagged: readings only grow, so one of an older generation is
+    /// just an older time. Written before the admission it belongs to, hence never older than it.
+    admitted: AtomicU32,
+}
+
+impl Probes {
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { word: AtomicU32::new(0), admitted: AtomicU32::new(0) }
+        }
+    }
+
+    /// The word as stored, and as it reads in `generation`; `None` if that is over.
+    fn load(&self, state: &StateCell, generation: Generation) -> Option<(u32, Word)> {
+        // Acquire, partner: the Release of every exchange on this word. It orders `state.is` (see there) and the load
+        // of `admitted` behind the admission that this word shows.
+        let raw = self.word.load(Ordering::Acquire);
+        if raw >> TAG_AT == generation.tag(TAG) {
+            return Some((raw, Word(raw)));
+        }
+        state.is(generation).then(|| (raw, Word::empty(generation)))
+    }
+
+    /// One exchange; `true` if it happened.
+    fn exchange(&self, raw: u32, next: Word) -> bool {
+        // Release, partner: the Acquire of `load`: who sees this word sees the admission tick written before it, and
+        // the control word its writer saw. Relaxed on failure: the caller starts over with `load`.
+        self.word.compare_exchange(raw, next.0, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Asks for a probe. At most `rules.probes()` are admitted in a generation and `rules.at_once()` out together.
+    pub(crate) fn admit<C: Clock>(
+        &self,
+        state: &StateCell,
+        generation: Generation,
+        live: &Live,
+        clock: &C,
+    ) -> Admission {
+        loop {
+            let (rules, limits) = (live.rules(), live.limits());
+            let Some((raw, word)) = self.load(state, generation) else { return Admission::Over };
+            if let Some(judgement) = word.verdict(rules, limits) {
+                return Admission::Complete(Judged { judgement, tally: word.tally() });
+            }
+            // Acquire, partner: the Release below: our reading is not older than the one found.
+            let latest = self.admitted.load(Ordering::Acquire);
+            let now = clock.now().count();
+            if word.field(OUT) < rules.at_once() && word.admitted() < rules.probes() {
+                // The tick first, then the admission: a caller that finds no slot free must not see the slot taken
+                // and the tick of an earlier probe, and write off one that has just begun. A loser's tick (ours, if
+                // the exchange fails) only lengthens the lease, by the time between two racing admissions.
+                if !state.is(generation) {
+                    return Admission::Over;
+                }
+                if latest != now
+                    && self.admitted.compare_exchange(latest, now, Ordering::Release, Ordering::Relaxed).is_err()
+                {
+                    continue;
+                }
+                let next = word.with_probe();
+                if self.exchange(raw, next) {
+                    #[expect(clippy::cast_possible_truncation, reason = "four bits")]
+                    return Admission::Probe(next.field(ERA) as u8);
+                }
+            } else {
+                let (age, lease) = (now.wrapping_sub(latest), live.lease());
+                if age < lease {
+                    return Admission::Full(lease - age);
+                }
+                // Only if the word is still the one whose lease ran out: any admission since changed its turn.
+                self.exchange(raw, word.written_off());
+            }
+            // Bounded: an exchange failed because another thread's succeeded, or ours wrote lost probes off, which
+            // happens at most once per probe.
+        }
+    }
+
+    /// Reports a probe admitted in `era`. `bad` where the verdict is by first failure includes slow successes.
+    pub(crate) fn report(
+        &self,
+        state: &StateCell,
+        generation: Generation,
+        live: &Live,
+        era: u8,
+        mark: Mark,
+    ) -> Reported {
+        self.settle(state, generation, live, era, |word, rules| {
+            let bad = mark.failed || (mark.slow && !rules.by_rates());
+            let slow = mark.slow && (rules.by_rates() || !mark.failed);
+            Word(word.0 - OUT + if bad { BAD } else { GOOD } + if slow { SLOW } else { 0 })
+        })
+    }
+
+    /// Gives a probe's slot back, uncounted.
+    pub(crate) fn release(&self, state: &StateCell, generation: Generation, live: &Live, era: u8) -> Reported {
+        self.settle(state, generation, live, era, |word, _| Word(word.0 - OUT))
+    }
+
+    fn settle(
+        &self,
+        state: &StateCell,
+        generation: Generation,
+        live: &Live,
+        era: u8,
+        change: impl Fn(Word, Rules) -> Word,
+    ) -> Reported {
+        loop {
+            let (rules, limits) = (live.rules(), live.limits());
+            let Some((raw, word)) = self.load(state, generation) else { return Reported::Late(None) };
+            if let Some(judgement) = word.verdict(rules, limits) {
+                return Reported::Late(Some(Judged { judgement, tally: word.tally() }));
+            }
+            if word.field(ERA) != u32::from(era) || word.field(OUT) == 0 {
+                return Reported::Late(None);
+            }
+            let next = change(word, rules);
+            if self.exchange(raw, next) {
+                let tally = next.tally();
+                return Reported::Counted(next.verdict(rules, limits).map(|judgement| Judged { judgement, tally }));
+            }
+        }
+    }
+
+    /// Counts a call while ramping and says whether it is among the admitted `share` of 16; `None`: generation over.
+    pub(crate) fn ramp(&self, state: &StateCell, generation: Generation, share: u32) -> Option<bool> {
+        loop {
+            let (raw, word) = self.load(state, generation)?;
+            let calls = word.0 & CALLS_MASK;
+            if self.exchange(raw, Word(word.0 & !CALLS_MASK | calls.wrapping_add(1) & CALLS_MASK)) {
+                // Spreads `share` admissions evenly over any 16 calls in a row (Bresenham).
+                return Some((calls & 15) * share & 15 < share);
+            }
+        }
+    }
+
+    /// Ticks until [`admit`](Self::admit) is certain not to say `Full`; for status only, changes nothing.
+    pub(crate) fn free_in<C: Clock>(&self, state: &StateCell, generation: Generation, live: &Live, clock: &C) -> u32 {
+        let (rules, limits) = (live.rules(), live.limits());
+        let Some((_, word)) = self.load(state, generation) else { return 0 };
+        let free = word.field(OUT) < rules.at_once() && word.admitted() < rules.probes();
+        if free || word.verdict(rules, limits).is_some() {
+            return 0;
+        }
+        // Acquire: see `admit`.
+        let latest = self.admitted.load(Ordering::Acquire);
+        live.lease().saturating_sub(clock.now().count().wrapping_sub(latest))
+    }
+
+    /// Probes that are out in `generation`; for status only.
+    pub(crate) fn out(&self, generation: Generation) -> u8 {
+        let word = Word(self.word.load(Ordering::Relaxed));
+        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
+        let out = word.field(OUT) as u8;
+        if word.0 >> TAG_AT == generation.tag(TAG) { out } else { 0 }
+    }
+
+    /// See [`timer::renew`].
+    pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
+        timer::renew(&self.word, state, generation, TAG);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_disjoint_and_fill_the_word() {
+        let fields = [15 * ERA, 15 * TURN, 15 * OUT, 15 * GOOD, 15 * BAD, 15 * SLOW, !CALLS_MASK];
+        assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
+        assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
+    }
+
+    #[test]
+    fn no_field_spills_into_its_neighbour() {
+        let mut word = Word(0xAB << TAG_AT);
+        for _ in 0..40 {
+            word = word.with_probe();
+            word = Word(word.0 - OUT);
+        }
+        assert_eq!((word.0 >> TAG_AT, word.field(ERA), word.field(TURN)), (0xAB, 0, 40 % 16));
+        for _ in 0..15 {
+            word = word.with_probe();
+        }
+        let lost = word.written_off();
+        assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.0 >> TAG_AT), (0, 15, 1, 0xAB));
+    }
+
+    #[test]
+    fn a_share_of_sixteen_is_exact_in_any_sixteen_calls() {
+        for share in 1..=16_u32 {
+            for start in 0..16_u32 {
+                let admitted = (start..start + 16).filter(|call| (call & 15) * share & 15 < share).count();
+                assert_eq!(admitted, share as usize);
+            }
+        }
+    }
+}

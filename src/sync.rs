@@ -1,0 +1,117 @@
+//! The platform: the one file that knows which atomics, which fence and which panic machinery we run on.
+//!
+//! `core` by default, `portable-atomic` for cores without compare-exchange, loom's under the models and counting
+//! ones in the test of writes per call. Everything above reads as plain Rust.
+
+#[cfg(not(any(microbreaker_loom, microbreaker_counting)))]
+#[cfg(not(feature = "portable-atomic"))]
+pub(crate) use core::sync::atomic::{AtomicU32, Ordering, fence};
+#[cfg(not(any(microbreaker_loom, microbreaker_counting)))]
+#[cfg(feature = "portable-atomic")]
+pub(crate) use portable_atomic::{AtomicU32, Ordering, fence};
+
+#[cfg(microbreaker_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+
+#[cfg(microbreaker_counting)]
+pub(crate) use counted::{AtomicU32, Ordering, fence};
+#[cfg(microbreaker_counting)]
+#[path = "../tests/counting/atomics.rs"]
+pub mod counted;
+
+#[cfg(all(not(target_has_atomic = "32"), not(feature = "portable-atomic")))]
+compile_error!(
+    "this core has no compare-exchange: enable microbreaker's feature `portable-atomic`, and in the final \
+     binary a backend of portable-atomic (`critical-section`, or `unsafe-assume-single-core` where that is true)"
+);
+
+/// Declares a function that is `const` everywhere but under loom, whose atomics have no const `new`.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(microbreaker_loom))]
+        $(#[$meta])* $vis const fn $($rest)*
+        #[cfg(microbreaker_loom)]
+        $(#[$meta])* $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
+/// An array of zeroed atomics.
+macro_rules! zeroed {
+    ($len:expr) => {
+        $crate::sync::initial!(repeat $len, $crate::sync::AtomicU32::new(0))
+    };
+}
+pub(crate) use zeroed;
+
+/// Declares, gives, repeats and takes an initial value: a const, or a function's under loom.
+macro_rules! initial {
+    (declare) => {
+        #[cfg(not(microbreaker_loom))]
+        #[doc(hidden)]
+        const INITIAL: Self;
+        #[cfg(microbreaker_loom)]
+        #[doc(hidden)]
+        fn initial() -> Self;
+    };
+    (give $value:expr) => {
+        #[cfg(not(microbreaker_loom))]
+        #[doc(hidden)]
+        #[expect(clippy::declare_interior_mutable_const, reason = "copied into each new breaker, never shared")]
+        const INITIAL: Self = $value;
+        #[cfg(microbreaker_loom)]
+        #[doc(hidden)]
+        fn initial() -> Self {
+            $value
+        }
+    };
+    (repeat $count:expr, $value:expr) => {{
+        #[cfg(not(microbreaker_loom))]
+        let array = [const { $value }; $count];
+        #[cfg(microbreaker_loom)]
+        let array = core::array::from_fn(|_| $value);
+        array
+    }};
+    (take $type:ty) => {{
+        #[cfg(not(microbreaker_loom))]
+        let value = <$type>::INITIAL;
+        #[cfg(microbreaker_loom)]
+        let value = <$type>::initial();
+        value
+    }};
+}
+pub(crate) use initial;
+
+/// Which of `lanes` (a power of two) this thread should write to: any answer is correct, a stable one is fast.
+///
+/// The address of a local says which stack we run on, so this needs no thread-local and works in `no_std`. Stacks
+/// are 64 KiB apart or more where there are many; on one stack everything maps to one lane.
+#[cfg(not(microbreaker_loom))]
+#[inline]
+pub(crate) fn lane(lanes: usize) -> usize {
+    if lanes <= 1 {
+        return 0;
+    }
+    let here = 0_u8;
+    let stack = core::ptr::from_ref(&here).addr() >> 16;
+    // Fibonacci hashing: neighbouring stacks land on different lanes. Only low bits are kept, so the width of the
+    // multiplication does not matter.
+    (stack.wrapping_mul(0x9E37_79B9) >> 12) & (lanes - 1)
+}
+
+/// Under loom a lane must be a function of the schedule alone: the model's thread number.
+#[cfg(microbreaker_loom)]
+pub(crate) fn lane(lanes: usize) -> usize {
+    let id = format!("{:?}", loom::thread::current().id());
+    let number: usize = id.chars().filter(char::is_ascii_digit).collect::<std::string::String>().parse().unwrap_or(0);
+    number & (lanes - 1)
+}
+
+/// Whether this thread is unwinding. Without `std` nobody can tell, and most such targets abort anyway.
+#[inline]
+pub(crate) fn panicking() -> bool {
+    #[cfg(feature = "std")]
+    return std::thread::panicking();
+    #[cfg(not(feature = "std"))]
+    return false;
+}

@@ -1,0 +1,189 @@
+//! When a generation began, and how long it lasts: three tagged words, each decided once.
+//!
+//! ```text
+//!        31            16 15             0            31      24 23  20 19               0
+//! low   +----------------+----------------+    span  +----------+------+------------------+
+//!       | tag (16)       | opened, low 16 |          | tag (8)  | 2^n  | mantissa (20)    |
+//! high  +----------------+----------------+          +----------+------+------------------+
+//!       | tag (16)       | opened, high 16|
+//!       +----------------+----------------+
+//! ```
+//!
+//! A transition to Open or Ramping moves the control word and nothing else; whoever first needs the period decides its
+//! beginning and its length, by one exchange per word from an older tag to this generation's. Of any number of helpers
+//! one decides each word and the others take what they find, so a period never changes once it can be read, a thread
+//! preempted anywhere blocks nobody, and a helper of an older generation finds a newer tag and changes nothing.
+//!
+//! A single whole word for the deadline cannot do this: with no room for a tag, a helper that looked before the
+//! deadline was published may overwrite it after.
+
+use crate::clock::{Clock, Ticks};
+use crate::state::{Generation, StateCell};
+use crate::sync::{AtomicU32, Ordering, const_fn};
+
+const HALF_TAG: u32 = 16;
+const SPAN_TAG: u32 = 8;
+const MANTISSA: u32 = 20;
+
+/// The beginning of a period, and how much of it has passed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elapsed {
+    pub(crate) opened: Ticks,
+    pub(crate) ticks: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Timer {
+    low: AtomicU32,
+    high: AtomicU32,
+    span: AtomicU32,
+}
+
+impl Timer {
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { low: AtomicU32::new(0), high: AtomicU32::new(0), span: AtomicU32::new(0) }
+        }
+    }
+
+    /// How long ago `generation` began, deciding it if nobody has; `None` if the generation is over.
+    ///
+    /// The caller has loaded the control word with Acquire and seen `generation`, so no reading taken here is older
+    /// than its transition: nothing ends early.
+    #[inline]
+    pub(crate) fn elapsed<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Elapsed> {
+        let tag = generation.tag(HALF_TAG);
+        // Acquire on both, partner: the Release of `decide`. The decider read its clock before it wrote, so the
+        // reading below is not older than the beginning; without this a clock read too soon would make the difference
+        // negative, that is huge, and end the period at once.
+        let low = self.low.load(Ordering::Acquire);
+        let high = self.high.load(Ordering::Acquire);
+        let opened = if low >> HALF_TAG == tag && high >> HALF_TAG == tag {
+            Ticks::new(high << HALF_TAG | low & 0xFFFF)
+        } else {
+            self.begin(state, generation, clock)?
+        };
+        Some(Elapsed { opened, ticks: clock.now().since(opened) })
+    }
+
+    #[cold]
+    fn begin<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Ticks> {
+        let tag = generation.tag(HALF_TAG);
+        let low = decide(&self.low, state, generation, HALF_TAG, || clock.now().count() & 0xFFFF)? & 0xFFFF;
+        let mut opened = Ticks::new(low);
+        let high = decide(&self.high, state, generation, HALF_TAG, || {
+            // The low half was decided a moment ago by somebody's clock; the whole reading is the one nearest to ours
+            // that ends in it. Exact unless this thread slept for 48 seconds (at 1024 Hz) in between; then the period
+            // begins later than it might have, never earlier. A clock up to 16 seconds behind the decider's is met.
+            let now = clock.now();
+            let behind = now.count().wrapping_sub(low) & 0xFFFF;
+            let whole = if behind < 0xC000 {
+                now.count().wrapping_sub(behind)
+            } else {
+                now.count().wrapping_add(0x1_0000 - behind)
+            };
+            whole >> HALF_TAG
+        })?;
+        debug_assert_eq!(high >> HALF_TAG, tag);
+        opened = opened.after(high << HALF_TAG);
+        Some(opened)
+    }
+
+    /// The decided length of `generation`, if it is.
+    #[inline]
+    pub(crate) fn span(&self, generation: Generation) -> Option<u32> {
+        // Relaxed: the word carries its whole meaning. A stale value has an older tag and reads as "not decided".
+        let word = self.span.load(Ordering::Relaxed);
+        (word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG)).then(|| unpack(word))
+    }
+
+    /// The length of `generation`, decided by `length` if nobody has; `None` if the generation is over.
+    pub(crate) fn settle_span(
+        &self,
+        state: &StateCell,
+        generation: Generation,
+        length: impl Fn() -> u32,
+    ) -> Option<u32> {
+        decide(&self.span, state, generation, SPAN_TAG, || pack(length())).map(unpack)
+    }
+
+    /// Gives words that were not needed for long a fresh (empty) tag, lest the tags wrap to look like a later one's.
+    pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
+        for (word, bits) in [(&self.low, HALF_TAG), (&self.high, HALF_TAG), (&self.span, SPAN_TAG)] {
+            renew(word, state, generation, bits);
+        }
+    }
+}
+
+/// Reads a word whose top `bits` tag it with a generation, deciding its payload if it is still an older one's.
+fn decide(
+    word: &AtomicU32,
+    state: &StateCell,
+    generation: Generation,
+    bits: u32,
+    payload: impl Fn() -> u32,
+) -> Option<u32> {
+    let tag = generation.tag(bits);
+    // Acquire, partner: the Release below. It lets `state.is` see at least the generation this word belongs to.
+    let mut present = word.load(Ordering::Acquire);
+    while present >> (u32::BITS - bits) != tag {
+        let decided = tag << (u32::BITS - bits) | payload();
+        if !state.is(generation) {
+            return None;
+        }
+        // AcqRel: Release as above; Acquire (also on failure) so that a value found here orders the caller's next
+        // clock reading behind the one it was made from. Bounded: each failure is another thread's decision, at most
+        // one for this generation and one for each helper of an older one.
+        match word.compare_exchange(present, decided, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(decided),
+            Err(found) => present = found,
+        }
+    }
+    Some(present)
+}
+
+/// Retags a word whose tag is about to come round again. The winner of each transition does this, so a tag can only
+/// alias if half its range of winners are all preempted before they get here.
+pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32) {
+    // Acquire, partner: the Release of whoever wrote the word; see `StateCell::is`.
+    let present = word.load(Ordering::Acquire);
+    if generation.outgrew(present >> (u32::BITS - bits), bits) && state.is(generation) {
+        let empty = generation.previous_tag(bits) << (u32::BITS - bits);
+        // Release, partner: the Acquire loads of this word. A failure means somebody wrote a younger tag: as good.
+        let _ = word.compare_exchange(present, empty, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+/// A length in 24 bits: exact below 2^20 ticks, above rounded up by less than a 2^19th.
+fn pack(ticks: u32) -> u32 {
+    let mut shift = 0;
+    let mut mantissa = ticks;
+    while mantissa >> MANTISSA != 0 {
+        shift += 1;
+        mantissa = (ticks >> shift) + u32::from(ticks & ((1 << shift) - 1) != 0);
+    }
+    shift << MANTISSA | mantissa
+}
+
+#[inline]
+fn unpack(word: u32) -> u32 {
+    (word & ((1 << MANTISSA) - 1)) << (word >> MANTISSA & 0xF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::HORIZON;
+
+    #[test]
+    fn lengths_are_exact_below_two_to_the_twenty_and_never_short() {
+        for ticks in [0, 1, 1000, (1 << 20) - 1] {
+            assert_eq!(unpack(pack(ticks)), ticks);
+        }
+        for ticks in [1 << 20, (1 << 20) + 1, 88_473_601, (1 << 21) - 1, HORIZON, HORIZON + HORIZON / 4 - 1] {
+            let kept = unpack(pack(ticks));
+            assert!(kept >= ticks && kept - ticks <= ticks >> 19, "{ticks} -> {kept}");
+            assert_eq!(pack(ticks) >> 24, 0);
+        }
+    }
+}

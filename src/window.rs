@@ -1,0 +1,207 @@
+//! What is counted while closed. The trait is sealed: its implementations are proved together with the breaker.
+
+mod count;
+mod pair;
+mod streak;
+mod time;
+
+pub use self::count::{CountWindow, count_words};
+pub use self::streak::Streak;
+pub use self::time::TimeWindow;
+
+use crate::clock::Clock;
+use crate::config::{Limits, Live, Shape};
+use crate::state::{Generation, OpenReason, StateCell};
+use crate::sync::initial;
+use crate::tally::Tally;
+
+/// A window: [`Streak`], [`CountWindow`], [`TimeWindow`], or a pair `(A, B)` of two different ones, which trips when
+/// either does and says which in the event's tally. Sealed.
+pub trait Window: sealed::Sealed {}
+
+impl<W: sealed::Sealed> Window for W {}
+
+/// What a window type can hold; a [`Config`](crate::Config) is checked against it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    pub(crate) streak: bool,
+    /// Words of a count window.
+    pub(crate) chunk_words: u32,
+    /// Slots of a time window.
+    pub(crate) time_slots: u32,
+}
+
+impl Capacity {
+    pub(crate) const NONE: Self = Self { streak: false, chunk_words: 0, time_slots: 0 };
+
+    /// The longest count window that fits.
+    pub(crate) const fn calls(self, slow: bool) -> u32 {
+        count::calls_in(self.chunk_words, slow)
+    }
+
+    /// Both. Two windows of one kind would read one setting and count the same twice.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        assert!(!(self.streak && other.streak), "a pair of windows must be of two different kinds");
+        assert!(self.chunk_words == 0 || other.chunk_words == 0, "a pair of windows must be of two different kinds");
+        assert!(self.time_slots == 0 || other.time_slots == 0, "a pair of windows must be of two different kinds");
+        Self {
+            streak: self.streak || other.streak,
+            chunk_words: self.chunk_words + other.chunk_words,
+            time_slots: self.time_slots + other.time_slots,
+        }
+    }
+}
+
+/// How an outcome looks to a window. Neither bit: good.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub(crate) failed: bool,
+    pub(crate) slow: bool,
+}
+
+impl Mark {
+    #[inline]
+    pub(crate) const fn is_good(self) -> bool {
+        !self.failed && !self.slow
+    }
+}
+
+/// Whom a window works for: the generation, and where to look whether it is still the present one.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Scope<'a, C> {
+    pub(crate) state: &'a StateCell,
+    pub(crate) generation: Generation,
+    pub(crate) live: &'a Live,
+    pub(crate) shape: Shape,
+    pub(crate) clock: &'a C,
+    /// The degradation level that the outcome met.
+    pub(crate) level: u8,
+}
+
+// By hand: a derive would ask for `C: Copy`.
+impl<C> Clone for Scope<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Scope<'_, C> {}
+
+impl<C> Scope<'_, C> {
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        self.state.is(self.generation)
+    }
+}
+
+/// A judgement of a window's sums.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opinion {
+    pub(crate) tally: Tally,
+    pub(crate) trip: Option<OpenReason>,
+    /// Whether the minimum is reached.
+    pub(crate) ripe: bool,
+    pub(crate) level: u8,
+}
+
+/// What recording an outcome came to.
+#[doc(hidden)]
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The generation is over: dropped.
+    Stale,
+    /// Counted; nothing to judge (it changed nothing, or it was good and nobody asked).
+    Counted,
+    /// Counted and judged.
+    Judged(Opinion),
+}
+
+pub(crate) mod sealed {
+    use super::{Capacity, Clock, Mark, Recorded, Scope, Tally, initial};
+
+    #[doc(hidden)]
+    pub trait Sealed: Sized {
+        const CAPACITY: Capacity;
+        /// Whether shares are judged, above a minimum.
+        const SHARES: bool;
+        initial!(declare);
+
+        /// Counts one outcome. Judges it if it is bad or slow, and any if `eager`.
+        fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded;
+
+        /// The sums now.
+        fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;
+
+        /// Makes the words belong to `scope`'s generation, empty, unless they do already. Lazily done by whoever
+        /// records as well; the winner of a transition does it at once so that tags stay far from wrapping.
+        fn renew<C: Clock>(&self, scope: Scope<'_, C>);
+    }
+}
+
+/// Which threshold the sums reach, if any; failures first. No division, no overflow: shares are compared by cross
+/// multiplication in 64 bits.
+pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason> {
+    let reached = |part: u32, permille: u32| {
+        permille > 0 && u64::from(part) * 1000 >= u64::from(permille) * u64::from(tally.total)
+    };
+    if tally.total < limits.minimum() || tally.total == 0 {
+        None
+    } else if reached(tally.failed, limits.failure()) {
+        Some(OpenReason::Failures)
+    } else if reached(tally.slow, limits.slow()) {
+        Some(OpenReason::Slow)
+    } else {
+        None
+    }
+}
+
+/// The judgement of sums by shares.
+pub(crate) fn judge_shares(limits: Limits, tally: Tally, level: u8) -> Opinion {
+    let ripe = tally.total >= limits.minimum() && tally.total > 0;
+    let axis = |part: u32, permille: u32| {
+        if permille == 0 || !ripe {
+            return 0;
+        }
+        degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), level)
+    };
+    Opinion {
+        tally,
+        trip: over_threshold(limits, tally),
+        ripe,
+        level: axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow())),
+    }
+}
+
+/// The level of `value` on the way to `trip`, coming from `level`: it rises at the quarters and falls only an eighth
+/// below the quarter it stands on, so that it does not flap around one.
+pub(crate) fn degradation(value: u64, trip: u64, level: u8) -> u8 {
+    let mut new = 3_u8;
+    while new > 0 {
+        let eighths = if new > level { 2 * new } else { 2 * new - 1 };
+        if value * 8 >= trip * u64::from(eighths) {
+            break;
+        }
+        new -= 1;
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_rise_at_quarters_and_fall_an_eighth_below() {
+        let path = [(24, 0), (25, 1), (49, 1), (50, 2), (38, 2), (37, 1), (75, 3), (63, 3), (62, 2), (13, 1), (12, 0)];
+        let mut level = 0;
+        for (value, expected) in path {
+            level = degradation(value, 100, level);
+            assert_eq!(level, expected, "at {value}");
+        }
+    }
+}

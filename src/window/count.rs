@@ -1,0 +1,368 @@
+//! The exact last N outcomes, as a ring of shift registers.
+//!
+//! ```text
+//!        31       24   23      22    21                                 0
+//! chunk +-----------+-------+-------+------------------------------------+
+//!       | lap (8)   | first | clean | 0…0 1 o o o o o o  (newest lowest) |
+//!       +-----------+-------+-------+------------------------------------+
+//!        31       23   22    21    15 14      8 7                       0
+//! head  +-----------+-------+--------+---------+-------------------------+
+//!       | tag (9)   | first | run (7)| slot (7)| lap (8)                 |
+//!       +-----------+-------+--------+---------+-------------------------+
+//! ```
+//!
+//! A chunk holds its outcomes behind a sentinel bit: 21 of one bit (failed), or 10 of two (failed, slow) where slow
+//! calls count. The head names the *active* chunk, the only one that changes: an outcome is placed by one exchange on
+//! it, whose value says how many are in it and whether all are good. A full chunk never changes again until its slot
+//! comes round, and only a full one lets the head move on. So the sums are those of one instant: the value of the
+//! active chunk, and behind it chunks that no longer move. The oldest is masked to make exactly N.
+//!
+//! The index (lap and slot) runs on through generations; a new one begins with a *first* chunk, behind which nothing
+//! counts. So a chunk needs no generation of its own, and a writer of an older generation can only touch chunks that
+//! no newer one reads.
+//!
+//! *Clean* says that the last N outcomes are all good: then one more changes nothing, and nothing is written. It is a
+//! bit of the active chunk, set and ended by the very exchange that places an outcome: a failure can therefore never
+//! slip in beside it. (With the bit in the head, a failure that published just before the bit was set would stick
+//! unseen, and both sides would need a fence to notice.) The head's *run* counts the all-good chunks before the
+//! active one, which makes "clean" known without a look at them.
+
+use super::sealed::Sealed;
+use super::{Capacity, Mark, Recorded, Scope, judge_shares};
+use crate::clock::Clock;
+use crate::config::Shape;
+use crate::state::Generation;
+use crate::sync::{AtomicU32, Ordering, initial, zeroed};
+use crate::tally::{Tally, WindowKind};
+
+const LAP: u32 = 8;
+const LAP_MASK: u32 = (1 << LAP) - 1;
+const PAYLOAD: u32 = 22;
+
+/// Outcomes in a full chunk. Shorter under loom, so that a model sees chunks fill and laps pass.
+const fn per_chunk(slow: bool) -> u32 {
+    if cfg!(microbreaker_loom) { 2 } else { (PAYLOAD - 1) >> (slow as u32) }
+}
+
+/// The longest window that `words` chunks hold: when the active chunk has one outcome, the others must make up N.
+pub(super) const fn calls_in(words: u32, slow: bool) -> u32 {
+    let calls = words.saturating_sub(1) * per_chunk(slow) + 1;
+    // 2^7 slots, and N in ten bits.
+    if words == 0 || words > 128 {
+        0
+    } else if calls > 1023 {
+        1023
+    } else {
+        calls
+    }
+}
+
+/// How many words a [`CountWindow`] needs for the last `calls` outcomes (1 to 1023), and whether it counts slow calls.
+///
+/// ```
+/// use microbreaker::{CountWindow, count_words};
+///
+/// type Last100 = CountWindow<{ count_words(100, false) }>;
+/// assert_eq!(count_words(100, false), 6);
+/// assert_eq!(count_words(100, true), 11);
+/// ```
+pub const fn count_words(calls: u16, slow: bool) -> usize {
+    let behind = (calls as u32).saturating_sub(1);
+    (behind.div_ceil(per_chunk(slow)) + 1) as usize
+}
+
+/// Trips on the share of bad outcomes among exactly the last N ([`Config::count`](crate::Config::count)), held in
+/// `WORDS` words: see [`count_words`]. N is at most 1023; a longer memory is a [`TimeWindow`](crate::TimeWindow).
+///
+/// Full of successes, it is never written: recording one more is three loads. A failure costs one exchange and a look
+/// at N/21 words.
+#[derive(Debug)]
+pub struct CountWindow<const WORDS: usize> {
+    head: AtomicU32,
+    chunks: [AtomicU32; WORDS],
+}
+
+/// One value of the head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Head(u32);
+
+/// The initial head, of generation 0: chunks that were never written carry lap 0, so the first lap is another.
+const FIRST_LAP: u32 = 1;
+const HEAD_TAG: u32 = 9;
+const HEAD_FIRST: u32 = 1 << 22;
+const RUN_MAX: u32 = 127;
+
+impl Head {
+    const fn new(generation: Generation, first: bool, run: u32, slot: u32, lap: u32) -> Self {
+        let first = if first { HEAD_FIRST } else { 0 };
+        Self(generation.tag(HEAD_TAG) << 23 | first | run << 15 | slot << 8 | lap & LAP_MASK)
+    }
+
+    #[inline]
+    const fn is_of(self, generation: Generation) -> bool {
+        self.0 >> 23 == generation.tag(HEAD_TAG)
+    }
+
+    const fn is_first(self) -> bool {
+        self.0 & HEAD_FIRST != 0
+    }
+
+    const fn run(self) -> u32 {
+        self.0 >> 15 & RUN_MAX
+    }
+
+    #[inline]
+    const fn slot(self) -> u32 {
+        self.0 >> 8 & 0x7F
+    }
+
+    #[inline]
+    const fn lap(self) -> u32 {
+        self.0 & LAP_MASK
+    }
+}
+
+/// One value of a chunk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Chunk(u32);
+
+const FIRST: u32 = 1 << 23;
+const CLEAN: u32 = 1 << 22;
+
+impl Chunk {
+    /// The active chunk of `head` before its first outcome: a lone sentinel.
+    const fn empty(head: Head) -> Self {
+        Self(head.lap() << 24 | if head.is_first() { FIRST } else { 0 } | 1)
+    }
+
+    #[inline]
+    const fn is_of(self, lap: u32) -> bool {
+        self.0 >> 24 == lap
+    }
+
+    #[inline]
+    const fn is_clean(self) -> bool {
+        self.0 & CLEAN != 0
+    }
+
+    const fn is_first(self) -> bool {
+        self.0 & FIRST != 0
+    }
+
+    const fn payload(self) -> u32 {
+        self.0 & ((1 << PAYLOAD) - 1)
+    }
+
+    /// Outcomes in it: the sentinel's position.
+    const fn len(self, slow: bool) -> u32 {
+        (31 - (self.payload() | 1).leading_zeros()) >> (slow as u32)
+    }
+
+    const fn is_all_good(self) -> bool {
+        self.payload().is_power_of_two()
+    }
+
+    /// With one outcome more; `clean` if the last N are then all good.
+    const fn with(self, mark: Mark, slow: bool, clean: bool) -> Self {
+        let outcome = if slow { mark.failed as u32 | (mark.slow as u32) << 1 } else { mark.failed as u32 };
+        let payload = self.payload() << (1 + slow as u32) | outcome;
+        Self(self.0 & (LAP_MASK << 24 | FIRST) | if clean { CLEAN } else { 0 } | payload)
+    }
+
+    /// Failures and slow calls among its newest `outcomes`.
+    const fn sums(self, outcomes: u32, slow: bool) -> (u32, u32) {
+        let bits = self.payload() & ((1 << (outcomes << (slow as u32))) - 1);
+        if slow {
+            ((bits & 0x5555_5555).count_ones(), (bits & 0xAAAA_AAAA).count_ones())
+        } else {
+            (bits.count_ones(), 0)
+        }
+    }
+}
+
+impl<const WORDS: usize> CountWindow<WORDS> {
+    /// The word of `slot`, which is always below `WORDS`; the other branch is there instead of a panic.
+    #[inline]
+    fn chunk(&self, slot: u32) -> &AtomicU32 {
+        let slot = slot as usize;
+        &self.chunks[if slot < WORDS { slot } else { 0 }]
+    }
+
+    fn next_index(head: Head) -> (u32, u32) {
+        if head.slot() as usize + 1 < WORDS { (head.slot() + 1, head.lap()) } else { (0, head.lap() + 1) }
+    }
+
+    /// The head of `scope`'s generation, which this begins if nobody has; `None` if it is over.
+    #[inline]
+    fn head<C>(&self, scope: &Scope<'_, C>) -> Option<Head> {
+        // Acquire, partner: the Release of the head's exchanges. Behind a head that moved on stands a full chunk, and
+        // this makes it visible; it also lets `is_current` see at least the generation this head belongs to.
+        let head = Head(self.head.load(Ordering::Acquire));
+        if head.is_of(scope.generation) { Some(head) } else { self.begin(scope, head) }
+    }
+
+    #[cold]
+    fn begin<C>(&self, scope: &Scope<'_, C>, mut head: Head) -> Option<Head> {
+        while !head.is_of(scope.generation) {
+            if !scope.is_current() {
+                return None;
+            }
+            let (slot, lap) = Self::next_index(head);
+            let next = Head::new(scope.generation, true, 0, slot, lap);
+            // Release and Acquire as in `head`. Bounded: a failure means somebody else wrote a head.
+            match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(next),
+                Err(present) => head = Head(present),
+            }
+        }
+        Some(head)
+    }
+
+    /// Moves the head past the full chunk `filled`. Whether it worked does not matter: if not, somebody else did it.
+    fn advance(&self, generation: Generation, head: Head, filled: Chunk) {
+        let run = if filled.is_all_good() { (head.run() + 1).min(RUN_MAX) } else { 0 };
+        let (slot, lap) = Self::next_index(head);
+        let next = Head::new(generation, false, run, slot, lap);
+        // Release, partner: the Acquire of `head`: who sees the new head sees the chunk behind it full.
+        let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled meanwhile.
+    fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
+        let slow = shape.counts_slow();
+        let mut tally = Tally::empty(WindowKind::Count);
+        let (mut chunk, mut slot, mut lap) = (active, head.slot(), head.lap());
+        // A head that began a generation and was not written to yet has an empty active chunk of an older lap.
+        let mut first = head.is_first();
+        loop {
+            if chunk.is_of(lap) {
+                let outcomes = chunk.len(slow).min(shape.count() - tally.total);
+                let (failed, slow_calls) = chunk.sums(outcomes, slow);
+                tally.total += outcomes;
+                tally.failed += failed;
+                tally.slow += slow_calls;
+                first |= chunk.is_first();
+            }
+            if first || tally.total >= shape.count() {
+                return Some(tally);
+            }
+            (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (WORDS as u32 - 1, lap.wrapping_sub(1) & LAP_MASK) };
+            // Relaxed: the Acquire of `head` ordered this behind the moment the chunk became full; since then it can
+            // only have been recycled, and then its lap says so. Ends: each chunk behind the active one is full, and
+            // where the active one is still empty the ring's last is the old content of its own slot.
+            chunk = Chunk(self.chunk(slot).load(Ordering::Relaxed));
+            if !chunk.is_of(lap) {
+                return None;
+            }
+        }
+    }
+}
+
+impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
+    const CAPACITY: Capacity = Capacity { chunk_words: WORDS as u32, ..Capacity::NONE };
+    const SHARES: bool = true;
+    initial!(give Self { head: AtomicU32::new(FIRST_LAP), chunks: zeroed!(WORDS) });
+
+    #[inline]
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+        let slow = scope.shape.counts_slow();
+        // Without slow calls in its shape, the window knows good and failed.
+        let mark = Mark { failed: mark.failed, slow: mark.slow && slow };
+        loop {
+            let Some(head) = self.head(&scope) else { return Recorded::Stale };
+            let word = self.chunk(head.slot());
+            // Acquire, partner: the Release of the exchange below. A word of a newer lap was written by a thread that
+            // had seen a newer head, so the second look at the head sees that too.
+            let raw = word.load(Ordering::Acquire);
+            let mut chunk = Chunk(raw);
+            if !chunk.is_of(head.lap()) {
+                // Relaxed: see above; the Acquire keeps this load behind. Without this look a writer that slept
+                // through a lap would place its outcome over newer ones.
+                if self.head.load(Ordering::Relaxed) != head.0 {
+                    continue;
+                }
+                chunk = Chunk::empty(head);
+            } else if chunk.is_clean() && mark.is_good() && !eager {
+                return Recorded::Counted;
+            } else if chunk.len(slow) >= per_chunk(slow) {
+                if chunk.is_clean() && mark.is_good() {
+                    // Eager on a full clean chunk: judge what is there, write nothing.
+                    return self.judged(&scope, head, chunk);
+                }
+                self.advance(scope.generation, head, chunk);
+                continue;
+            } else if chunk.is_clean() && mark.is_good() {
+                return self.judged(&scope, head, chunk);
+            }
+            let mut next = chunk.with(mark, slow, false);
+            if next.is_all_good() && head.run() * per_chunk(slow) + next.len(slow) >= scope.shape.count() {
+                next = chunk.with(mark, slow, true);
+            }
+            // AcqRel: Release for the loads of this word; Acquire so that placements form one chain: whoever places
+            // sees all that was placed before, in this chunk and in those behind it. So of the failures that reach
+            // the threshold the last one to be placed sees them all, and no fence is needed.
+            if word.compare_exchange_weak(raw, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            if mark.is_good() && !eager {
+                return Recorded::Counted;
+            }
+            return self.judged(&scope, head, next);
+        }
+    }
+
+    fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
+        loop {
+            // Acquire on both: see `record`.
+            let head = Head(self.head.load(Ordering::Acquire));
+            if !head.is_of(scope.generation) {
+                return Tally::empty(WindowKind::Count);
+            }
+            let active = Chunk(self.chunk(head.slot()).load(Ordering::Acquire));
+            if let Some(tally) = self.sums(scope.shape, head, active) {
+                return tally;
+            }
+        }
+    }
+
+    fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
+        let _ = self.head(&scope);
+    }
+}
+
+impl<const WORDS: usize> CountWindow<WORDS> {
+    /// Judges the sums as of one's own placement. If the ring came round since (a whole window of newer outcomes, all
+    /// of them reported during this call), the present sums are as right: the reports overlap.
+    fn judged<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk) -> Recorded {
+        let tally = self.sums(scope.shape, head, placed).unwrap_or_else(|| self.tally(*scope));
+        Recorded::Judged(judge_shares(scope.live.limits(), tally, scope.level))
+    }
+}
+
+#[cfg(all(test, not(microbreaker_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_disjoint_and_fill_the_words() {
+        let head = [0x1FF << 23, HEAD_FIRST, RUN_MAX << 15, 0x7F << 8, LAP_MASK];
+        let chunk = [LAP_MASK << 24, FIRST, CLEAN, (1 << PAYLOAD) - 1];
+        for fields in [&head[..], &chunk[..]] {
+            assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
+            assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
+        }
+    }
+
+    #[test]
+    fn the_words_for_n_hold_n_and_one_less_does_not() {
+        for slow in [false, true] {
+            for calls in 1..=1023_u16 {
+                let words = u32::try_from(count_words(calls, slow)).unwrap();
+                assert!(calls_in(words, slow) >= u32::from(calls), "{calls} {slow}");
+                assert!(calls == 1 || calls_in(words - 1, slow) < u32::from(calls), "{calls} {slow}");
+                assert!(words <= 128);
+                assert!(words.div_ceil(1) < RUN_MAX, "the run of clean chunks fits its field");
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Two windows at once: `(Streak, TimeWindow<16>)` and the like.
+
+use super::sealed::Sealed;
+use super::{Capacity, Mark, Opinion, Recorded, Scope};
+use crate::clock::Clock;
+use crate::sync::initial;
+use crate::tally::Tally;
+
+impl<A: Sealed, B: Sealed> Sealed for (A, B) {
+    const CAPACITY: Capacity = A::CAPACITY.and(B::CAPACITY);
+    const SHARES: bool = A::SHARES || B::SHARES;
+    initial!(give(initial!(take A), initial!(take B)));
+
+    #[inline]
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+        match (self.0.record(scope, mark, eager), self.1.record(scope, mark, eager)) {
+            (Recorded::Stale, _) | (_, Recorded::Stale) => Recorded::Stale,
+            (Recorded::Counted, other) | (other, Recorded::Counted) => other,
+            (Recorded::Judged(a), Recorded::Judged(b)) => {
+                // The tally is that of the window that trips, of the first if both do.
+                let named = if a.trip.is_none() && b.trip.is_some() { b } else { a };
+                Recorded::Judged(Opinion {
+                    tally: named.tally,
+                    trip: named.trip,
+                    ripe: a.ripe && b.ripe,
+                    level: a.level.max(b.level),
+                })
+            }
+        }
+    }
+
+    fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
+        self.0.tally(scope)
+    }
+
+    fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
+        self.0.renew(scope);
+        self.1.renew(scope);
+    }
+}

@@ -1,0 +1,83 @@
+//! Consecutive bad outcomes, in one word: tag 16 · count 16.
+
+use super::sealed::Sealed;
+use super::{Capacity, Mark, Opinion, Recorded, Scope, degradation};
+use crate::clock::Clock;
+use crate::state::OpenReason;
+use crate::sync::{AtomicU32, Ordering, initial};
+use crate::tally::{Tally, WindowKind};
+
+const TAG: u32 = 16;
+const COUNT: u32 = (1 << (u32::BITS - TAG)) - 1;
+
+/// Trips after so many bad outcomes in a row ([`Config::streak`](crate::Config::streak)). One word; a success on a
+/// clean streak only loads. Where a slow limit is set, a slow success is bad.
+#[derive(Debug)]
+pub struct Streak(AtomicU32);
+
+impl Streak {
+    fn opinion<C>(scope: &Scope<'_, C>, run: u32, failed: bool) -> Opinion {
+        let tally = Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 };
+        let trip = scope.shape.streak();
+        let reason = if failed { OpenReason::Failures } else { OpenReason::Slow };
+        Opinion {
+            tally,
+            trip: (run >= trip).then_some(reason),
+            ripe: true,
+            level: degradation(u64::from(run), u64::from(trip), scope.level),
+        }
+    }
+}
+
+impl Sealed for Streak {
+    const CAPACITY: Capacity = Capacity { streak: true, ..Capacity::NONE };
+    const SHARES: bool = false;
+    initial!(give Self(AtomicU32::new(0)));
+
+    #[inline]
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+        let tag = scope.generation.tag(TAG) << (u32::BITS - TAG);
+        // Acquire, partner: the Release below: lets `is_current` see at least the generation this word belongs to.
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            let run = if word & !COUNT == tag {
+                word & COUNT
+            } else if scope.is_current() {
+                0 // an older word is an empty one
+            } else {
+                return Recorded::Stale;
+            };
+            let next = if mark.is_good() { 0 } else { (run + 1).min(COUNT) };
+            if next == 0 && run == 0 {
+                // Already clean: a healthy streak is never written. That a failure may be on its way is a benign
+                // race: the two reports overlap, so either order is a right one.
+                return if eager { Recorded::Judged(Self::opinion(&scope, 0, false)) } else { Recorded::Counted };
+            }
+            // Release, partner: the Acquire of this word's loads. The run is decided by one word, so "no lost trip"
+            // needs no more: of the failures that reach the threshold one exchange comes last and sees it reached.
+            // Acquire on failure for the same reason as the load above.
+            match self.0.compare_exchange_weak(word, tag | next, Ordering::Release, Ordering::Acquire) {
+                Ok(_) if next > 0 || eager => return Recorded::Judged(Self::opinion(&scope, next, mark.failed)),
+                Ok(_) => return Recorded::Counted,
+                Err(present) => word = present,
+            }
+        }
+    }
+
+    fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
+        // Relaxed: one word, read for itself.
+        let word = self.0.load(Ordering::Relaxed);
+        let run = if word >> (u32::BITS - TAG) == scope.generation.tag(TAG) { word & COUNT } else { 0 };
+        Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 }
+    }
+
+    fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
+        // Acquire: see `record`.
+        let word = self.0.load(Ordering::Acquire);
+        let tag = scope.generation.tag(TAG) << (u32::BITS - TAG);
+        if word & !COUNT != tag && scope.is_current() {
+            // Release: see `record`. A failure means somebody of this generation, or of a later one, was here.
+            let _ = self.0.compare_exchange(word, tag, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}

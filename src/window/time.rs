@@ -1,0 +1,319 @@
+//! The last B buckets of time, in one or more lanes.
+//!
+//! ```text
+//!         31                    shift shift-1        0            31      24 23                  0
+//! head   +---------------------------+----------------+  counts  +----------+--------------------+
+//!        | epoch (clock >> shift)    | generation tag |          | tag (8)  | count (24)         |
+//!        +---------------------------+----------------+          +----------+--------------------+
+//! ```
+//!
+//! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
+//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks, nothing of
+//! before is taken for recent. Each bucket has a word for totals, failures and slow calls, tagged by lap and
+//! generation; whoever moves the head first clears the words whose tag would come round again.
+
+use super::sealed::Sealed;
+use super::{Capacity, Mark, Recorded, Scope, judge_shares};
+use crate::clock::{Clock, Ticks};
+use crate::lanes::{LaneCount, Lanes, Padded};
+use crate::state::Generation;
+use crate::sync::{self, AtomicU32, Ordering, fence, initial, zeroed};
+use crate::tally::{Tally, WindowKind};
+
+const TAG_AT: u32 = 24;
+const COUNT: u32 = (1 << TAG_AT) - 1;
+
+/// Trips on the share of bad outcomes in the last B buckets of time ([`Config::time`](crate::Config::time)), in a ring
+/// of `SLOTS` (a power of two, at least B).
+///
+/// It counts its successes, so each call writes one word. `LANES` (1, 2, 4, … 64) shards those writes for servers
+/// with many cores: each thread writes to one lane, padded to cache lines of its own, and a verdict sums them all. A
+/// lane costs 4 + 12 × `SLOTS` bytes. A bucket whose total would pass 2²⁴ − 1 calls stops counting: its rate stays true.
+#[derive(Debug)]
+pub struct TimeWindow<const SLOTS: usize, const LANES: usize = 1>
+where
+    Lanes<LANES>: LaneCount,
+{
+    lanes: [Lane<SLOTS, <Lanes<LANES> as Padded>::Padding>; LANES],
+}
+
+#[derive(Debug)]
+struct Lane<const SLOTS: usize, P> {
+    head: AtomicU32,
+    total: [AtomicU32; SLOTS],
+    failed: [AtomicU32; SLOTS],
+    slow: [AtomicU32; SLOTS],
+    _padding: P,
+}
+
+/// One value of a head, and how to read it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Head(u32);
+
+/// Bucket length, ring length and generation: what turns ticks into epochs, epochs into slots and tags.
+#[derive(Clone, Copy)]
+struct Ring {
+    shift: u32,
+    slots: u32,
+    generation: Generation,
+}
+
+impl Ring {
+    #[inline]
+    fn head(self, now: Ticks) -> Head {
+        let mask = (1 << self.shift) - 1;
+        Head(now.count() & !mask | self.generation.number() & mask)
+    }
+
+    #[inline]
+    fn is_of_generation(self, head: Head) -> bool {
+        (head.0 ^ self.generation.number()) & ((1 << self.shift) - 1) == 0
+    }
+
+    #[inline]
+    fn epoch(self, head: Head) -> u32 {
+        head.0 >> self.shift
+    }
+
+    /// Buckets from `earlier` to `later`, modulo the range of epochs.
+    #[inline]
+    fn distance(self, later: u32, earlier: u32) -> u32 {
+        later.wrapping_sub(earlier) & (u32::MAX >> self.shift)
+    }
+
+    /// Whether `a` is the epoch just before `b`, by a clock a little behind.
+    #[inline]
+    fn is_behind(self, a: u32, b: u32) -> bool {
+        self.distance(b, a) == 1
+    }
+
+    #[inline]
+    fn slot(self, epoch: u32) -> usize {
+        (epoch & (self.slots - 1)) as usize
+    }
+
+    /// The lap of `epoch` and the generation, folded: an odd factor, so that neither alone repeats within 256.
+    #[inline]
+    fn tag(self, epoch: u32) -> u32 {
+        let lap = (epoch & (u32::MAX >> self.shift)) >> self.slots.trailing_zeros();
+        lap.wrapping_add(self.generation.number().wrapping_mul(101)) << TAG_AT
+    }
+}
+
+impl<const SLOTS: usize, P> Lane<SLOTS, P> {
+    /// The head to record under, which this moves on if the clock has; `None` if the generation is over.
+    #[inline]
+    fn current<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring) -> Option<Head> {
+        // Acquire, partner: the Release of the exchange in `advance`: words of the new epochs are clear, and the
+        // clock reading below is not older than the head. It also lets `is_current` see at least its generation.
+        let head = Head(self.head.load(Ordering::Acquire));
+        let wanted = ring.head(scope.clock.now());
+        // The same head, or a clock slightly behind it: the head's epoch is used.
+        let in_place =
+            ring.is_of_generation(head) && (wanted == head || ring.is_behind(ring.epoch(wanted), ring.epoch(head)));
+        if in_place { Some(head) } else { self.advance(scope, ring, head) }
+    }
+
+    #[cold]
+    fn advance<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, mut head: Head) -> Option<Head> {
+        loop {
+            let next = ring.head(scope.clock.now());
+            if !ring.is_of_generation(head) && !scope.is_current() {
+                return None;
+            }
+            if ring.is_of_generation(head) && (next == head || ring.is_behind(ring.epoch(next), ring.epoch(head))) {
+                return Some(head);
+            }
+            // Of a new generation every slot is new, else those that the head passes over.
+            let passed = if ring.is_of_generation(head) {
+                ring.distance(ring.epoch(next), ring.epoch(head)).min(ring.slots)
+            } else {
+                ring.slots
+            };
+            if self.clear(ring, head, ring.epoch(next), passed) {
+                // Release and Acquire as in `current`. Bounded: a failure means somebody else moved the head.
+                match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => return Some(next),
+                    Err(present) => head = Head(present),
+                }
+            } else {
+                head = Head(self.head.load(Ordering::Acquire));
+            }
+        }
+    }
+
+    /// Empties the words of the `passed` epochs up to `last` whose tag, left there laps ago, would be taken for
+    /// theirs. `false` if the head moved from `head` meanwhile.
+    fn clear(&self, ring: Ring, head: Head, last: u32, passed: u32) -> bool {
+        for back in 0..passed {
+            let epoch = last.wrapping_sub(back);
+            let tag = ring.tag(epoch);
+            for word in self.counts(ring.slot(epoch)) {
+                // Acquire, partner: the Release of `count`: a word counted under the new head makes it visible.
+                let present = word.load(Ordering::Acquire);
+                if present & !COUNT != tag {
+                    continue;
+                }
+                // Relaxed, behind the Acquire above. Without this look a second thread that moves the same head
+                // clears what was counted since the first one did.
+                if self.head.load(Ordering::Relaxed) != head.0 {
+                    return false;
+                }
+                // Release, partner: the Acquire of `count`. If it fails, somebody else cleared it.
+                let _ = word.compare_exchange(present, tag ^ (1 << 31), Ordering::Release, Ordering::Relaxed);
+            }
+        }
+        true
+    }
+
+    fn counts(&self, slot: usize) -> [&AtomicU32; 3] {
+        // `slot` is below SLOTS by its mask; the other branch is there instead of a panic.
+        let slot = if slot < SLOTS { slot } else { 0 };
+        [&self.total[slot], &self.failed[slot], &self.slow[slot]]
+    }
+
+    /// Adds one to a word of `head`'s bucket. `None` if its slot was recycled; `Some(false)` if the bucket is full.
+    #[inline]
+    fn count(&self, ring: Ring, head: Head, word: &AtomicU32) -> Option<bool> {
+        let epoch = ring.epoch(head);
+        let tag = ring.tag(epoch);
+        // Acquire, partner: the Release below: a word of a newer lap makes the newer head visible to the look at it.
+        let mut present = word.load(Ordering::Acquire);
+        loop {
+            let count = if present & !COUNT == tag {
+                present & COUNT
+            } else {
+                // Relaxed, behind the Acquire above. Without this look a writer that slept through a lap would put an
+                // old bucket in the place of a new one.
+                let moved = Head(self.head.load(Ordering::Relaxed));
+                if !ring.is_of_generation(moved) || ring.distance(ring.epoch(moved), epoch) >= ring.slots {
+                    return None;
+                }
+                0
+            };
+            if count == COUNT {
+                return Some(false);
+            }
+            // Release, partner: the Acquire loads in `sum`: a failure that is seen has its total seen. Acquire on
+            // failure: see above. Bounded: a failure means another thread counted.
+            match word.compare_exchange_weak(present, tag | (count + 1), Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return Some(true),
+                Err(found) => present = found,
+            }
+        }
+    }
+
+    /// One outcome; `false` if the generation is over.
+    #[inline]
+    fn record<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, mark: Mark) -> bool {
+        loop {
+            let Some(head) = self.current(scope, ring) else { return false };
+            let [total, failed, slow] = self.counts(ring.slot(ring.epoch(head)));
+            // The total first, then what is counted within it; `sum` reads the other way round. The other order shows
+            // a failure without its call, that is more failures than calls, and trips below the threshold.
+            match self.count(ring, head, total) {
+                None => continue,
+                Some(false) => return true,
+                Some(true) => {}
+            }
+            // Both stay in the total's bucket; if that is recycled by now, it has left the window.
+            if mark.failed {
+                let _ = self.count(ring, head, failed);
+            }
+            if mark.slow {
+                let _ = self.count(ring, head, slow);
+            }
+            return true;
+        }
+    }
+
+    fn sum<C: Clock>(&self, ring: Ring, buckets: u32, clock: &C, tally: &mut Tally) {
+        // Acquire, partner: `advance`: the words of the epochs it names are clear of older laps, and the clock reading
+        // below is not older than it.
+        let head = Head(self.head.load(Ordering::Acquire));
+        if !ring.is_of_generation(head) {
+            return;
+        }
+        let (lane_epoch, epoch) = (ring.epoch(head), ring.epoch(ring.head(clock.now())));
+        // A clock slightly behind the head uses the head's epoch, as in `current`.
+        let age = if ring.is_behind(epoch, lane_epoch) { 0 } else { ring.distance(epoch, lane_epoch) };
+        for back in 0..buckets.saturating_sub(age) {
+            let epoch = lane_epoch.wrapping_sub(back);
+            let tag = ring.tag(epoch);
+            let [total, failed, slow] = self.counts(ring.slot(epoch));
+            // Acquire on the parts, partner: the Release of `count`: the total read after them includes their calls.
+            // The total itself may be Relaxed: nothing is read after it.
+            let (slow, failed) = (slow.load(Ordering::Acquire), failed.load(Ordering::Acquire));
+            let total = total.load(Ordering::Relaxed);
+            let counted = |word: u32| if word & !COUNT == tag { word & COUNT } else { 0 };
+            // If the total is of another lap, so is the bucket.
+            if total & !COUNT == tag {
+                tally.total = tally.total.saturating_add(counted(total));
+                tally.failed = tally.failed.saturating_add(counted(failed));
+                tally.slow = tally.slow.saturating_add(counted(slow));
+            }
+        }
+    }
+}
+
+impl<const SLOTS: usize, const LANES: usize> TimeWindow<SLOTS, LANES>
+where
+    Lanes<LANES>: LaneCount,
+{
+    const SLOTS_ARE_A_POWER_OF_TWO: () = assert!(SLOTS.is_power_of_two(), "SLOTS must be a power of two");
+
+    #[inline]
+    fn ring<C>(scope: &Scope<'_, C>) -> Ring {
+        Ring { shift: scope.shape.bucket_shift(), slots: SLOTS as u32, generation: scope.generation }
+    }
+}
+
+impl<const SLOTS: usize, const LANES: usize> Sealed for TimeWindow<SLOTS, LANES>
+where
+    Lanes<LANES>: LaneCount,
+{
+    const CAPACITY: Capacity = {
+        let () = Self::SLOTS_ARE_A_POWER_OF_TWO;
+        Capacity { time_slots: SLOTS as u32, ..Capacity::NONE }
+    };
+    const SHARES: bool = true;
+    initial!(give Self { lanes: initial!(repeat LANES, Lane {
+        head: AtomicU32::new(0),
+        total: zeroed!(SLOTS),
+        failed: zeroed!(SLOTS),
+        slow: zeroed!(SLOTS),
+        _padding: <Lanes<LANES> as Padded>::PADDING,
+    }) });
+
+    #[inline]
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+        let ring = Self::ring(&scope);
+        if !self.lanes[sync::lane(LANES)].record(&scope, ring, mark) {
+            return Recorded::Stale;
+        }
+        if mark.is_good() && !eager {
+            return Recorded::Counted;
+        }
+        // SeqCst, partner: this fence in every other recorder. Each has published to its own words and now reads the
+        // others'. Without the fence both may read what was there before (store buffering), both see one failure too
+        // few, and the trip is lost.
+        fence(Ordering::SeqCst);
+        Recorded::Judged(judge_shares(scope.live.limits(), self.tally(scope), scope.level))
+    }
+
+    fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
+        let ring = Self::ring(&scope);
+        let mut tally = Tally::empty(WindowKind::Time);
+        for lane in &self.lanes {
+            lane.sum(ring, scope.shape.buckets(), scope.clock, &mut tally);
+        }
+        tally
+    }
+
+    fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
+        let ring = Self::ring(&scope);
+        for lane in &self.lanes {
+            let _ = lane.current(&scope, ring);
+        }
+    }
+}

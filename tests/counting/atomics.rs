@@ -1,0 +1,67 @@
+//! The sync facade's atomics, counting what this thread does to shared memory.
+
+use core::sync::atomic;
+use std::cell::Cell;
+use std::thread_local;
+
+pub use core::sync::atomic::Ordering;
+
+thread_local! {
+    static LOADS: Cell<u32> = const { Cell::new(0) };
+    static WRITES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Loads and writes (failed exchanges included: they take the cache line all the same) since the last call.
+pub fn take_counts() -> (u32, u32) {
+    (LOADS.take(), WRITES.take())
+}
+
+fn bump(counter: &'static std::thread::LocalKey<Cell<u32>>) {
+    counter.set(counter.get() + 1);
+}
+
+/// A fence, uncounted: it writes nothing.
+pub fn fence(order: Ordering) {
+    atomic::fence(order);
+}
+
+/// An `AtomicU32` that counts.
+#[derive(Debug)]
+pub struct AtomicU32(atomic::AtomicU32);
+
+#[allow(missing_docs, clippy::missing_errors_doc)]
+impl AtomicU32 {
+    pub const fn new(value: u32) -> Self {
+        Self(atomic::AtomicU32::new(value))
+    }
+
+    pub fn load(&self, order: Ordering) -> u32 {
+        bump(&LOADS);
+        self.0.load(order)
+    }
+
+    pub fn store(&self, value: u32, order: Ordering) {
+        bump(&WRITES);
+        self.0.store(value, order);
+    }
+
+    pub fn swap(&self, value: u32, order: Ordering) -> u32 {
+        bump(&WRITES);
+        self.0.swap(value, order)
+    }
+
+    pub fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
+        bump(&WRITES);
+        self.0.fetch_add(value, order)
+    }
+
+    pub fn compare_exchange(&self, old: u32, new: u32, won: Ordering, lost: Ordering) -> Result<u32, u32> {
+        bump(&WRITES);
+        self.0.compare_exchange(old, new, won, lost)
+    }
+
+    pub fn compare_exchange_weak(&self, old: u32, new: u32, won: Ordering, lost: Ordering) -> Result<u32, u32> {
+        bump(&WRITES);
+        self.0.compare_exchange_weak(old, new, won, lost)
+    }
+}

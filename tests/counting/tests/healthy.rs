@@ -1,0 +1,89 @@
+//! What a healthy call costs in shared memory and clock readings: loads only, and no clock, for a streak and a count
+//! window; one write for a time window.
+
+use core::time::Duration;
+use std::cell::Cell;
+
+use microbreaker::counted::take_counts;
+use microbreaker::{Breaker, Clock, Config, CountWindow, Streak, TickRate, Ticks, TimeWindow, Window, count_words};
+
+#[derive(Default)]
+struct CountingClock {
+    now: Cell<u32>,
+    readings: Cell<u32>,
+}
+
+impl Clock for CountingClock {
+    const RATE: TickRate = TickRate::new(1024, 1);
+
+    fn now(&self) -> Ticks {
+        self.readings.set(self.readings.get() + 1);
+        Ticks::new(self.now.get())
+    }
+}
+
+struct Cost {
+    loads: u32,
+    writes: u32,
+    readings: u32,
+}
+
+/// The cost of a call that succeeds, after `before` others.
+fn cost<W: Window>(config: Config, before: u32) -> Cost {
+    let breaker: Breaker<W, _> = Breaker::new(config, CountingClock::default());
+    for _ in 0..before {
+        breaker.acquire().unwrap().success();
+    }
+    take_counts();
+    breaker.clock().readings.set(0);
+    breaker.acquire().unwrap().success();
+    let (loads, writes) = take_counts();
+    Cost { loads, writes, readings: breaker.clock().readings.get() }
+}
+
+#[test]
+fn a_healthy_streak_is_never_written_and_reads_no_clock() {
+    for before in [0, 1, 1000] {
+        let cost = cost::<Streak>(Config::streak(5), before);
+        println!("streak after {before}: {} loads, {} writes, {} readings", cost.loads, cost.writes, cost.readings);
+        assert_eq!((cost.writes, cost.readings), (0, 0));
+        assert!(cost.loads <= 5);
+    }
+}
+
+#[test]
+fn a_count_window_full_of_successes_is_never_written_and_reads_no_clock() {
+    // From the very call that fills it: 100, not "about 100".
+    for before in [100, 101, 150, 1000] {
+        let cost = cost::<CountWindow<{ count_words(100, false) }>>(Config::count(100), before);
+        println!("count 100 after {before}: {} loads, {} writes, {} readings", cost.loads, cost.writes, cost.readings);
+        assert_eq!((cost.writes, cost.readings), (0, 0));
+        assert!(cost.loads <= 5);
+    }
+    let filling = cost::<CountWindow<{ count_words(100, false) }>>(Config::count(100), 99);
+    assert!(filling.writes > 0, "the counter is alive: the call that fills the window writes");
+}
+
+#[test]
+fn a_slow_limit_reads_the_clock_twice_and_still_writes_nothing() {
+    let config = Config::count(100).slow_after(Duration::from_secs(1)).slow_permille(500);
+    let cost = cost::<CountWindow<{ count_words(100, true) }>>(config, 100);
+    assert_eq!((cost.writes, cost.readings), (0, 2));
+}
+
+#[test]
+fn a_time_window_writes_one_word_and_reads_the_clock_once() {
+    let cost = cost::<TimeWindow<16>>(Config::time(10, Duration::from_secs(1)), 100);
+    println!("time 10: {} loads, {} writes, {} readings", cost.loads, cost.writes, cost.readings);
+    assert_eq!((cost.writes, cost.readings), (1, 1));
+}
+
+#[test]
+fn a_rejection_writes_nothing_and_reads_the_clock_once() {
+    let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), CountingClock::default());
+    breaker.acquire().unwrap().failure();
+    take_counts();
+    breaker.clock().readings.set(0);
+    assert!(breaker.acquire().is_err());
+    assert_eq!((take_counts().1, breaker.clock().readings.get()), (0, 1));
+}
