@@ -1,0 +1,2 @@
+//! Cost per call.
+fn main() {}
