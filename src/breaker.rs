@@ -234,8 +234,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed));
         }
         self.live.replace(&words);
-        // The minimum may have grown: until somebody has judged at or above it again, successes judge too. A judgement
-        // by the old thresholds that ends just after this may still warm it: a benign race, the next failure judges.
+        // The minimum may have grown: until somebody has judged at or above it again, successes judge too. Whoever
+        // judged by the old thresholds and warms after this exchange has by it seen the new ones, and cools again.
         let _ = self.state.step(None, Step::Cool);
         Ok(())
     }
@@ -437,11 +437,16 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let stale = own.is_some_and(|own| own != generation);
             match word.state() {
                 State::Open => {
-                    let Some(period) = self.period(word) else { continue };
-                    // Later already, and really decided: not the guess of `decide_span`, behind which a shorter hold
-                    // than this one may come out.
-                    if self.timer.span(generation).is_some() && period.rest() >= ticks {
-                        return effect.unwrap_or(Effect::Unchanged);
+                    if !word.reason().backs_off() {
+                        // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner
+                        // finds a shorter time than its own and opens anew. (Moving on at once instead would lose
+                        // the owner's hold, if it were the longer one and said so in the same moment.)
+                        let _ = self.timer.settle_span(&self.state, generation, || ticks);
+                    }
+                    match self.period(word) {
+                        None => continue,
+                        Some(period) if period.rest() >= ticks => return effect.unwrap_or(Effect::Unchanged),
+                        Some(_) => {}
                     }
                 }
                 State::Closed | State::HalfOpen | State::Ramping if !stale => {}
@@ -454,10 +459,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let Moved::Won { from, to } = self.state.step(Some(generation), Step::Ask(reason)) else { continue };
             self.entered(from, to, tally, Some(ticks));
             effect = Some(Effect::Opened(reason));
-            if self.timer.span(to.generation()).is_some() {
+            if self.timer.span(to.generation()).is_some_and(|decided| decided >= ticks) {
                 return Effect::Opened(reason);
             }
-            // Somebody moved on before the length was decided. If by another hold, see that ours is covered.
+            // A shorter hold said how long before we could, or somebody moved on: see that ours is covered.
             own = Some(to.generation());
         }
     }
@@ -602,6 +607,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 if W::SHARES && opinion.ripe && !word.calm(true) {
                     let _ = self.state.step(Some(generation), Step::Warm);
+                    // Judged by thresholds that a reload has replaced meanwhile: they warm nothing.
+                    if self.live.limits() != opinion.limits {
+                        let _ = self.state.step(Some(generation), Step::Cool);
+                    }
                 }
                 // The level is advice: of two that differ the later stays, and while it is above 0 every outcome
                 // evaluates it again. A benign race.

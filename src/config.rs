@@ -630,7 +630,7 @@ impl Shape {
 }
 
 /// Thresholds and minimum, from one load: failure ‰ 10 · slow ‰ 10 · minimum 12. A share of 0 is off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits(u32);
 
 impl Limits {

@@ -259,7 +259,8 @@ impl Word {
             (Step::Force, Closed | Open | Latched | HalfOpen | Ramping | Disabled) => self.next(ForcedOpen, 0, 0),
             (Step::Disable, Closed | Open | Latched | HalfOpen | Ramping | ForcedOpen) => self.next(Disabled, 0, 0),
             (Step::Warm, Closed | Ramping) if !self.is_warm() => self.with_detail(self.detail() | WARM),
-            (Step::Cool, Closed | Ramping) if self.is_warm() => self.with_detail(self.detail() & !WARM),
+            // Exchanged even if it is cold: the order of the exchanges is what `Breaker::reconfigure` needs.
+            (Step::Cool, Closed | Ramping) => self.with_detail(self.detail() & !WARM),
             (Step::Level(level), Closed | Ramping) if self.level() != level => {
                 self.with_detail(self.detail() & !LEVEL_MASK | (level as u32 & LEVEL_MASK))
             }

@@ -102,6 +102,8 @@ impl<C> Scope<'_, C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opinion {
     pub(crate) tally: Tally,
+    /// What it was judged by.
+    pub(crate) limits: Limits,
     pub(crate) trip: Option<OpenReason>,
     /// Whether the minimum is reached.
     pub(crate) ripe: bool,
@@ -171,6 +173,7 @@ pub(crate) fn judge_shares(limits: Limits, tally: Tally, level: u8) -> Opinion {
     };
     Opinion {
         tally,
+        limits,
         trip: over_threshold(limits, tally),
         ripe,
         level: axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow())),

@@ -32,7 +32,7 @@ use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
 use crate::state::Generation;
-use crate::sync::{AtomicU32, Ordering, initial, zeroed};
+use crate::sync::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
 const LAP: u32 = 8;
@@ -252,6 +252,9 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             // where the active one is still empty the ring's last is the old content of its own slot.
             chunk = Chunk(self.chunk(slot).load(Ordering::Relaxed));
             if !chunk.is_of(lap) {
+                // Acquire, partner: the Release of the exchange that recycled it: the caller's next look at the head
+                // sees the newer one, so trying again gets further.
+                fence(Ordering::Acquire);
                 return None;
             }
         }

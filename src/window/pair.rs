@@ -21,6 +21,7 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
                 let named = if a.trip.is_none() && b.trip.is_some() { b } else { a };
                 Recorded::Judged(Opinion {
                     tally: named.tally,
+                    limits: a.limits,
                     trip: named.trip,
                     ripe: a.ripe && b.ripe,
                     level: a.level.max(b.level),

@@ -22,6 +22,7 @@ impl Streak {
         let reason = if failed { OpenReason::Failures } else { OpenReason::Slow };
         Opinion {
             tally,
+            limits: scope.live.limits(),
             trip: (run >= trip).then_some(reason),
             ripe: true,
             level: degradation(u64::from(run), u64::from(trip), scope.level),

@@ -1,16 +1,17 @@
 //! The last B buckets of time, in one or more lanes.
 //!
 //! ```text
-//!         31                    shift shift-1        0            31      24 23                  0
-//! head   +---------------------------+----------------+  counts  +----------+--------------------+
-//!        | epoch (clock >> shift)    | generation tag |          | tag (8)  | count (24)         |
-//!        +---------------------------+----------------+          +----------+--------------------+
+//!         31                    shift shift-1        0            31     24   23   22          0
+//! head   +---------------------------+----------------+  counts  +---------+------+-------------+
+//!        | epoch (clock >> shift)    | generation tag |          | tag (8) | turn | count (23)  |
+//!        +---------------------------+----------------+          +---------+------+-------------+
 //! ```
 //!
 //! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
 //! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks, nothing of
 //! before is taken for recent. Each bucket has a word for totals, failures and slow calls, tagged by lap and
-//! generation; whoever moves the head first clears the words whose tag would come round again.
+//! generation; whoever moves the head first clears the words whose tag would come round again. The *turn* bit flips
+//! whenever a bucket begins anew, so that a thread that is late to clear such a word cannot take the new count for it.
 
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
@@ -21,14 +22,16 @@ use crate::sync::{self, AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
 const TAG_AT: u32 = 24;
-const COUNT: u32 = (1 << TAG_AT) - 1;
+const TAG: u32 = !0 << TAG_AT;
+const TURN: u32 = 1 << 23;
+const COUNT: u32 = TURN - 1;
 
 /// Trips on the share of bad outcomes in the last B buckets of time ([`Config::time`](crate::Config::time)), in a ring
 /// of `SLOTS` (a power of two, at least B).
 ///
 /// It counts its successes, so each call writes one word. `LANES` (1, 2, 4, … 64) shards those writes for servers
 /// with many cores: each thread writes to one lane, padded to cache lines of its own, and a verdict sums them all. A
-/// lane costs 4 + 12 × `SLOTS` bytes. A bucket whose total would pass 2²⁴ − 1 calls stops counting: its rate stays true.
+/// lane costs 4 + 12 × `SLOTS` bytes. A bucket whose total would pass 2²³ − 1 calls stops counting: its rate stays true.
 #[derive(Debug)]
 pub struct TimeWindow<const SLOTS: usize, const LANES: usize = 1>
 where
@@ -151,7 +154,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             for word in self.counts(ring.slot(epoch)) {
                 // Acquire, partner: the Release of `count`: a word counted under the new head makes it visible.
                 let present = word.load(Ordering::Acquire);
-                if present & !COUNT != tag {
+                if present & TAG != tag {
                     continue;
                 }
                 // Relaxed, behind the Acquire above. Without this look a second thread that moves the same head
@@ -160,7 +163,8 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                     return false;
                 }
                 // Release, partner: the Acquire of `count`. If it fails, somebody else cleared it.
-                let _ = word.compare_exchange(present, tag ^ (1 << 31), Ordering::Release, Ordering::Relaxed);
+                let cleared = (present ^ 1 << 31) & (TAG | TURN);
+                let _ = word.compare_exchange(present, cleared, Ordering::Release, Ordering::Relaxed);
             }
         }
         true
@@ -180,8 +184,11 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
         // Acquire, partner: the Release below: a word of a newer lap makes the newer head visible to the look at it.
         let mut present = word.load(Ordering::Acquire);
         loop {
-            let count = if present & !COUNT == tag {
-                present & COUNT
+            let next = if present & TAG == tag {
+                if present & COUNT == COUNT {
+                    return Some(false);
+                }
+                present + 1
             } else {
                 // Relaxed, behind the Acquire above. Without this look a writer that slept through a lap would put an
                 // old bucket in the place of a new one.
@@ -189,14 +196,11 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 if !ring.is_of_generation(moved) || ring.distance(ring.epoch(moved), epoch) >= ring.slots {
                     return None;
                 }
-                0
+                tag | !present & TURN | 1
             };
-            if count == COUNT {
-                return Some(false);
-            }
             // Release, partner: the Acquire loads in `sum`: a failure that is seen has its total seen. Acquire on
             // failure: see above. Bounded: a failure means another thread counted.
-            match word.compare_exchange_weak(present, tag | (count + 1), Ordering::Release, Ordering::Acquire) {
+            match word.compare_exchange_weak(present, next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => return Some(true),
                 Err(found) => present = found,
             }
@@ -245,9 +249,9 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             // The total itself may be Relaxed: nothing is read after it.
             let (slow, failed) = (slow.load(Ordering::Acquire), failed.load(Ordering::Acquire));
             let total = total.load(Ordering::Relaxed);
-            let counted = |word: u32| if word & !COUNT == tag { word & COUNT } else { 0 };
+            let counted = |word: u32| if word & TAG == tag { word & COUNT } else { 0 };
             // If the total is of another lap, so is the bucket.
-            if total & !COUNT == tag {
+            if total & TAG == tag {
                 tally.total = tally.total.saturating_add(counted(total));
                 tally.failed = tally.failed.saturating_add(counted(failed));
                 tally.slow = tally.slow.saturating_add(counted(slow));

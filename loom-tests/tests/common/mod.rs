@@ -1,0 +1,123 @@
+//! What the models share: a runner, clocks, an observer.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use loom::sync::Arc;
+use loom::thread;
+use microbreaker::{Breaker, Clock, Config, Event, ManualClock, Observer, TickRate, Ticks};
+
+/// Explores `model` exhaustively, up to `LOOM_MAX_PREEMPTIONS` preemptions (2 unless set).
+pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    builder.max_branches = 20_000;
+    builder.check(model);
+}
+
+/// A clock that stands still: for models in which no time passes.
+#[derive(Debug)]
+pub(crate) struct Still;
+
+impl Clock for Still {
+    const RATE: TickRate = ManualClock::RATE;
+
+    fn now(&self) -> Ticks {
+        Ticks::new(1000)
+    }
+}
+
+/// A clock that moves on with each reading, and remembers for each thread what it read last. It is as real time is:
+/// outside the memory model, and the same for all.
+#[derive(Debug, Default)]
+pub(crate) struct Stepping(Mutex<(u32, Vec<(String, u32)>)>);
+
+impl Stepping {
+    /// What the calling thread read last.
+    pub(crate) fn last(&self) -> u32 {
+        let me = format!("{:?}", thread::current().id());
+        let readings = self.0.lock().unwrap();
+        readings.1.iter().rev().find(|(thread, _)| *thread == me).map_or(0, |&(_, now)| now)
+    }
+
+    pub(crate) fn present(&self) -> u32 {
+        self.0.lock().unwrap().0
+    }
+}
+
+impl Clock for Stepping {
+    const RATE: TickRate = ManualClock::RATE;
+
+    fn now(&self) -> Ticks {
+        let me = format!("{:?}", thread::current().id());
+        let mut readings = self.0.lock().unwrap();
+        readings.0 += 1;
+        let now = readings.0;
+        readings.1.push((me, now));
+        Ticks::new(now)
+    }
+}
+
+/// Keeps all events, outside loom's sight.
+#[derive(Debug, Default)]
+pub(crate) struct Events(Mutex<Vec<Event>>);
+
+impl Events {
+    pub(crate) fn all(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|event| wanted(event)).count()
+    }
+}
+
+impl Observer for Events {
+    fn on_event(&self, event: &Event) {
+        self.0.lock().unwrap().push(*event);
+    }
+}
+
+/// Runs each of the closures in a thread of its own and waits for all.
+pub(crate) fn race<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
+    let running = threads.map(|body| thread::spawn(body));
+    for thread in running {
+        thread.join().unwrap();
+    }
+}
+
+/// `race!(|breaker| …, |breaker| …)`: each closure gets its own handle of the breaker.
+#[macro_export]
+macro_rules! race {
+    ($shared:expr; $(|$breaker:ident| $body:expr),+ $(,)?) => {
+        $crate::common::race([$({
+            let $breaker = loom::sync::Arc::clone(&$shared);
+            Box::new(move || { $body; }) as Box<dyn FnOnce() + Send>
+        }),+])
+    };
+}
+
+/// Ends a statement: an effect, a rejection or a permit that no one looks at.
+pub(crate) fn done<T>(_: T) {}
+
+pub(crate) const fn ticks(count: u32) -> Duration {
+    ManualClock::RATE.duration_of(count)
+}
+
+/// The longest open time of most models.
+pub(crate) const OPEN: u32 = 16;
+
+/// No jitter, no growth: so that each time in a model is one number.
+pub(crate) fn plain(config: Config) -> Config {
+    config.jitter(false).backoff_1024ths(1024).open_for(ticks(OPEN))
+}
+
+/// A shared breaker.
+pub(crate) fn shared<W: microbreaker::Window, C: Clock, O: Observer>(
+    config: Config,
+    clock: C,
+    observer: O,
+) -> Arc<Breaker<W, C, O>> {
+    Arc::new(Breaker::observed(config, clock, observer))
+}

@@ -1,0 +1,87 @@
+//! Rings: writers that are delayed by a lap, and failures that come late into a clean window.
+#![cfg(feature = "models")]
+
+mod common;
+
+use common::{Still, done, explore, plain, shared, ticks};
+use microbreaker::{Config, CountWindow, ManualClock, TimeWindow};
+
+#[test]
+fn a_late_failure_never_sticks_in_a_clean_window() {
+    explore(|| {
+        // Three outcomes in chunks of two: the third success makes the window clean.
+        let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        breaker.acquire().unwrap().success();
+        breaker.acquire().unwrap().success();
+        race!(breaker;
+            |breaker| done(breaker.acquire().unwrap().failure()),
+            |breaker| done(breaker.acquire().unwrap().success()),
+            |breaker| done(breaker.acquire().unwrap().success()),
+        );
+        let tally = breaker.tally();
+        assert_eq!((tally.total, tally.failed), (3, 1), "seen, wherever it fell");
+        for _ in 0..3 {
+            breaker.acquire().unwrap().success();
+        }
+        assert_eq!(breaker.tally().failed, 0, "and gone after three more");
+    });
+}
+
+#[test]
+fn a_writer_delayed_by_a_lap_neither_erases_nor_revives() {
+    explore(|| {
+        // The ring is two chunks of two: five outcomes come round to the slot the delayed writer looked at.
+        let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        race!(breaker;
+            |breaker| done(breaker.acquire().unwrap().failure()),
+            |breaker| for good in [true, false, true, false, true] {
+                let permit = breaker.acquire().unwrap();
+                if good { permit.success() } else { permit.failure() };
+            },
+        );
+        let tally = breaker.tally();
+        assert_eq!(tally.total, 3);
+        // The last three of S F S F S with one more F somewhere among them, or before them.
+        assert!((1..=2).contains(&tally.failed), "{tally:?}");
+        for _ in 0..3 {
+            breaker.acquire().unwrap().success();
+        }
+        assert_eq!(breaker.tally().failed, 0);
+    });
+}
+
+#[test]
+fn a_time_window_writer_delayed_by_a_lap_neither_erases_nor_revives() {
+    explore(|| {
+        let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
+        race!(breaker;
+            |breaker| done(breaker.acquire().unwrap().failure()),
+            |breaker| {
+                breaker.clock().advance_ticks(128);
+                breaker.acquire().unwrap().failure();
+            },
+        );
+        let tally = breaker.tally();
+        assert_eq!(tally.failed, tally.total);
+        // The delayed one is in the old bucket, which has left the window, or in the new one.
+        assert!((1..=2).contains(&tally.total), "{tally:?}");
+        breaker.clock().advance_ticks(128);
+        assert_eq!(breaker.tally().total, 0, "nothing is revived");
+    });
+}
+
+#[test]
+fn a_bucket_that_two_threads_begin_keeps_both_their_outcomes() {
+    explore(|| {
+        // The slot's old word carries the very tag of the bucket to come: the lap is 256 laps later.
+        let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance_ticks(256 * 2 * 64);
+        race!(breaker;
+            |breaker| done(breaker.acquire().unwrap().failure()),
+            |breaker| done(breaker.acquire().unwrap().failure()),
+        );
+        let tally = breaker.tally();
+        assert_eq!((tally.total, tally.failed), (2, 2), "both, and not the one of 256 laps ago");
+    });
+}

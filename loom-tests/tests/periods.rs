@@ -1,0 +1,205 @@
+//! Periods: the open time is decided once and never early, and a hold is never lost.
+#![cfg(feature = "models")]
+
+mod common;
+
+use std::sync::Mutex;
+
+use common::{Events, OPEN, Stepping, Still, done, explore, plain, shared, ticks};
+use loom::sync::Arc;
+use microbreaker::{Breaker, Config, Effect, ManualClock, OpenReason, State, Streak};
+
+#[test]
+fn the_deadline_is_decided_once_whoever_is_preempted() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)).open_for(ticks(200)), Stepping::default(), ());
+        let failing = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let deadlines = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let ask = || {
+            let (breaker, deadlines) = (Arc::clone(&breaker), std::sync::Arc::clone(&deadlines));
+            Box::new(move || {
+                for _ in 0..2 {
+                    if let Err(rejected) = breaker.acquire() {
+                        let deadline = breaker.clock().last() + rejected.retry_in_ticks().unwrap();
+                        deadlines.lock().unwrap().push(deadline);
+                    }
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        common::race([Box::new(move || done(failing.failure())), ask()]);
+        ask()();
+        let deadlines = deadlines.lock().unwrap();
+        assert!(deadlines.windows(2).all(|pair| pair[0] == pair[1]), "{deadlines:?}");
+        // The clock moves on with each reading, so a beginning before the failure would show.
+        assert!(deadlines[0] > 200, "{deadlines:?}");
+    });
+}
+
+#[test]
+fn the_deadline_is_decided_once_by_two_helpers() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)).open_for(ticks(200)), Stepping::default(), ());
+        let failing = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let deadlines = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let ask = || {
+            let (breaker, deadlines) = (Arc::clone(&breaker), std::sync::Arc::clone(&deadlines));
+            Box::new(move || {
+                if let Err(rejected) = breaker.acquire() {
+                    let deadline = breaker.clock().last() + rejected.retry_in_ticks().unwrap();
+                    deadlines.lock().unwrap().push(deadline);
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        common::race([Box::new(move || done(failing.failure())), ask(), ask()]);
+        ask()();
+        let deadlines = deadlines.lock().unwrap();
+        assert!(deadlines.windows(2).all(|pair| pair[0] == pair[1]), "{deadlines:?}");
+    });
+}
+
+#[test]
+fn an_open_time_never_begins_before_its_transition() {
+    explore(|| {
+        // The clock is moved by the failing thread alone, as loom's memory model sees it: a helper that has seen the
+        // transition but reads the clock of before it would decide an early deadline.
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), ManualClock::new(), ());
+        race!(breaker;
+            |breaker| {
+                breaker.clock().advance_ticks(8);
+                breaker.acquire().unwrap().failure();
+            },
+            |breaker| if let Err(rejected) = breaker.acquire() {
+                assert_eq!(rejected.retry_in_ticks(), Some(OPEN));
+            },
+        );
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(OPEN));
+    });
+}
+
+#[test]
+fn a_helper_of_an_older_period_leaves_the_new_one_alone() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), ManualClock::new(), ());
+        race!(breaker;
+            // Opens, is reset, and opens again later.
+            |breaker| {
+                breaker.latch();
+                breaker.reset();
+                breaker.acquire().unwrap().failure();
+                breaker.reset();
+                breaker.clock().advance_ticks(5);
+                breaker.acquire().unwrap().failure();
+            },
+            |breaker| done(breaker.acquire().map(|permit| permit.ignore())),
+        );
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(OPEN), "counted from the second opening");
+    });
+}
+
+#[test]
+fn a_hold_is_never_lost_against_a_trip() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
+        let [hold, fail] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        common::race([
+            Box::new(move || assert_eq!(hold.hold(ticks(100)), Effect::Opened(OpenReason::Hold))),
+            Box::new(move || done(fail.failure())),
+        ]);
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(100));
+    });
+}
+
+#[test]
+fn of_two_holds_the_longer_one_stays() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
+        let [long, short] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        common::race([Box::new(move || done(long.hold(ticks(100)))), Box::new(move || done(short.hold(ticks(50))))]);
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(100));
+    });
+}
+
+#[test]
+fn a_hold_is_never_lost_against_a_probe() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), ManualClock::new(), Events::default());
+        let straggler = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance_ticks(OPEN);
+        let probing = Arc::clone(&breaker);
+        let held = std::sync::Arc::new(Mutex::new(None));
+        let effect = std::sync::Arc::clone(&held);
+        common::race([
+            Box::new(move || *effect.lock().unwrap() = Some(straggler.hold(ticks(100)))),
+            Box::new(move || done(probing.acquire().map(|permit| permit.success()))),
+        ]);
+        match held.lock().unwrap().unwrap() {
+            // It found the circuit open, so it stands: no probe slipped by on the old deadline.
+            Effect::Opened(OpenReason::Hold) => {
+                assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(100));
+            }
+            // It found the circuit half-open, or closed by the probe.
+            Effect::Stale => assert_eq!(breaker.state(), State::Closed),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn a_probes_hold_is_never_lost_against_another_probe() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1).probes(2)), ManualClock::new(), ());
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance_ticks(OPEN);
+        let [hold, fail] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        common::race([Box::new(move || done(hold.hold(ticks(100)))), Box::new(move || done(fail.failure()))]);
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(100));
+    });
+}
+
+#[test]
+fn a_hold_whose_owner_sleeps_is_neither_early_nor_for_ever() {
+    explore(|| {
+        let config = plain(Config::streak(1).hold_at_most(ticks(100)));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), ());
+        let permit = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let asking = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(permit.hold(ticks(60)))),
+            Box::new(move || {
+                if let Err(rejected) = asking.acquire() {
+                    assert!(matches!(rejected.retry_in_ticks(), Some(60 | 100)), "{rejected:?}");
+                }
+            }),
+        ]);
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(60));
+    });
+}
+
+#[test]
+fn the_ramp_admits_its_share_and_ends_once() {
+    explore(|| {
+        let config = plain(Config::streak(2).ramp(ticks(16)));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), Events::default());
+        breaker.trip(OpenReason::Manual, ticks(OPEN));
+        breaker.clock().advance_ticks(OPEN);
+        assert_eq!(breaker.acquire().unwrap().success(), Effect::Ramping);
+        // One sixteenth: of two calls, exactly the first is admitted.
+        let admitted = std::sync::Arc::new(Mutex::new(0));
+        let ask = || {
+            let (breaker, admitted) = (Arc::clone(&breaker), std::sync::Arc::clone(&admitted));
+            Box::new(move || {
+                if let Ok(permit) = breaker.acquire() {
+                    *admitted.lock().unwrap() += 1;
+                    permit.success();
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        common::race([ask(), ask()]);
+        assert_eq!(*admitted.lock().unwrap(), 1);
+        breaker.clock().advance_ticks(16);
+        common::race([ask(), ask()]);
+        assert_eq!(breaker.observer().count(|event| event.from == State::Ramping), 1);
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}

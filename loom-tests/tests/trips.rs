@@ -1,0 +1,250 @@
+//! Closed: no trip is lost, one opener and one event per generation, and what is stale stays out.
+#![cfg(feature = "models")]
+
+mod common;
+
+use common::{Events, Still, done, explore, plain, shared, ticks};
+use loom::sync::Arc;
+use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Window};
+
+type Lanes = TimeWindow<2, 2>;
+
+/// Two buckets of 64 ticks.
+fn time() -> Config {
+    Config::time(2, ticks(64))
+}
+
+/// Two threads report one failure each; together they reach the threshold.
+fn two_failures_open<W: Window + Send + Sync + 'static>(config: Config, before: u32) {
+    explore(move || {
+        let breaker = shared::<W, _, _>(plain(config), Still, Events::default());
+        for _ in 0..before {
+            breaker.acquire().unwrap().success();
+        }
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+        );
+        assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
+        assert_eq!(breaker.observer().all().len(), 1, "one opener, one event");
+    });
+}
+
+#[test]
+fn no_trip_is_lost_by_a_streak() {
+    two_failures_open::<Streak>(Config::streak(2), 0);
+}
+
+#[test]
+fn no_trip_is_lost_across_two_chunks() {
+    // Two outcomes a chunk: after one success, the failures fall into two chunks.
+    two_failures_open::<CountWindow<3>>(Config::count(3).failure_permille(600).minimum(3), 1);
+}
+
+#[test]
+fn no_trip_is_lost_across_two_lanes() {
+    two_failures_open::<Lanes>(time().minimum(2), 0);
+}
+
+/// Two threads report one success each; together with a failure before they complete the minimum.
+fn two_successes_complete_the_minimum<W: Window + Send + Sync + 'static>(config: Config) {
+    explore(move || {
+        let breaker = shared::<W, _, _>(plain(config.minimum(3).failure_permille(300)), Still, Events::default());
+        breaker.acquire().unwrap().failure();
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(|permit| permit.success())),
+            |breaker| done(breaker.acquire().map(|permit| permit.success())),
+        );
+        assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
+    });
+}
+
+#[test]
+fn no_trip_is_lost_when_two_successes_complete_the_minimum_of_a_count_window() {
+    two_successes_complete_the_minimum::<CountWindow<3>>(Config::count(3));
+}
+
+#[test]
+fn no_trip_is_lost_when_two_successes_complete_the_minimum_across_lanes() {
+    two_successes_complete_the_minimum::<Lanes>(time());
+}
+
+#[test]
+fn no_trip_is_lost_across_lanes_and_a_bucket_boundary() {
+    explore(|| {
+        let breaker = shared::<Lanes, _, _>(plain(time().minimum(2)), ManualClock::new(), Events::default());
+        race!(breaker;
+            |breaker| {
+                breaker.clock().advance_ticks(64);
+                done(breaker.acquire().map(|permit| permit.failure()));
+            },
+            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+        );
+        assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
+    });
+}
+
+#[test]
+fn a_sum_never_shows_more_failures_than_calls() {
+    explore(|| {
+        let breaker = shared::<TimeWindow<2>, _, _>(plain(time().minimum(4)), Still, ());
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| {
+                let tally = breaker.tally();
+                assert!(tally.failed <= tally.total, "{tally:?}");
+            },
+        );
+        assert_eq!((breaker.tally().failed, breaker.tally().total), (1, 1));
+    });
+}
+
+#[test]
+fn the_window_that_a_first_failure_begins_is_begun_once() {
+    // Both find the head of an older generation; one begins the new one, and neither loses its outcome.
+    fn model<W: Window + Send + Sync + 'static>(config: Config) {
+        explore(move || {
+            let breaker = shared::<W, _, _>(plain(config), Still, ());
+            race!(breaker;
+                |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+                |breaker| done(breaker.acquire().map(|permit| permit.success())),
+            );
+            let tally = breaker.tally();
+            assert_eq!((tally.total, tally.failed), (2, 1));
+        });
+    }
+    model::<CountWindow<3>>(Config::count(5));
+    model::<TimeWindow<2>>(time());
+}
+
+/// A permit of before a reset reports while it happens, or after: nothing of it is left.
+fn a_stale_result_changes_nothing<W: Window + Send + Sync + 'static>(config: Config) {
+    explore(move || {
+        let breaker = shared::<W, _, _>(plain(config), Still, Events::default());
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let other = Arc::clone(&breaker);
+        common::race([Box::new(move || done(old.failure())), Box::new(move || other.reset())]);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.tally().total, 0, "the reset came last, or the report was stale");
+        // And the new generation counts as if nothing had been.
+        breaker.acquire().unwrap().success();
+        assert_eq!(breaker.tally().failed, 0);
+    });
+}
+
+#[test]
+fn a_stale_result_changes_no_streak() {
+    a_stale_result_changes_nothing::<Streak>(Config::streak(2));
+    a_stale_result_changes_nothing::<Streak>(Config::streak(1));
+}
+
+#[test]
+fn a_stale_result_changes_no_count_window() {
+    a_stale_result_changes_nothing::<CountWindow<2>>(Config::count(3).minimum(2));
+    a_stale_result_changes_nothing::<CountWindow<2>>(Config::count(3).minimum(1));
+}
+
+#[test]
+fn a_stale_result_changes_no_time_window() {
+    a_stale_result_changes_nothing::<TimeWindow<2>>(time().minimum(2));
+}
+
+#[test]
+fn a_stale_writer_cannot_touch_a_generation_that_records_already() {
+    fn model<W: Window + Send + Sync + 'static>(config: Config) {
+        explore(move || {
+            let breaker = shared::<W, _, _>(plain(config), Still, ());
+            let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+            let other = Arc::clone(&breaker);
+            common::race([
+                Box::new(move || done(old.failure())),
+                Box::new(move || {
+                    other.reset();
+                    other.acquire().unwrap().failure();
+                }),
+            ]);
+            let tally = breaker.tally();
+            assert_eq!((tally.total, tally.failed), (1, 1), "just the new one");
+        });
+    }
+    model::<Streak>(Config::streak(5));
+    model::<CountWindow<2>>(Config::count(3));
+    model::<TimeWindow<2>>(time());
+}
+
+#[test]
+fn a_reload_is_judged_by_one_consistent_pair_of_threshold_and_minimum() {
+    // One failure of two calls: 500 permille. The old settings want 1000, the new ones three calls; only a mix of the
+    // old minimum and the new share would trip.
+    explore(|| {
+        let old = plain(Config::count(3).minimum(1).failure_permille(1000));
+        let new = plain(Config::count(3).minimum(3).failure_permille(100));
+        let breaker = shared::<CountWindow<2>, _, _>(old, Still, ());
+        breaker.acquire().unwrap().success();
+        race!(breaker;
+            |breaker| breaker.reconfigure(&new).unwrap(),
+            |breaker| assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted),
+        );
+        assert_eq!(breaker.state(), State::Closed);
+        // The third call completes the new minimum, and judges although the window was warm under the old one.
+        assert!(matches!(breaker.acquire().unwrap().success(), Effect::Opened(_)));
+    });
+}
+
+#[test]
+fn a_shadow_switch_survives_a_reload() {
+    explore(|| {
+        let config = plain(Config::streak(1));
+        let breaker = shared::<Streak, _, _>(config, Still, ());
+        breaker.latch();
+        race!(breaker;
+            |breaker| breaker.reconfigure(&config).unwrap(),
+            |breaker| breaker.watch_only(),
+        );
+        assert!(breaker.status().shadow);
+        assert!(breaker.acquire().is_ok());
+    });
+}
+
+/// Whatever was told, it must be one path through the states with generations that follow one another.
+fn assert_one_path(breaker: &Breaker<Streak, Still, Events>) {
+    let mut events = breaker.observer().all();
+    events.sort_by_key(|event| event.generation);
+    let mut state = State::Closed;
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event.generation as usize, index + 2, "each generation is told once: {events:?}");
+        assert_eq!(event.from, state, "{events:?}");
+        state = event.to;
+    }
+    assert_eq!(breaker.state(), state);
+}
+
+#[test]
+fn a_reset_races_a_trip_and_events_form_one_path() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| breaker.reset(),
+        );
+        assert_one_path(&breaker);
+    });
+}
+
+#[test]
+fn a_reset_races_a_hold_a_latch_and_a_forced_state() {
+    for other in [
+        |breaker: &Breaker<Streak, Still, Events>| done(breaker.hold(ticks(50))),
+        |breaker: &Breaker<Streak, Still, Events>| done(breaker.latch()),
+        |breaker: &Breaker<Streak, Still, Events>| done(breaker.force_open()),
+        |breaker: &Breaker<Streak, Still, Events>| done(breaker.disable()),
+    ] {
+        explore(move || {
+            let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
+            race!(breaker; |breaker| other(&breaker), |breaker| breaker.reset());
+            assert_one_path(&breaker);
+            breaker.reset();
+            assert!(breaker.acquire().is_ok());
+        });
+    }
+}
