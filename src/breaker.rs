@@ -350,13 +350,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return self.timer.settle_span(&self.state, generation, || self.live.ramp().max(1));
         }
         if word.reason().backs_off() {
-            return self
-                .timer
-                .settle_span(&self.state, generation, || backoff::open_time(&self.live, word.attempt(), opened));
+            return self.timer.settle_span(&self.state, generation, || {
+                backoff::open_time(&self.live, word.attempt(), opened) + C::SLACK
+            });
         }
         // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
         // longest it can be: never early, and not for ever should it never come back.
-        Some(self.live.hold_at_most())
+        Some(self.live.hold_at_most() + C::SLACK)
     }
 
     /// Ticks until it pays to ask; `None`: not by waiting.
@@ -429,7 +429,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Opens for a time that somebody said. `own` is the generation of the permit it came with, if it came with one.
     fn open_for(&self, mut own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
-        let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1);
+        let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1) + C::SLACK;
         let mut effect = None;
         loop {
             let word = self.state.load();
@@ -545,10 +545,15 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn settle_neutral(&self, ticket: Ticket) -> Effect {
         if ticket.kind & (PROBE | UNCOUNTED) != 0 {
             self.settle_special(ticket, None)
-        } else if self.state.is(ticket.word.generation()) {
-            Effect::Neutral
         } else {
-            Effect::Stale
+            let word = self.state.peek();
+            if word.generation() != ticket.word.generation() {
+                return Effect::Stale;
+            }
+            // Nothing is counted, but a call was made: a time window that only sees such calls must not sleep through
+            // a wrap of the clock.
+            self.window.renew(self.scope(word));
+            Effect::Neutral
         }
     }
 

@@ -118,12 +118,18 @@ pub trait Clock {
     /// The exact rate. Durations of a configuration become ticks by it, once, rounded up.
     const RATE: TickRate;
 
+    /// By how many ticks the difference of two readings may exceed the time between them: 1 for a clock that rounds
+    /// down. Periods are lengthened by it, so that none ends early. 0 only where time moves in whole ticks, as in a
+    /// simulation.
+    const SLACK: u32 = 1;
+
     /// The current reading.
     fn now(&self) -> Ticks;
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
     const RATE: TickRate = C::RATE;
+    const SLACK: u32 = C::SLACK;
 
     #[inline]
     fn now(&self) -> Ticks {

@@ -147,7 +147,8 @@ impl Config {
         self
     }
 
-    /// The share of failures that opens, in thousandths (1 to 1000, default 500); compared with `>=`.
+    /// The share of failures that opens, in thousandths (1 to 1000, default 500); compared with `>=`. A streak alone
+    /// has no shares and does not look at it.
     pub const fn failure_permille(mut self, share: u16) -> Self {
         self.failure_permille = Some(share);
         self
@@ -167,14 +168,15 @@ impl Config {
         self
     }
 
-    /// A call that takes longer than this is slow (default: none is). Costs two clock readings per call.
+    /// A call that takes longer than this is slow (default: none is). Costs two clock readings per call. A permit held
+    /// for 2³² ticks (48 days at 1024 Hz) looks young again.
     pub const fn slow_after(mut self, limit: Duration) -> Self {
         self.slow_after = Some(limit);
         self
     }
 
     /// No share is judged before this many calls are in the window (1 to 4095; default: all of a count window, 20 of
-    /// a time window).
+    /// a time window). A streak alone does not look at it.
     pub const fn minimum(mut self, calls: u16) -> Self {
         self.minimum = Some(calls);
         self
@@ -231,7 +233,8 @@ impl Config {
         self
     }
 
-    /// How many good probes close, under [`FirstFailure`](Verdict::FirstFailure) (1 to `probes`, default: all).
+    /// How many good probes close, under [`FirstFailure`](Verdict::FirstFailure) (1 to `probes`, default: all). A verdict
+    /// by rates does not look at it.
     pub const fn successes(mut self, successes: u8) -> Self {
         self.successes = Some(successes);
         self
@@ -372,13 +375,17 @@ impl Config {
             (Some((buckets, bucket)), true) => {
                 let most = if capacity.time_slots < 64 { capacity.time_slots } else { 64 };
                 let buckets = check!(within(Field::Buckets, buckets as u32, 1, most));
-                let bucket = check!(within(Field::Bucket, check!(ticks(Field::Bucket, bucket, rate)), 64, HORIZON));
+                // At most so long that an epoch's slot runs on across the wrap of the ticks, and that a window is
+                // shorter than a wrap.
+                let bucket = match rate.ticks_in(bucket) {
+                    Some(bucket) => bucket,
+                    None => u32::MAX,
+                };
+                let bucket = check!(within(Field::Bucket, bucket, 64, HORIZON / 64));
                 if !bucket.is_power_of_two() {
                     return Err(ConfigError::new(Field::Bucket, bucket, Bound::PowerOfTwo));
                 }
-                // So that an epoch's slot runs on across the wrap of the ticks, and a window is shorter than a wrap.
-                let most = HORIZON / 64;
-                (buckets, check!(within(Field::Bucket, bucket, 64, most)).trailing_zeros())
+                (buckets, bucket.trailing_zeros())
             }
             (Some((buckets, _)), false) => {
                 return Err(ConfigError::new(Field::Buckets, buckets as u32, Bound::NotInType));

@@ -10,6 +10,7 @@ pub trait LaneCount: Padded {}
 
 impl<L: Padded> LaneCount for L {}
 
+#[diagnostic::on_unimplemented(message = "a number of lanes must be 1, 2, 4, 8, 16, 32 or 64")]
 /// What makes a lane's own cache lines: nothing where there is but one.
 pub trait Padded {
     #[doc(hidden)]

@@ -22,7 +22,7 @@ pub struct Event {
     pub generation: u32,
     /// How often in a row recovery failed.
     pub attempt: u8,
-    /// The sums that caused it, taken before it; empty if something else did.
+    /// Of a trip or a verdict, the sums it rests on; of other moves, the window's at that time. Taken before the move.
     pub tally: Tally,
     /// How long the new state lasts in ticks, if it is open for a time or ramping.
     pub lasts_ticks: Option<u32>,

@@ -75,7 +75,7 @@ impl Word {
             if self.results() < limits.minimum() {
                 return None;
             }
-            return Some(over_threshold(limits, self.tally()).map_or(Judgement::Close, Judgement::Reopen));
+            return Some(over_threshold(limits, self.tally(rules)).map_or(Judgement::Close, Judgement::Reopen));
         }
         if self.field(BAD) > 0 {
             // Here a slow success is bad, and only those count as slow: failures name the reason first.
@@ -85,8 +85,11 @@ impl Word {
         (self.field(GOOD) >= rules.successes()).then_some(Judgement::Close)
     }
 
-    fn tally(self) -> Tally {
-        Tally { window: WindowKind::Probes, total: self.results(), failed: self.field(BAD), slow: self.field(SLOW) }
+    fn tally(self, rules: Rules) -> Tally {
+        let (bad, slow) = (self.field(BAD), self.field(SLOW));
+        // By first failure the bad ones are failures or slow successes, and only the latter are counted as slow.
+        let failed = if rules.by_rates() { bad } else { bad.saturating_sub(slow) };
+        Tally { window: WindowKind::Probes, total: self.results(), failed, slow }
     }
 }
 
@@ -171,7 +174,7 @@ impl Probes {
             let (rules, limits) = (live.rules(), live.limits());
             let Some((raw, word)) = self.load(state, generation) else { return Admission::Over };
             if let Some(judgement) = word.verdict(rules, limits) {
-                return Admission::Complete(Judged { judgement, tally: word.tally() });
+                return Admission::Complete(Judged { judgement, tally: word.tally(rules) });
             }
             // Acquire, partner: the Release below: our reading is not older than the one found.
             let latest = self.admitted.load(Ordering::Acquire);
@@ -194,7 +197,7 @@ impl Probes {
                     return Admission::Probe(next.field(ERA) as u8);
                 }
             } else {
-                let (age, lease) = (now.wrapping_sub(latest), live.lease());
+                let (age, lease) = (now.wrapping_sub(latest), live.lease() + C::SLACK);
                 if age < lease {
                     return Admission::Full(lease - age);
                 }
@@ -239,14 +242,14 @@ impl Probes {
             let (rules, limits) = (live.rules(), live.limits());
             let Some((raw, word)) = self.load(state, generation) else { return Reported::Late(None) };
             if let Some(judgement) = word.verdict(rules, limits) {
-                return Reported::Late(Some(Judged { judgement, tally: word.tally() }));
+                return Reported::Late(Some(Judged { judgement, tally: word.tally(rules) }));
             }
             if word.field(ERA) != u32::from(era) || word.field(OUT) == 0 {
                 return Reported::Late(None);
             }
             let next = change(word, rules);
             if self.exchange(raw, next) {
-                let tally = next.tally();
+                let tally = next.tally(rules);
                 return Reported::Counted(next.verdict(rules, limits).map(|judgement| Judged { judgement, tally }));
             }
         }
@@ -274,7 +277,7 @@ impl Probes {
         }
         // Acquire: see `admit`.
         let latest = self.admitted.load(Ordering::Acquire);
-        live.lease().saturating_sub(clock.now().count().wrapping_sub(latest))
+        (live.lease() + C::SLACK).saturating_sub(clock.now().count().wrapping_sub(latest))
     }
 
     /// Probes that are out in `generation`; for status only.

@@ -56,6 +56,7 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     const RATE: TickRate = TickRate::new(1024, 1);
+    const SLACK: u32 = 0;
 
     #[inline]
     fn now(&self) -> Ticks {

@@ -43,6 +43,8 @@ impl Clock for StdClock {
 /// The thread starts by itself at the first reading and lives as long as the process; call [`start`](Self::start)
 /// early to choose the moment and to see whether it could start. Until it runs, and where it cannot, each reading
 /// asks [`StdClock`]. It lags the true time by a millisecond or two, more on a starved machine, and never leads it.
+/// Periods are lengthened by 3 ticks for that; a lag of more at the moment a circuit opens shortens its open time by
+/// the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CoarseClock;
 
@@ -96,6 +98,8 @@ impl CoarseClock {
 
 impl Clock for CoarseClock {
     const RATE: TickRate = RATE;
+    // Rounding, and the ticker's usual lag at the beginning of a period.
+    const SLACK: u32 = 3;
 
     #[inline]
     fn now(&self) -> Ticks {

@@ -329,7 +329,15 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     }
 
     fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
-        let _ = self.head(&scope);
+        let Some(head) = self.head(&scope) else { return };
+        let word = self.chunk(head.slot());
+        // Acquire, and the second look at the head: see `record`. Generations may come and go without an outcome, each
+        // with a chunk of its own: unless each is written, one of 256 laps ago would be taken for this lap's.
+        let raw = word.load(Ordering::Acquire);
+        if !Chunk(raw).is_of(head.lap()) && self.head.load(Ordering::Relaxed) == head.0 {
+            // Release: see `record`. A failure means an outcome was placed, or the lap is over.
+            let _ = word.compare_exchange(raw, Chunk::empty(head).0, Ordering::Release, Ordering::Relaxed);
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct Still;
 
 impl Clock for Still {
     const RATE: TickRate = ManualClock::RATE;
+    const SLACK: u32 = 0;
 
     fn now(&self) -> Ticks {
         Ticks::new(1000)

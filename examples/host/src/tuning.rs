@@ -1,0 +1,129 @@
+//! What the load and the breaker are tuned to, and the bounds that follow from it.
+
+use std::time::Duration;
+
+use microbreaker::{Breaker, Config, CountWindow, Counters, StdClock, count_words};
+
+use crate::load::Watch;
+
+/// The breaker of this example: it counts the last so many calls, and is watched and counted.
+pub(crate) type Guarded =
+    Breaker<CountWindow<{ count_words(window(MOST_CLIENTS), true) }>, StdClock, (Watch, Counters)>;
+
+/// The most clients in a fleet.
+pub(crate) const MOST_CLIENTS: u16 = 64;
+
+/// Probes of one half-open state; all of them must be good. One at a time, so one bad probe is all that an open
+/// period can cost.
+pub(crate) const PROBES: u8 = 2;
+
+/// The longest `Retry-After` that is obeyed in full.
+pub(crate) const HOLD_AT_MOST: Duration = Duration::from_secs(60);
+
+/// The share of failed, and of slow, calls that opens.
+const TRIP_PERMILLE: u16 = 500;
+
+/// Two and a half times the clients: half of it, the trip point, is then more than one call of each client, so one
+/// stall of this machine that makes every call under way slow does not look like an outage.
+const fn window(clients: u16) -> u16 {
+    let calls = (clients * 5).div_ceil(2);
+    if calls < 10 { 10 } else { calls }
+}
+
+/// How the clients behave, and how the breaker is set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tuning {
+    /// Each with one call at a time.
+    pub(crate) clients: u16,
+    /// A call that takes longer is slow.
+    pub(crate) slow_after: Duration,
+    /// After this the client gives up, by dropping the call and its permit.
+    pub(crate) timeout: Duration,
+    pub(crate) open_for: Duration,
+    /// Between two calls of a client, on average.
+    pub(crate) pause: Duration,
+    /// The longest a client waits before it asks again after a rejection.
+    pub(crate) patience: Duration,
+}
+
+impl Tuning {
+    /// For our own servers: brisk, so that five outages fit into a watchable time.
+    pub(crate) const fn scripted(clients: u16) -> Self {
+        Self {
+            clients,
+            slow_after: Duration::from_millis(90),
+            timeout: Duration::from_millis(300),
+            open_for: Duration::from_millis(400),
+            pause: Duration::from_millis(15),
+            patience: Duration::from_millis(25),
+        }
+    }
+
+    /// For somebody's server: ten calls a second and client.
+    pub(crate) const fn gentle(clients: u16) -> Self {
+        Self {
+            clients,
+            slow_after: Duration::from_secs(1),
+            timeout: Duration::from_secs(2),
+            open_for: Duration::from_secs(2),
+            pause: Duration::from_millis(100),
+            patience: Duration::from_millis(100),
+        }
+    }
+
+    /// Calls that the breaker looks back on.
+    pub(crate) const fn window(&self) -> u16 {
+        window(self.clients)
+    }
+
+    /// Bad calls among them that open it.
+    pub(crate) fn threshold(&self) -> u32 {
+        (u32::from(self.window()) * u32::from(TRIP_PERMILLE)).div_ceil(1000)
+    }
+
+    /// With the jitter, which lengthens by up to a quarter.
+    pub(crate) fn longest_open(&self) -> Duration {
+        self.open_for + self.open_for / 4
+    }
+
+    /// The time that good probes may take in all: each is asked for within a client's patience and answered within
+    /// the slow limit, or it would not be good.
+    pub(crate) fn probing(&self) -> Duration {
+        (self.patience + self.slow_after) * u32::from(PROBES)
+    }
+
+    /// The breaker's settings. The open time does not grow: each outage of the script then shows several probes.
+    pub(crate) const fn config(&self) -> Config {
+        Config::count(self.window())
+            .failure_permille(TRIP_PERMILLE)
+            .slow_permille(TRIP_PERMILLE)
+            .slow_after(self.slow_after)
+            .open_for(self.open_for)
+            .backoff_1024ths(1024)
+            .probes(PROBES)
+            .at_once(1)
+            // Longer than any probe can be out: the client drops it sooner.
+            .lease(Duration::from_secs(2 * self.timeout.as_secs() + 1))
+            .hold_at_most(HOLD_AT_MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_clients_makes_a_breaker() {
+        for clients in 1..=MOST_CLIENTS {
+            for tuning in [Tuning::scripted(clients), Tuning::gentle(clients)] {
+                let (tell, _news) = std::sync::mpsc::channel();
+                let watch = Watch::new(tokio::time::Instant::now(), tell);
+                let observer = (watch, Counters::new(""));
+                assert!(Guarded::try_observed(tuning.config(), StdClock::new(), observer).is_ok(), "{clients}");
+                assert!(tuning.threshold() > u32::from(clients), "one stall must not look like an outage");
+                // The successes still under way when an outage begins cannot push its failures out of the window.
+                assert!(tuning.threshold() + u32::from(clients) <= u32::from(tuning.window()));
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+use microbreaker::{Breaker, Config, CountWindow, ManualClock};
+
+static BREAKER: Breaker<CountWindow<11>, ManualClock> =
+    Breaker::new(Config::count(100).slow_permille(500), ManualClock::new());
+
+fn main() {
+    let _ = BREAKER.acquire();
+}

@@ -1,0 +1,7 @@
+use microbreaker::{Breaker, Config, CountWindow, ManualClock};
+
+static BREAKER: Breaker<CountWindow<6>, ManualClock> = Breaker::new(Config::count(100).minimum(0), ManualClock::new());
+
+fn main() {
+    let _ = BREAKER.acquire();
+}

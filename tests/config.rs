@@ -1,0 +1,664 @@
+//! Proves what a configuration may be: every field on both sides of every bound, at run time (`compile_fail.rs` has the
+//! same sentences at compile time), and that a refused reload changes nothing.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use microbreaker::{
+    Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, OpenReason,
+    RejectReason, State, Streak, TickRate, Ticks, TimeWindow, Verdict, Window, count_words,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ZERO: Duration = Duration::ZERO;
+const NANO: Duration = Duration::from_nanos(1);
+/// Exactly the horizon at 1024 Hz, and the least that is past it.
+const FAR: Duration = Duration::from_secs(1 << 20);
+const TOO_FAR: Duration = Duration::new(1 << 20, 1);
+
+type Last100 = CountWindow<{ count_words(100, false) }>;
+type Pair = (Streak, TimeWindow<16>);
+
+const STREAK: Config = Config::streak(5);
+const COUNT: Config = Config::count(100);
+const TIME: Config = Config::time(10, SECOND);
+
+fn made<W: Window>(config: Config) -> Result<(), ConfigError> {
+    Breaker::<W, _>::try_new(config, ManualClock::new()).map(drop)
+}
+
+type Make = fn(Config) -> Result<(), ConfigError>;
+
+const ON_STREAK: Make = made::<Streak>;
+const ON_COUNT: Make = made::<Last100>;
+const ON_LARGEST: Make = made::<CountWindow<128>>;
+const ON_TIME: Make = made::<TimeWindow<16>>;
+const ON_LONG: Make = made::<TimeWindow<64>>;
+const ON_LONGER: Make = made::<TimeWindow<128>>;
+const ON_PAIR: Make = made::<Pair>;
+
+/// A length of `ticks` at 1024 Hz, exactly or rounded down to a nanosecond: it becomes `ticks` again, rounded up.
+fn ticks(ticks: u64) -> Duration {
+    Duration::from_nanos(ticks * 1_000_000_000 / 1024)
+}
+
+/// What is refused, the error, and what is accepted on the other side of the bound.
+struct Row(Make, Config, Field, u32, Bound, &'static str, Config);
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn rows() -> Vec<Row> {
+    use Bound::{AtLeast, AtMost, NeedsShares, NeedsSlowAfter, NotInType, PowerOfTwo};
+    let slow = COUNT.slow_after(SECOND);
+    let horizon = AtMost(HORIZON);
+    let past = u32::MAX;
+    vec![
+        Row(
+            ON_STREAK,
+            Config::streak(0),
+            Field::Streak,
+            0,
+            AtLeast(1),
+            "streak must be at least 1 failure (it is 0, the least is 1)",
+            Config::streak(1),
+        ),
+        Row(
+            ON_STREAK,
+            Config::streak(1024),
+            Field::Streak,
+            1024,
+            AtMost(1023),
+            "streak may be at most 1023 failures (it is 1024, the most is 1023)",
+            Config::streak(1023),
+        ),
+        Row(
+            ON_COUNT,
+            COUNT.and_streak(7),
+            Field::Streak,
+            7,
+            NotInType,
+            "streak is set, but the window type is no Streak (it is 7)",
+            COUNT,
+        ),
+        Row(
+            ON_PAIR,
+            TIME,
+            Field::Streak,
+            0,
+            AtLeast(1),
+            "streak must be at least 1 failure (it is 0, the least is 1)",
+            TIME.and_streak(1),
+        ),
+        Row(
+            ON_COUNT,
+            Config::count(0),
+            Field::Count,
+            0,
+            AtLeast(1),
+            "count must be at least 1 call (it is 0, the least is 1)",
+            Config::count(1),
+        ),
+        // 6 words: 5 full chunks of 21, and one outcome in the active one.
+        Row(
+            ON_COUNT,
+            Config::count(107),
+            Field::Count,
+            107,
+            AtMost(106),
+            "count is more calls than the CountWindow's words hold (see count_words) (it is 107, the most is 106)",
+            Config::count(106),
+        ),
+        // Slow calls too: chunks of 10.
+        Row(
+            ON_COUNT,
+            Config::count(52).slow_permille(500).slow_after(SECOND),
+            Field::Count,
+            52,
+            AtMost(51),
+            "count is more calls than the CountWindow's words hold (see count_words) (it is 52, the most is 51)",
+            Config::count(51).slow_permille(500).slow_after(SECOND),
+        ),
+        Row(
+            ON_LARGEST,
+            Config::count(1024),
+            Field::Count,
+            1024,
+            AtMost(1023),
+            "count is more calls than the CountWindow's words hold (see count_words) (it is 1024, the most is 1023)",
+            Config::count(1023),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.and_count(9),
+            Field::Count,
+            9,
+            NotInType,
+            "count is set, but the window type is no CountWindow (it is 9)",
+            STREAK,
+        ),
+        Row(
+            ON_TIME,
+            Config::time(0, SECOND),
+            Field::Buckets,
+            0,
+            AtLeast(1),
+            "time must have at least 1 bucket (it is 0, the least is 1)",
+            Config::time(1, SECOND),
+        ),
+        Row(
+            ON_TIME,
+            Config::time(17, SECOND),
+            Field::Buckets,
+            17,
+            AtMost(16),
+            "time has more buckets than the TimeWindow has slots, or more than 64 (it is 17, the most is 16)",
+            Config::time(16, SECOND),
+        ),
+        Row(
+            ON_LONGER,
+            Config::time(65, SECOND),
+            Field::Buckets,
+            65,
+            AtMost(64),
+            "time has more buckets than the TimeWindow has slots, or more than 64 (it is 65, the most is 64)",
+            Config::time(64, SECOND),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.and_time(3, SECOND),
+            Field::Buckets,
+            3,
+            NotInType,
+            "time is set, but the window type is no TimeWindow (it is 3)",
+            STREAK,
+        ),
+        Row(
+            ON_TIME,
+            Config::time(10, ticks(1000)),
+            Field::Bucket,
+            1000,
+            PowerOfTwo,
+            "a bucket must be a power of two of clock ticks (it is 1000)",
+            Config::time(10, ticks(1024)),
+        ),
+        Row(
+            ON_TIME,
+            Config::time(10, ZERO),
+            Field::Bucket,
+            0,
+            AtLeast(64),
+            "a bucket must be at least 64 clock ticks (it is 0, the least is 64)",
+            Config::time(10, ticks(64)),
+        ),
+        Row(
+            ON_TIME,
+            Config::time(10, ticks(32)),
+            Field::Bucket,
+            32,
+            AtLeast(64),
+            "a bucket must be at least 64 clock ticks (it is 32, the least is 64)",
+            Config::time(10, ticks(64)),
+        ),
+        Row(
+            ON_LONG,
+            Config::time(64, ticks(1 << 25)),
+            Field::Bucket,
+            1 << 25,
+            AtMost(1 << 24),
+            "a bucket is too long (it is 33554432, the most is 16777216)",
+            Config::time(64, ticks(1 << 24)),
+        ),
+        Row(
+            ON_TIME,
+            Config::time(10, Duration::MAX),
+            Field::Bucket,
+            past,
+            AtMost(1 << 24),
+            "a bucket is too long (it is 4294967295, the most is 16777216)",
+            Config::time(10, ticks(1 << 24)),
+        ),
+        Row(
+            ON_COUNT,
+            COUNT.failure_permille(0),
+            Field::FailurePermille,
+            0,
+            AtLeast(1),
+            "failure_permille must be at least 1, or a slow share set (it is 0, the least is 1)",
+            COUNT.failure_permille(1),
+        ),
+        Row(
+            ON_TIME,
+            TIME.ignore_failure_share(),
+            Field::FailurePermille,
+            0,
+            AtLeast(1),
+            "failure_permille must be at least 1, or a slow share set (it is 0, the least is 1)",
+            TIME.ignore_failure_share().slow_permille(1).slow_after(SECOND),
+        ),
+        Row(
+            ON_COUNT,
+            COUNT.failure_permille(1001),
+            Field::FailurePermille,
+            1001,
+            AtMost(1000),
+            "failure_permille may be at most 1000 (it is 1001, the most is 1000)",
+            COUNT.failure_permille(1000),
+        ),
+        Row(
+            ON_TIME,
+            TIME.slow_permille(200),
+            Field::SlowPermille,
+            200,
+            NeedsSlowAfter,
+            "slow_permille needs slow_after (it is 200)",
+            TIME.slow_permille(200).slow_after(SECOND),
+        ),
+        Row(
+            ON_TIME,
+            TIME.slow_after(SECOND).slow_permille(0),
+            Field::SlowPermille,
+            0,
+            AtLeast(1),
+            "slow_permille must be at least 1 (it is 0, the least is 1)",
+            TIME.slow_after(SECOND).slow_permille(1),
+        ),
+        Row(
+            ON_TIME,
+            TIME.slow_after(SECOND).slow_permille(1001),
+            Field::SlowPermille,
+            1001,
+            AtMost(1000),
+            "slow_permille may be at most 1000 (it is 1001, the most is 1000)",
+            TIME.slow_after(SECOND).slow_permille(1000),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.slow_after(ZERO),
+            Field::SlowAfter,
+            0,
+            AtLeast(1),
+            "slow_after must be at least 1 tick (it is 0, the least is 1)",
+            STREAK.slow_after(NANO),
+        ),
+        Row(
+            ON_COUNT,
+            slow.slow_after(TOO_FAR),
+            Field::SlowAfter,
+            past,
+            horizon,
+            "slow_after is past the horizon (it is 4294967295, the most is 1073741824)",
+            slow.slow_after(FAR),
+        ),
+        Row(
+            ON_COUNT,
+            COUNT.minimum(0),
+            Field::Minimum,
+            0,
+            AtLeast(1),
+            "minimum must be at least 1 call (it is 0, the least is 1)",
+            COUNT.minimum(1),
+        ),
+        Row(
+            ON_COUNT,
+            COUNT.minimum(101),
+            Field::Minimum,
+            101,
+            AtMost(100),
+            "minimum may be at most the count window's length, or 4095 (it is 101, the most is 100)",
+            COUNT.minimum(100),
+        ),
+        Row(
+            ON_TIME,
+            TIME.minimum(4096),
+            Field::Minimum,
+            4096,
+            AtMost(4095),
+            "minimum may be at most the count window's length, or 4095 (it is 4096, the most is 4095)",
+            TIME.minimum(4095),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.open_for(ZERO),
+            Field::OpenFor,
+            0,
+            AtLeast(1),
+            "open_for must be at least 1 tick (it is 0, the least is 1)",
+            STREAK.open_for(NANO),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.open_for(TOO_FAR),
+            Field::OpenFor,
+            past,
+            horizon,
+            "open_for is past the horizon (it is 4294967295, the most is 1073741824)",
+            STREAK.open_for(FAR),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.backoff_1024ths(1023),
+            Field::Backoff,
+            1023,
+            AtLeast(1024),
+            "backoff_1024ths must be at least 1024 (a factor of 1) (it is 1023, the least is 1024)",
+            STREAK.backoff_1024ths(1024),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.backoff_1024ths(65_536),
+            Field::Backoff,
+            65_536,
+            AtMost(65_535),
+            "backoff_1024ths may be at most 65535 (it is 65536, the most is 65535)",
+            STREAK.backoff_1024ths(65_535),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.open_for(SECOND).open_at_most(ticks(1023)),
+            Field::OpenAtMost,
+            1023,
+            AtLeast(1024),
+            "open_at_most must be at least open_for (it is 1023, the least is 1024)",
+            STREAK.open_for(SECOND).open_at_most(SECOND),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.open_at_most(TOO_FAR),
+            Field::OpenAtMost,
+            past,
+            horizon,
+            "open_at_most is past the horizon (it is 4294967295, the most is 1073741824)",
+            STREAK.open_at_most(FAR),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.hold_at_most(ZERO),
+            Field::HoldAtMost,
+            0,
+            AtLeast(1),
+            "hold_at_most must be at least 1 tick (it is 0, the least is 1)",
+            STREAK.hold_at_most(NANO),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.hold_at_most(TOO_FAR),
+            Field::HoldAtMost,
+            past,
+            horizon,
+            "hold_at_most is past the horizon (it is 4294967295, the most is 1073741824)",
+            STREAK.hold_at_most(FAR),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.verdict(Verdict::Rates),
+            Field::Verdict,
+            0,
+            NeedsShares,
+            "a verdict by rates needs a count or a time window (it is 0)",
+            STREAK.verdict(Verdict::FirstFailure),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.probes(0),
+            Field::Probes,
+            0,
+            AtLeast(1),
+            "probes must be at least 1 (it is 0, the least is 1)",
+            STREAK.probes(1),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.probes(16),
+            Field::Probes,
+            16,
+            AtMost(15),
+            "probes may be at most 15 (it is 16, the most is 15)",
+            STREAK.probes(15),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.probes(3).at_once(0),
+            Field::AtOnce,
+            0,
+            AtLeast(1),
+            "at_once must be at least 1 (it is 0, the least is 1)",
+            STREAK.probes(3).at_once(1),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.probes(3).at_once(4),
+            Field::AtOnce,
+            4,
+            AtMost(3),
+            "at_once may be at most probes (it is 4, the most is 3)",
+            STREAK.probes(3).at_once(3),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.probes(3).successes(0),
+            Field::Successes,
+            0,
+            AtLeast(1),
+            "successes must be at least 1 (it is 0, the least is 1)",
+            STREAK.probes(3).successes(1),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.probes(3).successes(4),
+            Field::Successes,
+            4,
+            AtMost(3),
+            "successes may be at most probes (it is 4, the most is 3)",
+            STREAK.probes(3).successes(3),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.lease(ZERO),
+            Field::Lease,
+            0,
+            AtLeast(1),
+            "lease must be at least 1 tick (it is 0, the least is 1)",
+            STREAK.lease(NANO),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.lease(TOO_FAR),
+            Field::Lease,
+            past,
+            horizon,
+            "lease is past the horizon (it is 4294967295, the most is 1073741824)",
+            STREAK.lease(FAR),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.ramp(ZERO),
+            Field::Ramp,
+            0,
+            AtLeast(1),
+            "ramp must be at least 1 tick (it is 0, the least is 1)",
+            STREAK.ramp(NANO),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.ramp(TOO_FAR),
+            Field::Ramp,
+            past,
+            horizon,
+            "ramp is past the horizon (it is 4294967295, the most is 1073741824)",
+            STREAK.ramp(FAR),
+        ),
+    ]
+}
+
+#[test]
+fn every_bound_holds_on_both_sides() {
+    let mut fields = HashSet::new();
+    for Row(make, refused, field, value, bound, text, accepted) in rows() {
+        let error = make(refused).expect_err(text);
+        assert_eq!((error.field, error.value, error.bound), (field, value, bound), "{text}");
+        assert_eq!(error.to_string(), text);
+        assert_eq!(make(accepted), Ok(()), "the other side of: {text}");
+        fields.insert(format!("{field:?}"));
+    }
+    // All but the shape, which only a reload can get wrong; see below.
+    assert_eq!(fields.len(), 18, "{fields:?}");
+}
+
+#[test]
+fn every_preset_works() {
+    assert_eq!(ON_STREAK(Config::database()), Ok(()));
+    assert_eq!(ON_COUNT(Config::upstream()), Ok(()));
+    assert_eq!(ON_STREAK(Config::modem()), Ok(()));
+    assert_eq!(ON_PAIR(Config::modem().and_time(10, SECOND)), Ok(()));
+}
+
+/// The bounds are in ticks of the clock that is used: the same duration fits one and not another.
+#[test]
+fn ticks_are_those_of_the_breakers_own_clock() {
+    /// A 1 MHz counter shifted right by ten.
+    struct Shifted;
+    impl Clock for Shifted {
+        const RATE: TickRate = TickRate::new(15_625, 16);
+        fn now(&self) -> Ticks {
+            Ticks::new(0)
+        }
+    }
+    let error = Breaker::<TimeWindow<16>, _>::try_new(TIME, Shifted).err().unwrap();
+    assert_eq!((error.field, error.value, error.bound), (Field::Bucket, 977, Bound::PowerOfTwo));
+    let bucket = Duration::from_micros(1024 * 1024);
+    assert!(Breaker::<TimeWindow<16>, _>::try_new(Config::time(10, bucket), Shifted).is_ok());
+    assert!(Breaker::<Streak, _>::try_new(STREAK.open_for(TOO_FAR), Shifted).is_ok(), "a slower clock reaches further");
+}
+
+/// A breaker in use, and all that can be seen of it.
+fn in_use<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
+    let breaker = Breaker::new(config.jitter(false), clock);
+    assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
+    breaker
+}
+
+fn shape_is_fixed<W: Window>(config: Config, changes: &[Config]) {
+    let clock = ManualClock::new();
+    let breaker: Breaker<W, _> = in_use(config, &clock);
+    let before = breaker.status();
+    for change in changes {
+        let error = breaker.reconfigure(change).unwrap_err();
+        assert_eq!((error.field, error.value, error.bound), (Field::Shape, 0, Bound::Fixed), "{change:?}");
+        let text = "a reload may not change the window's length, or whether it counts slow calls (it is 0)";
+        assert_eq!(error.to_string(), text);
+        assert_eq!(breaker.status(), before);
+    }
+    assert_eq!(breaker.reconfigure(&config), Ok(()), "but everything else it may");
+}
+
+#[test]
+fn a_reload_may_not_change_the_shape() {
+    shape_is_fixed::<Streak>(STREAK, &[Config::streak(4), Config::streak(6)]);
+    shape_is_fixed::<Last100>(
+        Config::count(50),
+        &[Config::count(49), Config::count(51), Config::count(50).slow_permille(500).slow_after(SECOND)],
+    );
+    shape_is_fixed::<TimeWindow<16>>(
+        TIME,
+        &[
+            Config::time(9, SECOND),
+            Config::time(11, SECOND),
+            Config::time(10, SECOND / 2),
+            Config::time(10, 2 * SECOND),
+            TIME.slow_permille(500).slow_after(SECOND),
+        ],
+    );
+    shape_is_fixed::<Pair>(TIME.and_streak(5), &[TIME.and_streak(4), Config::time(9, SECOND).and_streak(5)]);
+}
+
+/// Every other setting of the refused configuration differs too, and none of them is taken over.
+#[test]
+fn a_refused_reload_changes_nothing() {
+    let good = COUNT.minimum(4).jitter(false).open_for(SECOND).backoff_1024ths(1024).probes(2).hold_at_most(FAR);
+    let other = COUNT
+        .minimum(1)
+        .failure_permille(1)
+        .open_for(10 * SECOND)
+        .backoff_1024ths(4096)
+        .probes(1)
+        .hold_at_most(SECOND)
+        .ramp(SECOND)
+        .verdict(Verdict::Rates);
+    let refused = [
+        other.probes(16),
+        other.open_for(ZERO),
+        other.ramp(ZERO),
+        other.and_streak(3),
+        other.slow_permille(500).slow_after(SECOND),
+        Config::count(99).minimum(1).failure_permille(1).open_for(10 * SECOND),
+    ];
+    for refused in refused {
+        let clock = ManualClock::new();
+        let breaker: Breaker<Last100, _> = in_use(good, &clock);
+        let report = |bad: bool| {
+            let permit = breaker.acquire().unwrap();
+            if bad { permit.failure() } else { permit.success() }
+        };
+        assert!(breaker.reconfigure(&refused).is_err(), "{refused:?}");
+        // Minimum and threshold are the old ones,
+        assert_eq!([report(true), report(false)], [Effect::Counted; 2]);
+        assert_eq!(report(false), Effect::Opened(OpenReason::Failures));
+        // so are the open time, its growth and the number of probes,
+        for _ in 0..2 {
+            assert_eq!(breaker.acquire().unwrap_err().retry_in(), Some(SECOND));
+            clock.advance(SECOND);
+            assert_eq!(report(true), Effect::Opened(OpenReason::Failures));
+        }
+        clock.advance(SECOND);
+        assert_eq!([report(false), report(false)], [Effect::Counted, Effect::Closed], "no ramp either");
+        // and so is the cap of a hold.
+        assert_eq!(breaker.hold(60 * SECOND), Effect::Opened(OpenReason::Hold));
+        assert_eq!(breaker.retry_in(), Some(60 * SECOND));
+    }
+}
+
+#[test]
+fn a_reload_takes_everything_else_over() {
+    let clock = ManualClock::new();
+    let breaker: Breaker<Last100, _> = in_use(COUNT.minimum(4).shadow(true), &clock);
+    let new = COUNT
+        .minimum(2)
+        .failure_permille(1000)
+        .jitter(false)
+        .open_for(2 * SECOND)
+        .open_at_most(3 * SECOND)
+        .probes(3)
+        .at_once(1)
+        .successes(2)
+        .ramp(SECOND)
+        .slow_after(SECOND)
+        .hold_at_most(5 * SECOND);
+    breaker.reconfigure(&new).unwrap();
+    assert!(breaker.status().shadow, "but the shadow switch, which is moved by hand");
+    breaker.enforce();
+    let act = || breaker.acquire().unwrap();
+    assert_eq!(act().failure(), Effect::Opened(OpenReason::Failures), "2 of 2");
+    assert_eq!(breaker.retry_in(), Some(2 * SECOND));
+    clock.advance(2 * SECOND);
+    let probe = act();
+    assert_eq!(breaker.acquire().unwrap_err().reason(), RejectReason::HalfOpen, "one at once");
+    clock.advance_ticks(1025);
+    drop(probe);
+    assert_eq!(breaker.retry_in(), Some(3 * SECOND), "slow, so bad; doubled and capped");
+    clock.advance(3 * SECOND);
+    assert_eq!([act().success(), act().success()], [Effect::Counted, Effect::Ramping]);
+    assert_eq!(breaker.hold(FAR), Effect::Opened(OpenReason::Hold));
+    assert_eq!(breaker.retry_in(), Some(5 * SECOND));
+}
+
+/// A circuit that is open stays open for the time it was given.
+#[test]
+fn a_reload_moves_no_deadline() {
+    let clock = ManualClock::new();
+    let config = Config::streak(2).jitter(false).open_for(10 * SECOND);
+    let breaker: Breaker<Streak, _> = in_use(config, &clock);
+    assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
+    for other in [SECOND, 100 * SECOND] {
+        breaker.reconfigure(&config.open_for(other)).unwrap();
+        assert_eq!((breaker.state(), breaker.retry_in()), (State::Open, Some(10 * SECOND)));
+    }
+}

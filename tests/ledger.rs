@@ -1,0 +1,214 @@
+//! Proves at compile time what may cross threads, what lives in a `static`, what owns what it holds; and prints the
+//! sizes, which are fixed by 32-bit words and so the same on a 32-bit and a 64-bit target.
+
+use std::future::Future;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use microbreaker::{
+    AnyError, Bound, Breaker, Clock, CoarseClock, Config, ConfigError, CountWindow, Counters, Counts, Effect, Error,
+    ErrorIf, Event, FailureKind, Field, Guard, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason,
+    Rejected, Report, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, Verdict,
+    WindowKind, count_words,
+};
+use static_assertions::{assert_eq_align, assert_eq_size, assert_impl_all, assert_not_impl_any};
+
+/// A clock without a byte: what a firmware's is, and what shows the breaker's own size.
+#[derive(Clone, Copy, Debug)]
+struct Still;
+
+impl Clock for Still {
+    const RATE: TickRate = TickRate::new(1024, 1);
+
+    fn now(&self) -> Ticks {
+        Ticks::new(0)
+    }
+}
+
+type Count100 = CountWindow<{ count_words(100, false) }>;
+type Count100Slow = CountWindow<{ count_words(100, true) }>;
+type Time10 = TimeWindow<16>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// Shared between threads: every breaker over a clock and an observer that are.
+assert_impl_all!(Breaker<Streak, Still>: Send, Sync, std::fmt::Debug);
+assert_impl_all!(Breaker<Count100, StdClock>: Send, Sync);
+assert_impl_all!(Breaker<Time10, CoarseClock, Counters>: Send, Sync);
+assert_impl_all!(Breaker<TimeWindow<16, 64>, ManualClock, Counters<64>>: Send, Sync);
+assert_impl_all!(Breaker<(Streak, Time10), &'static ManualClock, (Counters, Counters<4>)>: Send, Sync);
+assert_impl_all!(Breaker<(Count100, Time10), StdClock, &'static Counters>: Send, Sync);
+// And none over one that is not.
+assert_not_impl_any!(Breaker<Streak, Still, Alone>: Sync);
+
+/// An observer for one thread.
+struct Alone(#[expect(dead_code, reason = "only its type matters")] std::cell::Cell<u32>);
+
+impl Observer for Alone {}
+
+// Permits move with what holds the breaker.
+assert_impl_all!(Permit<&'static Breaker<Streak, Still>>: Send, Sync, std::fmt::Debug);
+assert_impl_all!(Permit<Arc<Breaker<Streak, Still>>>: Send, Sync);
+assert_not_impl_any!(Permit<&'static Breaker<Streak, Still, Alone>>: Send);
+assert_not_impl_any!(Permit<std::rc::Rc<Breaker<Streak, Still>>>: Send);
+// A permit is reported once: there is no second one to be had.
+assert_not_impl_any!(Permit<&'static Breaker<Streak, Still>>: Clone, Copy);
+
+// Values.
+assert_impl_all!(Config: Send, Sync, Copy, Eq, std::fmt::Debug);
+assert_impl_all!(ConfigError: Send, Sync, Copy, Eq, std::error::Error);
+assert_impl_all!(Rejected: Send, Sync, Copy, Eq, std::error::Error);
+assert_impl_all!(Error<std::io::Error>: Send, Sync, std::error::Error);
+assert_impl_all!(Error<&'static str>: Send, Sync, Copy, Eq, From<Rejected>, std::fmt::Display);
+assert_impl_all!(Status: Send, Sync, Copy, Eq);
+assert_impl_all!(Tally: Send, Sync, Copy, Eq, Default);
+assert_impl_all!(Event: Send, Sync, Copy, Eq);
+assert_impl_all!(Report: Send, Sync, Copy, Eq);
+assert_impl_all!(Counts: Send, Sync, Copy, Eq, Default);
+assert_impl_all!(State: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(OpenReason: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(RejectReason: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(FailureKind: Send, Sync, Copy, Eq, std::hash::Hash, Default);
+assert_impl_all!(ReportKind: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(Effect: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(WindowKind: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(Outcome: Send, Sync, Copy, Eq);
+assert_impl_all!(Verdict: Send, Sync, Copy, Eq);
+assert_impl_all!(Field: Send, Sync, Copy, Eq);
+assert_impl_all!(Bound: Send, Sync, Copy, Eq);
+assert_impl_all!(Ticks: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(AnyError: Send, Sync, Copy);
+assert_impl_all!(ErrorIf<fn(&u8) -> Option<FailureKind>>: Send, Sync, Copy);
+
+// Observers and clocks.
+assert_impl_all!(Counters: Send, Sync, Observer);
+assert_impl_all!(Counters<64>: Send, Sync, Observer);
+assert_impl_all!((Counters, &'static Counters<2>): Send, Sync, Observer);
+assert_impl_all!((): Observer);
+assert_impl_all!(ManualClock: Send, Sync, Clock, Default);
+assert_impl_all!(StdClock: Send, Sync, Clock, Copy, Default);
+assert_impl_all!(CoarseClock: Send, Sync, Clock, Copy, Default);
+assert_impl_all!(&'static ManualClock: Send, Sync, Clock);
+
+// Everything in a `static`, by value: every window, lanes, pairs, counters, presets.
+const COUNT: Config = Config::count(100);
+const SLOW: Config = COUNT.slow_permille(500).slow_after(SECOND);
+const TIME: Config = Config::time(10, SECOND);
+static CLOCK: ManualClock = ManualClock::new();
+static STREAK: Breaker<Streak, ManualClock> = Breaker::new(Config::streak(5), ManualClock::new());
+static MODEM: Breaker<Streak, &ManualClock> = Breaker::new(Config::modem(), &CLOCK);
+static DATABASE: Breaker<Streak, StdClock> = Breaker::new(Config::database(), StdClock::new());
+static UPSTREAM: Breaker<Count100, CoarseClock> = Breaker::new(Config::upstream(), CoarseClock::new());
+static COUNTED_SLOW: Breaker<Count100Slow, Still> = Breaker::new(SLOW, Still);
+static TIMED: Breaker<Time10, Still> = Breaker::new(TIME, Still);
+static LANES: Breaker<TimeWindow<16, 8>, Still> = Breaker::new(TIME, Still);
+static PAIR: Breaker<(Streak, Time10), Still> = Breaker::new(TIME.and_streak(5), Still);
+static LARGE_PAIR: Breaker<(Count100, TimeWindow<64, 2>), Still> = Breaker::new(TIME.and_count(100), Still);
+static COUNTERS: Counters<8> = Counters::new("shared");
+static WATCHED: Breaker<Streak, Still, (Counters, &Counters<8>)> =
+    Breaker::observed(Config::streak(5), Still, (Counters::new("own"), &COUNTERS));
+const REJECTION_HAS_A_NAME: &str = RejectReason::Open(OpenReason::Budget).name();
+
+#[test]
+fn statics_work() {
+    fn works<W: microbreaker::Window, C: Clock, O: Observer>(breaker: &'static Breaker<W, C, O>) {
+        assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
+        assert_eq!(breaker.state(), State::Closed);
+    }
+    works(&STREAK);
+    works(&MODEM);
+    works(&DATABASE);
+    works(&UPSTREAM);
+    works(&COUNTED_SLOW);
+    works(&TIMED);
+    works(&LANES);
+    works(&PAIR);
+    works(&LARGE_PAIR);
+    works(&WATCHED);
+    assert_eq!((COUNTERS.counts().good, WATCHED.observer().name()), (1, "own"));
+    assert_eq!(REJECTION_HAS_A_NAME, "budget");
+}
+
+#[test]
+fn permits_and_guarded_futures_own_what_they_need() {
+    /// An adapter can name the permit it keeps beside its future, without `unsafe` and without a box.
+    struct Kept<F>(F, Permit<&'static Breaker<Streak, &'static ManualClock>>);
+
+    fn is_static<T: 'static>(_: &T) {}
+    fn is_send<T: Send + 'static>(_: &T) {}
+    fn is_future(_: &impl Future) {}
+
+    is_static(&MODEM.acquire().unwrap());
+    is_send(&Breaker::acquire_in(&MODEM).unwrap());
+    let shared = Arc::new(Breaker::<Streak, _>::new(Config::streak(5), Still));
+    is_send(&Breaker::acquire_in(Arc::clone(&shared)).unwrap());
+
+    let call = || async { Ok::<_, std::io::Error>(7) };
+    is_send(&call().guarded(&MODEM));
+    is_send(&call().guarded(Arc::clone(&shared)));
+    is_send(&call().guarded_with(shared, AnyError));
+    is_send(&MODEM.call_async(call));
+    is_send(&MODEM.call_async_with(&AnyError, call));
+
+    let kept = Kept(call(), MODEM.acquire().unwrap());
+    is_send(&kept);
+    let Kept(future, permit) = kept;
+    is_future(&future);
+    assert_eq!(permit.ignore(), Effect::Neutral);
+}
+
+#[test]
+fn an_error_is_an_error_with_its_source() {
+    use std::error::Error as _;
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("bad port")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = MODEM.call(|| "seven".parse::<u8>().map_err(Outer)).unwrap_err();
+    // Shown as the call's own error, so the chain goes on behind it and names nothing twice.
+    assert_eq!(error.to_string(), "bad port");
+    assert_eq!(error.source().unwrap().to_string(), "invalid digit found in string");
+
+    let shut: Breaker<Streak, _> = Breaker::new(Config::streak(1), Still);
+    shut.latch();
+    let error = shut.call(|| "7".parse::<u8>().map_err(Outer)).unwrap_err();
+    assert_eq!(error.to_string(), "rejected by an open circuit breaker (latched), until it is reset");
+    assert!(error.source().is_none());
+    assert!(error.rejected().is_some());
+}
+
+/// Bytes of a breaker over a clock and an observer without a byte, and the bound it must keep.
+const SIZES: [(&str, usize, usize); 5] = [
+    ("streak", size_of::<Breaker<Streak, Still>>(), 64),
+    ("count 100", size_of::<Breaker<Count100, Still>>(), 112),
+    ("count 100, slow calls too", size_of::<Breaker<Count100Slow, Still>>(), 112),
+    ("time 10 (16 slots)", size_of::<Breaker<Time10, Still>>(), 256),
+    ("streak and time 10", size_of::<Breaker<(Streak, Time10), Still>>(), 260),
+];
+
+// A clock by value costs its own bytes and no padding.
+assert_eq_size!(Breaker<Streak, ManualClock>, [u32; size_of::<Breaker<Streak, Still>>() / 4 + 1]);
+assert_eq_align!(Breaker<Streak, Still>, Breaker<Time10, ManualClock>, u32);
+
+#[test]
+fn the_sizes() {
+    // Straight to the handle: libtest captures `println!` of a test that passes, and the sizes must be seen.
+    let mut out = std::io::stdout().lock();
+    for (name, bytes, bound) in SIZES {
+        writeln!(out, "{name}: {bytes} bytes, at most {bound}").unwrap();
+    }
+    drop(out);
+    for (name, bytes, bound) in SIZES {
+        assert!(bytes <= bound, "{name}: {bytes} bytes, {bound} were promised");
+        assert_eq!(bytes % size_of::<u32>(), 0, "{name} is not all words");
+    }
+}

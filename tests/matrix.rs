@@ -1,0 +1,507 @@
+//! Proves the matrix of `src/state.rs`: what each of the 7 states does with each of the 13 things that can happen, on a
+//! real breaker, against a table written down here. A cell says what was returned, the state after, whether the
+//! generation moved, and the attempt.
+//!
+//! Every state is entered with attempt 1 where it can be, so that "kept", "grown" and "zeroed" look different. Outcomes
+//! are those of a permit of the present generation; open, latched and forced open have none, so there the permit is one
+//! from the closed time before ("stale").
+
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::io::Write;
+use std::time::Duration;
+
+use microbreaker::{
+    Breaker, Config, CountWindow, Effect, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit,
+    RejectReason, State, Status, Streak, TimeWindow, Verdict, count_words,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const OPEN_FOR: Duration = SECOND;
+const LEASE: Duration = Duration::from_secs(8);
+const RAMP: Duration = Duration::from_secs(16);
+/// Longer than any open time here, so a hold or trip of this length always lengthens.
+const LONGER: Duration = Duration::from_secs(60);
+
+const COLUMNS: [&str; 13] = [
+    "acquire",
+    "good",
+    "bad",
+    "slow",
+    "alive",
+    "ignore",
+    "hold",
+    "latch",
+    "trip",
+    "reset",
+    "force",
+    "disable",
+    "time passed",
+];
+
+/// State, then a cell per column: what came back, the state after, how the generation moved, the attempt.
+#[rustfmt::skip]
+const TABLE: [(State, [&str; 13]); 7] = [
+    (State::Closed, [
+        // acquire asks twice, and keeps the first permit
+        "admitted, then admitted; closed, generation +0, attempt 0",
+        "Counted; closed, generation +0, attempt 0",
+        "Opened(Failures); open (failures), generation +1, attempt 0",
+        "Opened(Slow); open (slow), generation +1, attempt 0",
+        "Neutral; closed, generation +0, attempt 0",
+        "Neutral; closed, generation +0, attempt 0",
+        "Opened(Hold); open (hold), generation +1, attempt 0",
+        "Latched; latched, generation +1, attempt 0",
+        "Opened(Manual); open (manual), generation +1, attempt 0",
+        "(); closed, generation +1, attempt 0",
+        "true; forced_open, generation +1, attempt 0",
+        "true; disabled, generation +1, attempt 0",
+        // time passes, and then somebody asks
+        "admitted; closed, generation +0, attempt 0",
+    ]),
+    (State::Open, [
+        "rejected (failures, in 2s), then rejected (failures, in 2s); open (failures), generation +0, attempt 1",
+        "Stale; open (failures), generation +0, attempt 1",
+        "Stale; open (failures), generation +0, attempt 1",
+        "Stale; open (failures), generation +0, attempt 1",
+        "Stale; open (failures), generation +0, attempt 1",
+        "Stale; open (failures), generation +0, attempt 1",
+        "Opened(Hold); open (hold), generation +1, attempt 1",
+        "Latched; latched, generation +1, attempt 1",
+        "Opened(Manual); open (manual), generation +1, attempt 1",
+        "(); closed, generation +1, attempt 0",
+        "true; forced_open, generation +1, attempt 0",
+        "true; disabled, generation +1, attempt 0",
+        "probe; half_open, generation +1, attempt 1",
+    ]),
+    (State::Latched, [
+        "rejected (latched), then rejected (latched); latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Stale; latched, generation +0, attempt 1",
+        "Unchanged; latched, generation +0, attempt 1",
+        "(); closed, generation +1, attempt 0",
+        "true; forced_open, generation +1, attempt 0",
+        "true; disabled, generation +1, attempt 0",
+        "rejected (latched); latched, generation +0, attempt 1",
+    ]),
+    (State::HalfOpen, [
+        "probe, then rejected (half_open, in 8s); half_open, generation +0, attempt 1",
+        "Closed; closed, generation +1, attempt 0",
+        "Opened(Failures); open (failures), generation +1, attempt 2",
+        "Opened(Slow); open (slow), generation +1, attempt 2",
+        "Closed; closed, generation +1, attempt 0",
+        "Neutral; half_open, generation +0, attempt 1",
+        "Opened(Hold); open (hold), generation +1, attempt 1",
+        "Latched; latched, generation +1, attempt 1",
+        "Opened(Manual); open (manual), generation +1, attempt 1",
+        "(); closed, generation +1, attempt 0",
+        "true; forced_open, generation +1, attempt 0",
+        "true; disabled, generation +1, attempt 0",
+        // the lost probe counts as failed, and the open time doubles once more
+        "rejected (failures, in 4s); open (failures), generation +1, attempt 2",
+    ]),
+    (State::Ramping, [
+        // one call in sixteen, for the first sixteenth of the ramp
+        "admitted, then rejected (ramping, in 1s); ramping, generation +0, attempt 1",
+        "Counted; ramping, generation +0, attempt 1",
+        "Opened(Failures); open (failures), generation +1, attempt 1",
+        "Opened(Slow); open (slow), generation +1, attempt 1",
+        "Neutral; ramping, generation +0, attempt 1",
+        "Neutral; ramping, generation +0, attempt 1",
+        "Opened(Hold); open (hold), generation +1, attempt 1",
+        "Latched; latched, generation +1, attempt 1",
+        "Opened(Manual); open (manual), generation +1, attempt 1",
+        "(); closed, generation +1, attempt 0",
+        "true; forced_open, generation +1, attempt 0",
+        "true; disabled, generation +1, attempt 0",
+        "admitted; closed, generation +0, attempt 0",
+    ]),
+    (State::ForcedOpen, [
+        "rejected (forced_open), then rejected (forced_open); forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Stale; forced_open, generation +0, attempt 0",
+        "Unchanged; forced_open, generation +0, attempt 0",
+        "(); closed, generation +1, attempt 0",
+        "false; forced_open, generation +0, attempt 0",
+        "true; disabled, generation +1, attempt 0",
+        "rejected (forced_open); forced_open, generation +0, attempt 0",
+    ]),
+    (State::Disabled, [
+        "uncounted, then uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Uncounted; disabled, generation +0, attempt 0",
+        "Unchanged; disabled, generation +0, attempt 0",
+        "(); closed, generation +1, attempt 0",
+        "true; forced_open, generation +1, attempt 0",
+        "false; disabled, generation +0, attempt 0",
+        "uncounted; disabled, generation +0, attempt 0",
+    ]),
+];
+
+/// Counts transitions.
+#[derive(Default)]
+struct Events(Cell<u32>);
+
+impl Observer for Events {
+    fn on_event(&self, _: &Event) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+type Plant<'a> = Breaker<Streak, &'a ManualClock, Events>;
+type Held<'a, 'b> = Permit<&'b Plant<'a>>;
+
+/// One bad outcome opens, one good probe closes; of two probes one may be out.
+fn config(state: State) -> Config {
+    let config = Config::streak(1)
+        .jitter(false)
+        .open_for(OPEN_FOR)
+        .open_at_most(LONGER)
+        .probes(2)
+        .at_once(1)
+        .successes(1)
+        .lease(LEASE);
+    // Only the way to Ramping needs a ramp: without one, half-open closes at once.
+    if state == State::Ramping { config.ramp(RAMP) } else { config }
+}
+
+/// Leads a closed breaker into `state`, by the shortest way with attempt 1 if there is one.
+fn enter(breaker: &Plant<'_>, state: State) {
+    let to_open_again = || {
+        assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
+        breaker.clock().advance(OPEN_FOR);
+        assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
+    };
+    let to_half_open = || {
+        to_open_again();
+        breaker.clock().advance(2 * OPEN_FOR);
+        // An ignored probe leaves half-open as if nobody had asked.
+        assert_eq!(breaker.acquire().unwrap().ignore(), Effect::Neutral);
+    };
+    match state {
+        State::Open => to_open_again(),
+        State::Latched => {
+            to_open_again();
+            assert_eq!(breaker.latch(), Effect::Latched);
+        }
+        State::HalfOpen => to_half_open(),
+        State::Ramping => {
+            to_half_open();
+            assert_eq!(breaker.acquire().unwrap().success(), Effect::Ramping);
+        }
+        State::ForcedOpen => assert!(breaker.force_open()),
+        State::Disabled => assert!(breaker.disable()),
+        _ => {}
+    }
+    assert_eq!(breaker.state(), state);
+}
+
+/// Whether `state` gives out permits of its own generation.
+fn admits(state: State) -> bool {
+    matches!(state, State::Closed | State::HalfOpen | State::Ramping | State::Disabled)
+}
+
+/// Asks, and puts the answer in words.
+fn ask<'a, 'b>(breaker: &'b Plant<'a>) -> (String, Option<Held<'a, 'b>>) {
+    match breaker.acquire() {
+        Ok(permit) => {
+            let kind = match (permit.is_probe(), permit.is_counted()) {
+                (true, _) => "probe",
+                (false, true) => "admitted",
+                (false, false) => "uncounted",
+            };
+            (kind.to_owned(), Some(permit))
+        }
+        Err(rejected) => {
+            let named = match rejected.reason() {
+                RejectReason::Open(reason) => reason.name(),
+                reason => reason.name(),
+            };
+            let when = rejected.retry_in().map_or_else(String::new, |time| format!(", in {time:?}"));
+            (format!("rejected ({named}{when})"), None)
+        }
+    }
+}
+
+fn after(before: &Status, now: &Status) -> String {
+    let reason = now.reason.map_or_else(String::new, |reason| format!(" ({})", reason.name()));
+    let moved = now.generation - before.generation;
+    format!("{}{reason}, generation +{moved}, attempt {}", now.state.name(), now.attempt)
+}
+
+/// Walks one cell: its name, and what was seen in the words of the table.
+fn walk(state: State, column: &str) -> (String, String) {
+    let clock = ManualClock::new();
+    let breaker: Plant<'_> = Breaker::observed(config(state), &clock, Events::default());
+    let old = breaker.acquire().unwrap();
+    enter(&breaker, state);
+    let before = breaker.status();
+    breaker.observer().0.set(0);
+
+    let mut name = format!("{} x {column}", state.name());
+    let returned = match outcome_named(column) {
+        Some(outcome) if admits(state) => format!("{:?}", breaker.acquire().unwrap().record(outcome)),
+        Some(outcome) => {
+            name.push_str(" (stale permit)");
+            format!("{:?}", old.record(outcome))
+        }
+        None => by_hand(&breaker, state, column),
+    };
+    let now = breaker.status();
+    let moved = (now.state, now.generation) != (before.state, before.generation);
+    assert_eq!(breaker.observer().0.get(), u32::from(moved), "an event per transition: {name}");
+    (name, format!("{returned}; {}", after(&before, &now)))
+}
+
+fn outcome_named(column: &str) -> Option<Outcome> {
+    Some(match column {
+        "good" => Outcome::Success,
+        "bad" => Outcome::Failure(FailureKind::Server),
+        "slow" => Outcome::Slow,
+        "alive" => Outcome::Alive,
+        "ignore" => Outcome::Ignored,
+        "hold" => Outcome::Hold(LONGER),
+        "latch" => Outcome::Latch,
+        _ => return None,
+    })
+}
+
+fn by_hand(breaker: &Plant<'_>, state: State, column: &str) -> String {
+    fn said(returned: impl Debug) -> String {
+        format!("{returned:?}")
+    }
+    match column {
+        "acquire" => {
+            let (first, held) = ask(breaker);
+            let (second, _) = ask(breaker);
+            drop(held);
+            format!("{first}, then {second}")
+        }
+        "trip" => said(breaker.trip(OpenReason::Manual, LONGER)),
+        "reset" => {
+            breaker.reset();
+            said(())
+        }
+        "force" => said(breaker.force_open()),
+        "disable" => said(breaker.disable()),
+        "time passed" => {
+            let before = breaker.status();
+            if state == State::HalfOpen {
+                // The only slot is taken by a probe that never reports.
+                std::mem::forget(breaker.acquire().unwrap());
+            }
+            breaker.clock().advance(LONGER);
+            let unasked = breaker.status();
+            assert_eq!(
+                (unasked.state, unasked.generation),
+                (before.state, before.generation),
+                "time alone moves nothing"
+            );
+            ask(breaker).0
+        }
+        _ => unreachable!("no such column: {column}"),
+    }
+}
+
+#[test]
+fn every_cell_is_as_the_table_says() {
+    let mut cells = 0;
+    let mut wrong = Vec::new();
+    // Straight to the handle: libtest captures `println!` of a test that passes, and the cells must be seen.
+    let mut out = std::io::stdout().lock();
+    for (state, row) in TABLE {
+        for (column, expected) in COLUMNS.into_iter().zip(row) {
+            let (name, seen) = walk(state, column);
+            writeln!(out, "{name}: {seen}").unwrap();
+            if seen != expected {
+                wrong.push(format!("{name}:\n  expected {expected}\n  saw      {seen}"));
+            }
+            cells += 1;
+        }
+    }
+    writeln!(out, "{cells} cells walked").unwrap();
+    drop(out);
+    assert_eq!(cells, 91);
+    assert_eq!(TABLE.map(|(state, _)| state), State::ALL);
+    assert!(wrong.is_empty(), "{} cells differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+// The cells that say "may", "later" or "a share" have another half.
+
+#[test]
+fn closed_counts_below_the_threshold() {
+    let clock = ManualClock::new();
+    let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(2), &clock);
+    assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
+    assert_eq!((breaker.state(), breaker.tally().failed, breaker.status().generation), (State::Closed, 1, 1));
+}
+
+#[test]
+fn a_success_in_closed_and_ramping_trips_only_until_warm() {
+    let clock = ManualClock::new();
+    let config = Config::count(8).minimum(2).jitter(false).open_for(OPEN_FOR).ramp(RAMP);
+    let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> = Breaker::new(config, &clock);
+    let good = || breaker.acquire().unwrap().success();
+    let bad = || breaker.acquire().unwrap().failure();
+    assert_eq!(bad(), Effect::Counted);
+    assert_eq!(good(), Effect::Opened(OpenReason::Failures), "closed: it completes the minimum, at 1 of 2");
+    clock.advance(OPEN_FOR);
+    assert_eq!(good(), Effect::Ramping);
+    // In its last sixteenth the ramp admits every call.
+    clock.advance(RAMP * 31 / 32);
+    assert_eq!(bad(), Effect::Counted);
+    assert_eq!(good(), Effect::Opened(OpenReason::Failures), "ramping: likewise");
+    breaker.reset();
+
+    // Warmed by a judgement, then the threshold is lowered to what is already there. A reload cools it, so the next
+    // success judges: that is what the bit is for.
+    assert_eq!([good(), good(), good(), bad()], [Effect::Counted; 4]);
+    breaker.reconfigure(&config.failure_permille(200)).unwrap();
+    assert_eq!(good(), Effect::Opened(OpenReason::Failures), "1 of 5 is 200 permille");
+
+    // Warm, a success judges no more: after a lull the same 1 of 2 stands until the next failure.
+    let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(Config::time(4, SECOND).minimum(2).jitter(false), &clock);
+    let good = || breaker.acquire().unwrap().success();
+    let bad = || breaker.acquire().unwrap().failure();
+    assert_eq!([good(), good()], [Effect::Counted; 2]);
+    clock.advance(4 * SECOND);
+    assert_eq!([bad(), good()], [Effect::Counted; 2]);
+    assert_eq!((breaker.state(), breaker.tally().failed, breaker.tally().total), (State::Closed, 1, 2));
+    assert_eq!(bad(), Effect::Opened(OpenReason::Failures));
+}
+
+#[test]
+fn half_open_counts_until_the_results_are_complete() {
+    let clock = ManualClock::new();
+    let config = Config::count(8).minimum(2).jitter(false).open_for(OPEN_FOR).probes(3).successes(2);
+    for (verdict, outcomes) in [
+        (Verdict::FirstFailure, [Outcome::Success, Outcome::Success]),
+        (Verdict::FirstFailure, [Outcome::Alive, Outcome::Alive]),
+        (Verdict::Rates, [Outcome::Slow, Outcome::Success]),
+    ] {
+        let config = config.verdict(verdict);
+        let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> = Breaker::new(config, &clock);
+        assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
+        clock.advance(OPEN_FOR);
+        assert_eq!(breaker.acquire().unwrap().record(outcomes[0]), Effect::Counted, "{verdict:?}");
+        assert_eq!(breaker.acquire().unwrap().record(outcomes[1]), Effect::Closed, "{verdict:?}");
+    }
+    // By rates one failure of two is not below 500 permille, one of three with a minimum of three is.
+    for (minimum, last) in [(2, Effect::Opened(OpenReason::Failures)), (3, Effect::Counted)] {
+        let config = config.verdict(Verdict::Rates).minimum(minimum);
+        let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> = Breaker::new(config, &clock);
+        assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
+        clock.advance(OPEN_FOR);
+        assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
+        assert_eq!(breaker.acquire().unwrap().failure(), last);
+        if last == Effect::Counted {
+            assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed);
+        }
+    }
+}
+
+#[test]
+fn half_open_rejects_while_all_slots_are_out_and_takes_an_ignored_one_back() {
+    let clock = ManualClock::new();
+    let breaker: Plant<'_> = Breaker::observed(config(State::HalfOpen), &clock, Events::default());
+    enter(&breaker, State::HalfOpen);
+    let probe = breaker.acquire().unwrap();
+    assert_eq!(breaker.status().probes_out, 1);
+    assert!(breaker.acquire().is_err());
+    assert_eq!(probe.ignore(), Effect::Neutral);
+    assert_eq!(breaker.status().probes_out, 0);
+    assert!(breaker.acquire().is_ok());
+}
+
+#[test]
+fn an_open_circuit_is_only_ever_lengthened() {
+    for shorter in [Duration::ZERO, OPEN_FOR, 2 * OPEN_FOR] {
+        let clock = ManualClock::new();
+        let breaker: Plant<'_> = Breaker::observed(config(State::Open), &clock, Events::default());
+        let old = breaker.acquire().unwrap();
+        enter(&breaker, State::Open);
+        let before = breaker.status();
+        assert_eq!(old.hold(shorter), Effect::Unchanged);
+        assert_eq!(breaker.hold(shorter), Effect::Unchanged);
+        assert_eq!(breaker.trip(OpenReason::Budget, shorter), Effect::Unchanged);
+        assert_eq!(breaker.status(), before);
+    }
+}
+
+#[test]
+fn a_ramp_counts_failures_below_the_threshold() {
+    let clock = ManualClock::new();
+    let config = Config::streak(2).jitter(false).open_for(OPEN_FOR).ramp(RAMP);
+    let breaker: Breaker<Streak, _> = Breaker::new(config, &clock);
+    assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
+    clock.advance(OPEN_FOR);
+    assert_eq!(breaker.acquire().unwrap().success(), Effect::Ramping);
+    let begun = breaker.status().generation;
+    assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
+    clock.advance(RAMP);
+    let last = breaker.acquire().unwrap();
+    assert_eq!((breaker.state(), breaker.status().generation, breaker.tally().failed), (State::Closed, begun, 1));
+    assert_eq!(last.failure(), Effect::Opened(OpenReason::Failures), "closed goes on with the ramp's window");
+}
+
+/// Hold and latch also come without a permit; they are never stale.
+#[test]
+fn a_hold_and_a_latch_by_hand() {
+    for state in State::ALL {
+        let here = |latch: bool| {
+            let clock = ManualClock::new();
+            let breaker: Plant<'_> = Breaker::observed(config(state), &clock, Events::default());
+            enter(&breaker, state);
+            let effect = if latch { breaker.latch() } else { breaker.hold(LONGER) };
+            (effect, breaker.state())
+        };
+        let (hold, latch) = match state {
+            State::Latched | State::ForcedOpen | State::Disabled => {
+                ((Effect::Unchanged, state), (Effect::Unchanged, state))
+            }
+            _ => ((Effect::Opened(OpenReason::Hold), State::Open), (Effect::Latched, State::Latched)),
+        };
+        assert_eq!(here(false), hold, "{state:?} x hold");
+        assert_eq!(here(true), latch, "{state:?} x latch");
+    }
+}
+
+/// A stale permit changes nothing that came after it, but for a hold and a latch that find the circuit open.
+#[test]
+fn a_stale_permit_finds_every_other_state() {
+    for state in State::ALL {
+        for column in ["good", "bad", "slow", "alive", "ignore", "hold", "latch"] {
+            let clock = ManualClock::new();
+            let breaker: Plant<'_> = Breaker::observed(config(state), &clock, Events::default());
+            let old = breaker.acquire().unwrap();
+            enter(&breaker, state);
+            if state == State::Closed {
+                breaker.reset();
+            }
+            let before = breaker.status();
+            let effect = old.record(outcome_named(column).unwrap());
+            let expected = match (state, column) {
+                (State::Open, "hold") => Effect::Opened(OpenReason::Hold),
+                (State::Open, "latch") => Effect::Latched,
+                _ => Effect::Stale,
+            };
+            assert_eq!(effect, expected, "{state:?} x {column}");
+            assert_eq!(expected == Effect::Stale, breaker.status() == before, "{state:?} x {column}");
+        }
+    }
+}
