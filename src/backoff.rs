@@ -32,9 +32,7 @@ fn grow(base: u32, cap: u32, factor_1024ths: u32, attempt: u32) -> u32 {
 fn lengthen(time: u32, random: u32) -> u32 {
     let quarter = u64::from(time) >> 2;
     let more = (quarter * u64::from(random)) >> 32;
-    // More is below 2^30 / 4.
-    #[expect(clippy::cast_possible_truncation, reason = "below a quarter of the horizon")]
-    time.saturating_add(more as u32)
+    time.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
 }
 
 /// A 32-bit finalizer (MurmurHash3's): every input bit reaches every output bit.

@@ -472,9 +472,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         loop {
             let word = self.state.load();
             let stale = own.is_some_and(|own| own != word.generation());
+            // Open, it counts whatever its generation: it speaks of the peer.
+            if stale && word.state() != State::Open {
+                return Effect::Stale;
+            }
             match word.state() {
-                State::Closed | State::HalfOpen | State::Ramping if stale => return Effect::Stale,
-                State::Latched | State::ForcedOpen | State::Disabled if stale => return Effect::Stale,
                 State::Latched | State::ForcedOpen | State::Disabled => return Effect::Unchanged,
                 State::Closed | State::Open | State::HalfOpen | State::Ramping => {}
             }
@@ -567,7 +569,6 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if !self.state.is(generation) {
             return Effect::Stale;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the upper byte")]
         let era = (ticket.kind >> ERA_AT) as u8;
         let (reported, effect) = match mark {
             Some(mark) => (self.probes.report(&self.state, generation, &self.live, era, mark), Effect::Counted),

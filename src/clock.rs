@@ -145,6 +145,7 @@ mod tests {
     const SHIFTED: TickRate = TickRate::new(15_625, 16);
 
     #[test]
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn durations_round_up_and_never_down() {
         for (rate, nanos_a_tick) in [(KILO, 976_562.5_f64), (SHIFTED, 1_024_000.0)] {
             for micros in [1_u64, 976, 977, 1024, 999_999, 1_000_000, 1_000_001, 30_000_000, 86_400_000_001] {

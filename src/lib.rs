@@ -1,4 +1,85 @@
-//! TODO
+//! A circuit breaker for cores that cannot spare anything: `no_std`, lock-free, without allocation, `unsafe` or floats.
+//! Its whole mutable state is a handful of 32-bit atomic words, so the same type guards a modem in a `static` of a
+//! firmware and an upstream in a server's hot loop.
+//!
+//! A breaker stands in front of something that can fail. While that works, the circuit is *closed* and every call gets
+//! a [`Permit`]; its outcomes go to a [window](Window). When too many are bad the circuit *opens* and calls are
+//! [`Rejected`] at once, with the time after which to ask again. Then it is *half-open*: a few *probes* find out
+//! whether the peer is back.
+//!
+//! ```
+//! use core::time::Duration;
+//! use microbreaker::{Breaker, Config, CountWindow, StdClock, count_words};
+//!
+//! // 50 % of the last 100 calls open it for 5 s at first; then three good probes of five close it.
+//! static UPSTREAM: Breaker<CountWindow<{ count_words(100, false) }>, StdClock> = Breaker::new(
+//!     Config::count(100).failure_permille(500).minimum(20).open_for(Duration::from_secs(5)).probes(5).successes(3),
+//!     StdClock::new(),
+//! );
+//!
+//! match UPSTREAM.acquire() {
+//!     Ok(permit) => match "42".parse::<u8>() {
+//!         Ok(_) => permit.success(),
+//!         Err(_) => permit.failure(),
+//!     },
+//!     Err(rejected) => panic!("ask again in {:?}", rejected.retry_in()),
+//! };
+//! ```
+//!
+//! # Choosing
+//!
+//! | window | trips on | healthy call | bytes, all included |
+//! | --- | --- | --- | --- |
+//! | [`Streak`] | failures in a row | loads only | 64 |
+//! | [`CountWindow`] | a share of exactly the last N | loads only once full of successes | 88 for 100, 108 with slow calls |
+//! | [`TimeWindow`] | a share of the last B buckets of time | one clock reading, one write | 256 for 10 buckets in 16 slots |
+//! | `(A, B)` | either | both | the sum of both |
+//!
+//! The [`Clock`] is a type as well: [`StdClock`] or [`CoarseClock`] on a host (feature `std`), [`ManualClock`] in
+//! tests, your own one anywhere else. [`Config`] says the rest, and is checked at compile time in a `const`.
+//!
+//! # Promises
+//!
+//! - At most N probes are admitted per half-open state and `at_once` of them are out together. A lost probe ends, by
+//!   its lease, in an ordinary verdict: nothing wedges.
+//! - Failures that reach the threshold open the circuit, whatever the interleaving. One caller opens it, and one
+//!   [`Event`] tells.
+//! - A report on a permit of an earlier generation changes nothing, save that a hold or a latch counts while the
+//!   circuit is open.
+//! - Nothing happens early: durations become ticks rounded up, and a period is lengthened by its clock's
+//!   [slack](Clock::SLACK).
+//! - No call waits for another: no lock, no spinning on unfinished work, from interrupts included.
+//! - Nothing panics but a bad configuration given to [`Breaker::new`] (in a `static`: at compile time).
+//!
+//! Each has a loom model in `loom-tests`, and each model has been seen to fail with its guarded line broken.
+//!
+//! # Bounds
+//!
+//! Tags and ticks wrap. What that means, exactly:
+//!
+//! | what wraps | after | what it takes to matter |
+//! | --- | --- | --- |
+//! | ticks, for an open time, a ramp, a lease, a slow limit | 2³² ticks (48 days at 1024 Hz) | open and not asked for 2³² ticks or more since it opened: it may be open once more, for at most one open time |
+//! | ticks, for a time window | 2³² ticks less one bucket | no call reported for that long: what was counted before may count once more |
+//! | generation of a permit (20 bits) | 2²⁰ transitions | a permit held over an exact multiple of them counts again |
+//! | tags of beginning (16 bits), length (8), probes (8), streak (16) | 2¹⁶ or 2⁸ transitions | a thread stopped between its second look and its exchange for an exact multiple of them, and the word the same bit for bit. A word that is merely not needed for long is retagged in time |
+//! | write-offs of lost probes (4 bits) | – | cannot: at most 15 in a half-open state |
+//! | admissions of probes (4 bits) | 16 in one half-open state | a caller stopped while it looks at a lease, while exactly a multiple of 16 probes come and go |
+//! | head of a count window (9 bits), of a time window (6 bits or more) | 2⁹, 2⁶ transitions | as for the tags above |
+//! | lap of a count window (8 bits) | 256 × `WORDS` × 21 outcomes | a thread stopped as above, and its chunk the same bit for bit |
+//! | tag of a bucket (8 bits, 1 turn) | 256 laps of the ring | as above, twice over: what would be mistaken is cleared first |
+//! | counters of a [`Counters`] | 2³² | they are meant to wrap |
+//!
+//! A bucket stops counting at 2²³ − 1 calls (its rate stays true); a streak at 2¹⁶ − 1. Open times and holds of 2²⁰
+//! ticks (17 minutes) or more are rounded up by less than a 2¹⁹th, a lease and a ramp by less than a 1024th.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | *(none)* | everything but the below; depends on nothing |
+//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
+//! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -37,3 +118,8 @@ pub use state::{OpenReason, State};
 pub use sync::counted;
 pub use tally::{Status, Tally, WindowKind};
 pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
+
+/// The README's examples, compiled and run.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

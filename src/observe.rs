@@ -95,6 +95,7 @@ pub trait Observer {
     const WATCHES: bool = true;
 
     /// The breaker's name, for logs and metrics.
+    #[expect(clippy::unnecessary_literal_bound, reason = "an implementation may own its name")]
     fn name(&self) -> &str {
         ""
     }

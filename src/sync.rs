@@ -57,7 +57,6 @@ macro_rules! initial {
     (give $value:expr) => {
         #[cfg(not(microbreaker_loom))]
         #[doc(hidden)]
-        #[expect(clippy::declare_interior_mutable_const, reason = "copied into each new breaker, never shared")]
         const INITIAL: Self = $value;
         #[cfg(microbreaker_loom)]
         #[doc(hidden)]

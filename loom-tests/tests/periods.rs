@@ -91,7 +91,7 @@ fn a_helper_of_an_older_period_leaves_the_new_one_alone() {
                 breaker.acquire().unwrap().failure();
                 breaker.clock().advance_ticks(3);
             },
-            |breaker| done(breaker.acquire().map(|permit| permit.ignore())),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
         );
         assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(OPEN - 3), "since the second opening");
     });
@@ -132,7 +132,7 @@ fn a_hold_is_never_lost_against_a_probe() {
         let effect = std::sync::Arc::clone(&held);
         common::race([
             Box::new(move || *effect.lock().unwrap() = Some(straggler.hold(ticks(100)))),
-            Box::new(move || done(probing.acquire().map(|permit| permit.success()))),
+            Box::new(move || done(probing.acquire().map(microbreaker::Permit::success))),
         ]);
         match held.lock().unwrap().unwrap() {
             // It found the circuit open, so it stands: no probe slipped by on the old deadline.

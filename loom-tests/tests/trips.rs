@@ -22,8 +22,8 @@ fn two_failures_open<W: Window + Send + Sync + 'static>(config: Config, before: 
             breaker.acquire().unwrap().success();
         }
         race!(breaker;
-            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
-            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
         );
         assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
         assert_eq!(breaker.observer().all().len(), 1, "one opener, one event");
@@ -52,8 +52,8 @@ fn two_successes_complete_the_minimum<W: Window + Send + Sync + 'static>(config:
         let breaker = shared::<W, _, _>(plain(config.minimum(3).failure_permille(300)), Still, Events::default());
         breaker.acquire().unwrap().failure();
         race!(breaker;
-            |breaker| done(breaker.acquire().map(|permit| permit.success())),
-            |breaker| done(breaker.acquire().map(|permit| permit.success())),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::success)),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::success)),
         );
         assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
     });
@@ -76,9 +76,9 @@ fn no_trip_is_lost_across_lanes_and_a_bucket_boundary() {
         race!(breaker;
             |breaker| {
                 breaker.clock().advance_ticks(64);
-                done(breaker.acquire().map(|permit| permit.failure()));
+                done(breaker.acquire().map(microbreaker::Permit::failure));
             },
-            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
         );
         assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
     });
@@ -90,7 +90,7 @@ fn a_sum_never_shows_more_failures_than_calls() {
         let breaker = shared::<TimeWindow<2>, _, _>(plain(time().minimum(4)), Still, ());
         breaker.acquire().unwrap().failure();
         race!(breaker;
-            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
             |breaker| {
                 let tally = breaker.tally();
                 assert!(tally.failed <= tally.total, "{tally:?}");
@@ -107,8 +107,8 @@ fn the_window_that_a_first_failure_begins_is_begun_once() {
         explore(move || {
             let breaker = shared::<W, _, _>(plain(config), Still, ());
             race!(breaker;
-                |breaker| done(breaker.acquire().map(|permit| permit.failure())),
-                |breaker| done(breaker.acquire().map(|permit| permit.success())),
+                |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
+                |breaker| done(breaker.acquire().map(microbreaker::Permit::success)),
             );
             let tally = breaker.tally();
             assert_eq!((tally.total, tally.failed), (2, 1));
@@ -225,7 +225,7 @@ fn a_reset_races_a_trip_and_events_form_one_path() {
     explore(|| {
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
         race!(breaker;
-            |breaker| done(breaker.acquire().map(|permit| permit.failure())),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
             |breaker| breaker.reset(),
         );
         assert_one_path(&breaker);

@@ -155,7 +155,7 @@ impl Chunk {
 
     /// Outcomes in it: the sentinel's position.
     const fn len(self, slow: bool) -> u32 {
-        (31 - (self.payload() | 1).leading_zeros()) >> (slow as u32)
+        (self.payload() | 1).ilog2() >> (slow as u32)
     }
 
     const fn is_all_good(self) -> bool {
@@ -181,6 +181,9 @@ impl Chunk {
 }
 
 impl<const WORDS: usize> CountWindow<WORDS> {
+    #[expect(clippy::cast_possible_truncation, reason = "a configuration with more than 128 is refused")]
+    const WORDS: u32 = WORDS as u32;
+
     /// The word of `slot`, which is always below `WORDS`; the other branch is there instead of a panic.
     #[inline]
     fn chunk(&self, slot: u32) -> &AtomicU32 {
@@ -246,7 +249,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             if first || tally.total >= shape.count() {
                 return Some(tally);
             }
-            (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (WORDS as u32 - 1, lap.wrapping_sub(1) & LAP_MASK) };
+            (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP_MASK) };
             // Relaxed: the Acquire of `head` ordered this behind the moment the chunk became full; since then it can
             // only have been recycled, and then its lap says so. Ends: each chunk behind the active one is full, and
             // where the active one is still empty the ring's last is the old content of its own slot.
@@ -262,7 +265,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
 }
 
 impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
-    const CAPACITY: Capacity = Capacity { chunk_words: WORDS as u32, ..Capacity::NONE };
+    const CAPACITY: Capacity = Capacity { chunk_words: Self::WORDS, ..Capacity::NONE };
     const SHARES: bool = true;
     initial!(give Self { head: AtomicU32::new(FIRST_LAP), chunks: zeroed!(WORDS) });
 

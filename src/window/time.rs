@@ -264,11 +264,14 @@ impl<const SLOTS: usize, const LANES: usize> TimeWindow<SLOTS, LANES>
 where
     Lanes<LANES>: LaneCount,
 {
-    const SLOTS_ARE_A_POWER_OF_TWO: () = assert!(SLOTS.is_power_of_two(), "SLOTS must be a power of two");
+    #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
+    const SLOTS: u32 = SLOTS as u32;
+    const SLOTS_ARE_A_POWER_OF_TWO: () =
+        assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 16, "SLOTS must be a power of two");
 
     #[inline]
     fn ring<C>(scope: &Scope<'_, C>) -> Ring {
-        Ring { shift: scope.shape.bucket_shift(), slots: SLOTS as u32, generation: scope.generation }
+        Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: scope.generation }
     }
 }
 
@@ -278,7 +281,7 @@ where
 {
     const CAPACITY: Capacity = {
         let () = Self::SLOTS_ARE_A_POWER_OF_TWO;
-        Capacity { time_slots: SLOTS as u32, ..Capacity::NONE }
+        Capacity { time_slots: Self::SLOTS, ..Capacity::NONE }
     };
     const SHARES: bool = true;
     initial!(give Self { lanes: initial!(repeat LANES, Lane {
