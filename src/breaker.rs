@@ -104,7 +104,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Asks to make a call.
     ///
     /// The permit must be reported, by value; dropped without a report it counts as cancelled. See [`Permit`].
-    #[inline]
+    #[inline(always)]
     pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
         Self::acquire_in(self)
     }
@@ -120,11 +120,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// let permit = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
     /// std::thread::spawn(move || permit.success()).join().unwrap();
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn acquire_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
         match holder.admit() {
-            Ok(ticket) => Ok(Permit { holder, ticket }),
-            Err(rejected) => Err(rejected),
+            Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
+            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, C::RATE)),
         }
     }
 
@@ -252,20 +252,39 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    #[inline]
-    fn admit(&self) -> Result<Ticket, Rejected> {
+    /// The healthy and the open path, for their callers; all else is out of line.
+    #[inline(always)]
+    fn admit(&self) -> Result<Ticket, Refusal> {
         let word = self.state.peek();
-        if word.state() == State::Closed { Ok(self.permit(word, 0)) } else { self.admit_unhealthy() }
+        if word.is_quiet(W::SHARES) && self.live.slow_after() == 0 && !panicking() {
+            self.observer.on_permit(false);
+            return Ok(Ticket { word, start: Ticks::new(0) });
+        }
+        if word.is_open() {
+            // Once more, with Acquire: see `StateCell::load`.
+            let word = self.state.load();
+            if word.is_open()
+                && let Some(rest) = self.timer.glance(word.generation(), &self.clock)
+                && !self.live.rules().shadow()
+            {
+                let reason = RejectReason::Open(word.reason());
+                self.observer.on_reject(reason);
+                return Err((reason, Some(rest)));
+            }
+        }
+        self.admit_packed().unpack()
+    }
+
+    /// [`admit_unhealthy`](Self::admit_unhealthy), answering in two registers: a result in memory costs the healthy
+    /// path more than all the rest of it.
+    #[inline(never)]
+    fn admit_packed(&self) -> Answer {
+        Answer::pack(self.admit_unhealthy())
     }
 
     #[inline]
-    fn permit(&self, word: Word, kind: u16) -> Ticket {
+    fn permit(&self, word: Word, mut kind: u32) -> Ticket {
         self.observer.on_permit(kind & PROBE != 0);
-        self.ticket(word, kind)
-    }
-
-    #[inline]
-    fn ticket(&self, word: Word, mut kind: u16) -> Ticket {
         let mut start = Ticks::new(0);
         if self.live.slow_after() != 0 {
             start = self.clock.now();
@@ -274,11 +293,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if panicking() {
             kind |= PANICKING;
         }
-        Ticket { word, start, kind }
+        Ticket { word: word.with_kind(kind | NOT_QUIET), start }
     }
 
-    #[inline(never)]
-    fn admit_unhealthy(&self) -> Result<Ticket, Rejected> {
+    fn admit_unhealthy(&self) -> Result<Ticket, Refusal> {
         loop {
             let word = self.state.load();
             let generation = word.generation();
@@ -294,7 +312,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 State::Latched => return self.reject(word, RejectReason::Latched, None),
                 State::HalfOpen => match self.probes.admit(&self.state, generation, &self.live, &self.clock) {
-                    Admission::Probe(era) => return Ok(self.permit(word, PROBE | u16::from(era) << ERA_AT)),
+                    Admission::Probe(era) => return Ok(self.permit(word, PROBE | u32::from(era) << ERA_AT)),
                     Admission::Full(rest) => return self.reject(word, RejectReason::HalfOpen, Some(rest)),
                     Admission::Complete(judged) => {
                         self.carry_out(generation, judged);
@@ -322,13 +340,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[inline]
-    fn reject(&self, word: Word, reason: RejectReason, ticks: Option<u32>) -> Result<Ticket, Rejected> {
+    fn reject(&self, word: Word, reason: RejectReason, ticks: Option<u32>) -> Result<Ticket, Refusal> {
         if self.live.rules().shadow() {
             self.observer.on_would_reject(reason);
             return Ok(self.permit(word, UNCOUNTED));
         }
         self.observer.on_reject(reason);
-        Err(Rejected::new(reason, ticks, C::RATE))
+        Err((reason, ticks))
     }
 
     /// How far the present period (open or ramping) has come, deciding its beginning and length if nobody has; `None`
@@ -486,10 +504,32 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
+    /// Reports a success, at a glance where nothing has changed since the permit was given and all is well.
+    #[inline(always)]
+    fn settle_success(&self, ticket: Ticket) -> Effect {
+        // One compare: the same generation, still quiet, and a permit that is. Relaxed: see `StateCell::peek`.
+        if self.state.peek() == ticket.word
+            && self.window.glance(ticket.word.quiet_generation(W::SHARES), self.shape, &self.clock)
+        {
+            self.tell(ReportKind::Success, false, Effect::Counted);
+            return Effect::Counted;
+        }
+        self.settle_success_slowly(ticket)
+    }
+
+    #[inline(never)]
+    fn settle_success_slowly(&self, ticket: Ticket) -> Effect {
+        self.settle(ticket, Outcome::Success, None)
+    }
+
+    #[inline(never)]
+    fn settle_failure(&self, ticket: Ticket) -> Effect {
+        self.settle(ticket, Outcome::Failure(FailureKind::Other), None)
+    }
+
     /// Reports `outcome` on a ticket.
-    #[inline]
     fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
-        let slow = (ticket.kind & TIMED != 0 || elapsed.is_some()) && self.is_slow(ticket, elapsed);
+        let slow = (ticket.kind() & TIMED != 0 || elapsed.is_some()) && self.is_slow(ticket, elapsed);
         let (kind, mark) = match outcome {
             Outcome::Success => (ReportKind::Success, Mark { failed: false, slow }),
             Outcome::Slow => (ReportKind::Success, Mark { failed: false, slow: true }),
@@ -498,7 +538,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 return self.settle_other(ticket, outcome);
             }
         };
-        let effect = if ticket.kind & (PROBE | UNCOUNTED) == 0 {
+        let effect = if ticket.kind() & (PROBE | UNCOUNTED) == 0 {
             self.record(ticket.word.generation(), mark)
         } else {
             self.settle_special(ticket, Some(mark))
@@ -511,14 +551,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn settle_other(&self, ticket: Ticket, outcome: Outcome) -> Effect {
         let own = Some(ticket.word.generation());
         let (kind, effect) = match outcome {
-            Outcome::Hold(time) if ticket.kind & UNCOUNTED == 0 => {
+            Outcome::Hold(time) if ticket.kind() & UNCOUNTED == 0 => {
                 (ReportKind::Hold, self.open_for(own, OpenReason::Hold, time))
             }
-            Outcome::Latch if ticket.kind & UNCOUNTED == 0 => (ReportKind::Latch, self.open_for_good(own)),
+            Outcome::Latch if ticket.kind() & UNCOUNTED == 0 => (ReportKind::Latch, self.open_for_good(own)),
             Outcome::Hold(_) => (ReportKind::Hold, Effect::Uncounted),
             Outcome::Latch => (ReportKind::Latch, Effect::Uncounted),
             // A probe that is alive is good: the peer answers.
-            Outcome::Alive if ticket.kind & PROBE != 0 => {
+            Outcome::Alive if ticket.kind() & PROBE != 0 => {
                 (ReportKind::Alive, self.settle_special(ticket, Some(Mark { failed: false, slow: false })))
             }
             Outcome::Alive => (ReportKind::Alive, self.settle_neutral(ticket)),
@@ -531,9 +571,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// A permit that was dropped without a report.
     #[cold]
     fn abandon(&self, ticket: Ticket) {
-        let panicked = ticket.kind & PANICKING == 0 && panicking();
+        let panicked = ticket.kind() & PANICKING == 0 && panicking();
         // A caller's own timeout around a hanging upstream drops the call: it must open the circuit.
-        let outlived = ticket.kind & TIMED != 0 && self.is_slow(ticket, None);
+        let outlived = ticket.kind() & TIMED != 0 && self.is_slow(ticket, None);
         if panicked {
             self.settle(ticket, Outcome::Failure(FailureKind::Panic), None);
         } else if outlived {
@@ -545,7 +585,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     fn settle_neutral(&self, ticket: Ticket) -> Effect {
-        if ticket.kind & (PROBE | UNCOUNTED) != 0 {
+        if ticket.kind() & (PROBE | UNCOUNTED) != 0 {
             self.settle_special(ticket, None)
         } else {
             let word = self.state.peek();
@@ -563,13 +603,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[cold]
     fn settle_special(&self, ticket: Ticket, mark: Option<Mark>) -> Effect {
         let generation = ticket.word.generation();
-        if ticket.kind & UNCOUNTED != 0 {
+        if ticket.kind() & UNCOUNTED != 0 {
             return Effect::Uncounted;
         }
         if !self.state.is(generation) {
             return Effect::Stale;
         }
-        let era = (ticket.kind >> ERA_AT) as u8;
+        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
+        let era = (ticket.kind() >> ERA_AT) as u8;
         let (reported, effect) = match mark {
             Some(mark) => (self.probes.report(&self.state, generation, &self.live, era, mark), Effect::Counted),
             None => (self.probes.release(&self.state, generation, &self.live, era), Effect::Neutral),
@@ -672,25 +713,81 @@ impl Period {
     }
 }
 
-/// What a permit knows: the control word it was given under, when, and what it is.
+/// What a permit knows. A quiet one (the ordinary permit of a healthy breaker) carries the control word that it was
+/// given under; any other the same generation and level, and what kind it is. Two words: it travels in registers.
 #[derive(Clone, Copy)]
 struct Ticket {
     word: Word,
     start: Ticks,
-    kind: u16,
 }
 
+impl Ticket {
+    #[inline(always)]
+    const fn kind(self) -> u32 {
+        self.word.kind()
+    }
+}
+
+// The bits of a kind. 3 and 4 hold the level, and in a quiet word 5 may be set (warm).
+
 /// `start` is set.
-const TIMED: u16 = 1 << 0;
-/// A half-open probe; its era is in the upper byte.
-const PROBE: u16 = 1 << 1;
+const TIMED: u32 = 1 << 0;
+/// A half-open probe; its era is in the upper four bits.
+const PROBE: u32 = 1 << 1;
 /// Reports change nothing.
-const UNCOUNTED: u16 = 1 << 2;
+const UNCOUNTED: u32 = 1 << 2;
 /// The thread was already panicking when it was given.
-const PANICKING: u16 = 1 << 3;
-/// Reported: nothing is left to do on drop.
-const DONE: u16 = 1 << 4;
+const PANICKING: u32 = 1 << 6;
+/// Set in every kind, and in no quiet word: the two never compare equal.
+const NOT_QUIET: u32 = 1 << 7;
 const ERA_AT: u32 = 8;
+
+/// Why not, and in how many ticks to ask again.
+type Refusal = (RejectReason, Option<u32>);
+
+/// A ticket or a refusal in two words. A refusal has [`REFUSED`](Self::REFUSED) in its lowest bits, where a ticket that
+/// is not quiet has a kind (of which no two of `PROBE`, `UNCOUNTED` go together).
+#[derive(Clone, Copy)]
+struct Answer(u32, u32);
+
+impl Answer {
+    const REFUSED: u32 = TIMED | PROBE | UNCOUNTED;
+    const TIMELESS: u32 = 1 << 3;
+    const REASON_AT: u32 = 4;
+
+    fn pack(result: Result<Ticket, Refusal>) -> Self {
+        match result {
+            Ok(ticket) => Self(ticket.word.bits(), ticket.start.count()),
+            Err((reason, ticks)) => {
+                let reason = match reason {
+                    RejectReason::Open(reason) => reason as u32,
+                    RejectReason::Latched => 8,
+                    RejectReason::HalfOpen => 9,
+                    RejectReason::Ramping => 10,
+                    RejectReason::ForcedOpen => 11,
+                };
+                let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
+                Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
+            }
+        }
+    }
+
+    #[inline]
+    fn unpack(self) -> Result<Ticket, Refusal> {
+        let Self(head, ticks) = self;
+        if head & Self::REFUSED != Self::REFUSED {
+            return Ok(Ticket { word: Word::from_bits(head), start: Ticks::new(ticks) });
+        }
+        let reason = match head >> Self::REASON_AT {
+            8 => RejectReason::Latched,
+            9 => RejectReason::HalfOpen,
+            10 => RejectReason::Ramping,
+            11 => RejectReason::ForcedOpen,
+            reason => RejectReason::Open(OpenReason::from_number(reason)),
+        };
+        Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))
+    }
+}
 
 /// How a permit reaches its breaker: any `Deref` to one. Sealed by being so for all.
 pub trait Holder: holder::Sealed {}
@@ -704,6 +801,12 @@ mod holder {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "cannot be called from outside")]
         fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect;
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "cannot be called from outside")]
+        fn settle_success(&self, ticket: Ticket) -> Effect;
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "cannot be called from outside")]
+        fn settle_failure(&self, ticket: Ticket) -> Effect;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "cannot be called from outside")]
         fn abandon(&self, ticket: Ticket);
@@ -720,6 +823,18 @@ mod holder {
         #[expect(private_interfaces, reason = "as declared")]
         fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
             Breaker::settle(self, ticket, outcome, elapsed)
+        }
+
+        #[inline(always)]
+        #[expect(private_interfaces, reason = "as declared")]
+        fn settle_success(&self, ticket: Ticket) -> Effect {
+            Breaker::settle_success(self, ticket)
+        }
+
+        #[inline(always)]
+        #[expect(private_interfaces, reason = "as declared")]
+        fn settle_failure(&self, ticket: Ticket) -> Effect {
+            Breaker::settle_failure(self, ticket)
         }
 
         #[inline]
@@ -743,19 +858,22 @@ mod holder {
 pub struct Permit<H: Holder> {
     holder: H,
     ticket: Ticket,
+    reported: bool,
 }
 
 impl<H: Holder> Permit<H> {
     /// The call worked. Slow as well, if it took longer than a configured limit since the permit was given.
-    #[inline]
-    pub fn success(self) -> Effect {
-        self.record(Outcome::Success)
+    #[inline(always)]
+    pub fn success(mut self) -> Effect {
+        self.reported = true;
+        self.holder.settle_success(self.ticket)
     }
 
     /// The call failed.
-    #[inline]
-    pub fn failure(self) -> Effect {
-        self.record(Outcome::Failure(FailureKind::Other))
+    #[inline(always)]
+    pub fn failure(mut self) -> Effect {
+        self.reported = true;
+        self.holder.settle_failure(self.ticket)
     }
 
     /// The peer answered, which says nothing about its health: good for a probe, neutral for the window.
@@ -781,16 +899,21 @@ impl<H: Holder> Permit<H> {
     }
 
     /// Reports any outcome.
-    #[inline]
+    #[inline(always)]
     pub fn record(mut self, outcome: Outcome) -> Effect {
-        self.ticket.kind |= DONE;
-        self.holder.settle(self.ticket, outcome, None)
+        self.reported = true;
+        // The two ordinary outcomes have paths of their own; the choice is made at compile time where it can be.
+        match outcome {
+            Outcome::Success => self.holder.settle_success(self.ticket),
+            Outcome::Failure(FailureKind::Other) => self.holder.settle_failure(self.ticket),
+            outcome => self.holder.settle(self.ticket, outcome, None),
+        }
     }
 
     /// Reports an outcome with the caller's own measure of how long the call took; the breaker's is not used.
     #[inline]
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
-        self.ticket.kind |= DONE;
+        self.reported = true;
         self.holder.settle(self.ticket, outcome, Some(elapsed))
     }
 
@@ -798,26 +921,26 @@ impl<H: Holder> Permit<H> {
     /// way to the trip point. Shed optional work by it. Always 0 unless [`Config::levels`] is on.
     #[inline]
     pub fn level(&self) -> u8 {
-        self.ticket.word.level()
+        self.ticket.word.kept_level()
     }
 
     /// Whether this is a half-open probe.
     #[inline]
     pub fn is_probe(&self) -> bool {
-        self.ticket.kind & PROBE != 0
+        self.ticket.kind() & PROBE != 0
     }
 
     /// Whether its report counts at all: not while disabled, and not if it would have been rejected but for shadow.
     #[inline]
     pub fn is_counted(&self) -> bool {
-        self.ticket.kind & UNCOUNTED == 0
+        self.ticket.kind() & UNCOUNTED == 0
     }
 }
 
 impl<H: Holder> Drop for Permit<H> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.ticket.kind & DONE == 0 {
+        if !self.reported {
             self.holder.abandon(self.ticket);
         }
     }

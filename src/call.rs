@@ -23,13 +23,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// assert!(matches!(breaker.call(|| "seven".parse::<u8>()), Err(Error::Inner(_))));
     /// assert!(matches!(breaker.call(|| "7".parse::<u8>()), Err(Error::Rejected(_))));
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn call<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, Error<E>> {
         self.call_with(&AnyError, call)
     }
 
     /// [`call`](Self::call), with your own say in what a result means.
-    #[inline]
+    #[inline(always)]
     pub fn call_with<T, E>(
         &self,
         classify: &impl Classify<Result<T, E>>,

@@ -125,6 +125,13 @@ pub trait Clock {
 
     /// The current reading.
     fn now(&self) -> Ticks;
+
+    /// The current reading, if it takes no call out of line.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn glance(&self) -> Option<Ticks> {
+        Some(self.now())
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
@@ -134,6 +141,11 @@ impl<C: Clock + ?Sized> Clock for &C {
     #[inline]
     fn now(&self) -> Ticks {
         (**self).now()
+    }
+
+    #[inline(always)]
+    fn glance(&self) -> Option<Ticks> {
+        (**self).glance()
     }
 }
 

@@ -605,8 +605,9 @@ pub(crate) struct Words {
 }
 
 /// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · bucket shift 5 · slow calls counted 1.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape(u32);
+pub struct Shape(u32);
 
 impl Shape {
     #[inline]

@@ -62,7 +62,7 @@
 //! | ticks, for an open time, a ramp, a lease, a slow limit | 2³² ticks (48 days at 1024 Hz) | open and not asked for 2³² ticks or more since it opened: it may be open once more, for at most one open time |
 //! | ticks, for a time window | 2³² ticks less one bucket | no call reported for that long: what was counted before may count once more |
 //! | generation of a permit (20 bits) | 2²⁰ transitions | a permit held over an exact multiple of them counts again |
-//! | tags of beginning (16 bits), length (8), probes (8), streak (16) | 2¹⁶ or 2⁸ transitions | a thread stopped between its second look and its exchange for an exact multiple of them, and the word the same bit for bit. A word that is merely not needed for long is retagged in time |
+//! | tags of beginning (16 bits), length (8), probes (8), streak (20) | 2¹⁶, 2⁸, 2²⁰ transitions | a thread stopped between its second look and its exchange for an exact multiple of them, and the word the same bit for bit. A word that is merely not needed for long is retagged in time |
 //! | write-offs of lost probes (4 bits) | – | cannot: at most 15 in a half-open state |
 //! | admissions of probes (4 bits) | 16 in one half-open state | a caller stopped while it looks at a lease, while exactly a multiple of 16 probes come and go |
 //! | head of a count window (9 bits), of a time window (6 bits or more) | 2⁹, 2⁶ transitions | as for the tags above |
@@ -70,7 +70,7 @@
 //! | tag of a bucket (8 bits, 1 turn) | 256 laps of the ring | as above, twice over: what would be mistaken is cleared first |
 //! | counters of a [`Counters`] | 2³² | they are meant to wrap |
 //!
-//! A bucket stops counting at 2²³ − 1 calls (its rate stays true); a streak at 2¹⁶ − 1. Open times and holds of 2²⁰
+//! A bucket stops counting at 2²³ − 1 calls (its rate stays true); a streak at 2¹² − 1. Open times and holds of 2²⁰
 //! ticks (17 minutes) or more are rounded up by less than a 2¹⁹th, a lease and a ramp by less than a 1024th.
 //!
 //! # Features

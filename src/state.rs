@@ -109,6 +109,19 @@ impl OpenReason {
         }
     }
 
+    #[inline]
+    pub(crate) const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Slow,
+            2 => Self::Hold,
+            3 => Self::Budget,
+            4 => Self::Dependency,
+            5 => Self::Manual,
+            // 0; nothing writes more
+            _ => Self::Failures,
+        }
+    }
+
     /// Whether the open time follows from the attempt. For the others someone said how long.
     pub(crate) const fn backs_off(self) -> bool {
         matches!(self, Self::Failures | Self::Slow)
@@ -192,16 +205,9 @@ impl Word {
     }
 
     /// Why it is open; meaningless in other states.
+    #[inline]
     pub(crate) const fn reason(self) -> OpenReason {
-        match self.detail() {
-            1 => OpenReason::Slow,
-            2 => OpenReason::Hold,
-            3 => OpenReason::Budget,
-            4 => OpenReason::Dependency,
-            5 => OpenReason::Manual,
-            // 0; nothing writes more
-            _ => OpenReason::Failures,
-        }
+        OpenReason::from_number(self.detail())
     }
 
     /// Whether outcomes go to the window.
@@ -220,6 +226,58 @@ impl Word {
     #[inline]
     pub(crate) const fn calm(self, minimum: bool) -> bool {
         if minimum { self.detail() == WARM } else { self.detail() & LEVEL_MASK == 0 }
+    }
+
+    /// All of a quiet word that is not its generation: closed, at level 0, the attempt 0, and warm where there is a
+    /// `minimum` of calls.
+    const fn quiet(minimum: bool) -> u32 {
+        if minimum { WARM << DETAIL_AT } else { 0 }
+    }
+
+    /// Whether a call needs no more than a glance at this word: to be admitted, and, if good, to be recorded.
+    #[inline(always)]
+    pub(crate) const fn is_quiet(self, minimum: bool) -> bool {
+        self.0 & ((1 << GENERATION_AT) - 1) == Self::quiet(minimum)
+    }
+
+    /// The generation of a quiet word where it stands, in the upper [`GENERATION_BITS`], and nothing else.
+    #[inline(always)]
+    pub(crate) const fn quiet_generation(self, minimum: bool) -> u32 {
+        self.0 ^ Self::quiet(minimum)
+    }
+
+    /// The same generation and level, with `kind` in place of the rest: what a permit that is not quiet carries.
+    /// `kind` leaves the level's two bits alone.
+    #[inline(always)]
+    pub(crate) const fn with_kind(self, kind: u32) -> Self {
+        Self(self.0 & (GENERATION_MASK << GENERATION_AT) | (self.level() as u32) << DETAIL_AT | kind)
+    }
+
+    /// The lower bits, which [`with_kind`](Self::with_kind) sets.
+    #[inline(always)]
+    pub(crate) const fn kind(self) -> u32 {
+        self.0 & ((1 << GENERATION_AT) - 1)
+    }
+
+    /// The level in a word made by [`with_kind`](Self::with_kind), or of a quiet one (0).
+    #[inline]
+    pub(crate) const fn kept_level(self) -> u8 {
+        (self.0 >> DETAIL_AT & LEVEL_MASK) as u8
+    }
+
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_open(self) -> bool {
+        self.0 & ((1 << STATE_BITS) - 1) == State::Open as u32
     }
 
     const fn is_warm(self) -> bool {

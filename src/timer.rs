@@ -66,6 +66,25 @@ impl Timer {
         Some(Elapsed { opened, ticks: clock.now().since(opened) })
     }
 
+    /// What is left of a period, if a glance tells: its beginning and length are decided, and it is not over.
+    #[inline(always)]
+    pub(crate) fn glance<C: Clock>(&self, generation: Generation, clock: &C) -> Option<u32> {
+        let (tag, span_tag) = (generation.tag(HALF_TAG), generation.tag(SPAN_TAG));
+        // Acquire: see `elapsed`.
+        let low = self.low.load(Ordering::Acquire);
+        let high = self.high.load(Ordering::Acquire);
+        // Relaxed: see `span`.
+        let span = self.span.load(Ordering::Relaxed);
+        let same = (low >> HALF_TAG ^ tag) | (high >> HALF_TAG ^ tag) | (span >> (u32::BITS - SPAN_TAG) ^ span_tag);
+        if same != 0 {
+            return None;
+        }
+        let opened = Ticks::new(high << HALF_TAG | low & 0xFFFF);
+        let elapsed = clock.glance()?.since(opened);
+        let span = unpack(span);
+        (elapsed < span).then(|| span - elapsed)
+    }
+
     #[cold]
     fn begin<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Ticks> {
         let tag = generation.tag(HALF_TAG);

@@ -124,7 +124,7 @@ pub enum Recorded {
 }
 
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, Mark, Recorded, Scope, Tally, initial};
+    use super::{Capacity, Clock, Mark, Recorded, Scope, Shape, Tally, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -135,6 +135,13 @@ pub(crate) mod sealed {
 
         /// Counts one outcome. Judges it if it is bad or slow, and any if `eager`.
         fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded;
+
+        /// Whether a good outcome writes even when nothing is wrong.
+        const WRITES: bool;
+
+        /// Counts a good outcome under a quiet control word of `generation` (in its upper 20 bits), if that takes no
+        /// more than a glance. `false`: nothing was done.
+        fn glance<C: Clock>(&self, generation: u32, shape: Shape, clock: &C) -> bool;
 
         /// The sums now.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;

@@ -31,7 +31,7 @@ use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
-use crate::state::Generation;
+use crate::state::{GENERATION_BITS, Generation};
 use crate::sync::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
@@ -267,6 +267,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
 impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     const CAPACITY: Capacity = Capacity { chunk_words: Self::WORDS, ..Capacity::NONE };
     const SHARES: bool = true;
+    const WRITES: bool = false;
     initial!(give Self { head: AtomicU32::new(FIRST_LAP), chunks: zeroed!(WORDS) });
 
     #[inline]
@@ -315,6 +316,17 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
             }
             return self.judged(&scope, head, next);
         }
+    }
+
+    #[inline(always)]
+    fn glance<C: Clock>(&self, generation: u32, _: Shape, _: &C) -> bool {
+        // Acquire: see `head` and `record`.
+        let head = Head(self.head.load(Ordering::Acquire));
+        if head.0 >> 23 ^ (generation >> (u32::BITS - GENERATION_BITS) & ((1 << HEAD_TAG) - 1)) != 0 {
+            return false;
+        }
+        let chunk = Chunk(self.chunk(head.slot()).load(Ordering::Acquire));
+        chunk.is_of(head.lap()) && chunk.is_clean()
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {

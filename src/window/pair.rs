@@ -3,12 +3,14 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
+use crate::config::Shape;
 use crate::sync::initial;
 use crate::tally::Tally;
 
 impl<A: Sealed, B: Sealed> Sealed for (A, B) {
     const CAPACITY: Capacity = A::CAPACITY.and(B::CAPACITY);
     const SHARES: bool = A::SHARES || B::SHARES;
+    const WRITES: bool = A::WRITES || B::WRITES;
     initial!(give(initial!(take A), initial!(take B)));
 
     #[inline]
@@ -27,6 +29,18 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
                     level: a.level.max(b.level),
                 })
             }
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::if_same_then_else, reason = "the order is the point")]
+    fn glance<C: Clock>(&self, generation: u32, shape: Shape, clock: &C) -> bool {
+        // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes: two of a
+        // kind are no pair.
+        if A::WRITES {
+            self.1.glance(generation, shape, clock) && self.0.glance(generation, shape, clock)
+        } else {
+            self.0.glance(generation, shape, clock) && self.1.glance(generation, shape, clock)
         }
     }
 

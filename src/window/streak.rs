@@ -1,13 +1,15 @@
-//! Consecutive bad outcomes, in one word: tag 16 · count 16.
+//! Consecutive bad outcomes, in one word: tag 20 · count 12. The tag is the whole generation and stands where the
+//! control word has it, so a clean streak is the same word as a quiet control word.
 
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope, degradation};
 use crate::clock::Clock;
-use crate::state::OpenReason;
+use crate::config::Shape;
+use crate::state::{GENERATION_BITS, OpenReason, Word};
 use crate::sync::{AtomicU32, Ordering, initial};
 use crate::tally::{Tally, WindowKind};
 
-const TAG: u32 = 16;
+const TAG: u32 = GENERATION_BITS;
 const COUNT: u32 = (1 << (u32::BITS - TAG)) - 1;
 
 /// Trips after so many bad outcomes in a row ([`Config::streak`](crate::Config::streak)). One word; a success on a
@@ -33,7 +35,9 @@ impl Streak {
 impl Sealed for Streak {
     const CAPACITY: Capacity = Capacity { streak: true, ..Capacity::NONE };
     const SHARES: bool = false;
-    initial!(give Self(AtomicU32::new(0)));
+    const WRITES: bool = false;
+    // Clean in the first generation.
+    initial!(give Self(AtomicU32::new(Word::INITIAL.bits())));
 
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
@@ -63,6 +67,12 @@ impl Sealed for Streak {
                 Err(present) => word = present,
             }
         }
+    }
+
+    #[inline(always)]
+    fn glance<C: Clock>(&self, generation: u32, _: Shape, _: &C) -> bool {
+        // Relaxed: one word, read for itself; see `record`.
+        self.0.load(Ordering::Relaxed) == generation
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {

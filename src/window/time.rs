@@ -16,8 +16,9 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
+use crate::config::Shape;
 use crate::lanes::{LaneCount, Lanes, Padded};
-use crate::state::Generation;
+use crate::state::GENERATION_BITS;
 use crate::sync::{self, AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
@@ -58,19 +59,19 @@ struct Head(u32);
 struct Ring {
     shift: u32,
     slots: u32,
-    generation: Generation,
+    generation: u32,
 }
 
 impl Ring {
     #[inline]
     fn head(self, now: Ticks) -> Head {
         let mask = (1 << self.shift) - 1;
-        Head(now.count() & !mask | self.generation.number() & mask)
+        Head(now.count() & !mask | self.generation & mask)
     }
 
     #[inline]
     fn is_of_generation(self, head: Head) -> bool {
-        (head.0 ^ self.generation.number()) & ((1 << self.shift) - 1) == 0
+        (head.0 ^ self.generation) & ((1 << self.shift) - 1) == 0
     }
 
     #[inline]
@@ -99,7 +100,7 @@ impl Ring {
     #[inline]
     fn tag(self, epoch: u32) -> u32 {
         let lap = (epoch & (u32::MAX >> self.shift)) >> self.slots.trailing_zeros();
-        lap.wrapping_add(self.generation.number().wrapping_mul(101)) << TAG_AT
+        lap.wrapping_add(self.generation.wrapping_mul(101)) << TAG_AT
     }
 }
 
@@ -271,7 +272,7 @@ where
 
     #[inline]
     fn ring<C>(scope: &Scope<'_, C>) -> Ring {
-        Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: scope.generation }
+        Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: scope.generation.number() }
     }
 }
 
@@ -284,6 +285,7 @@ where
         Capacity { time_slots: Self::SLOTS, ..Capacity::NONE }
     };
     const SHARES: bool = true;
+    const WRITES: bool = true;
     initial!(give Self { lanes: initial!(repeat LANES, Lane {
         head: AtomicU32::new(0),
         total: zeroed!(SLOTS),
@@ -306,6 +308,25 @@ where
         // few, and the trip is lost.
         fence(Ordering::SeqCst);
         Recorded::Judged(judge_shares(scope.live.limits(), self.tally(scope), scope.level))
+    }
+
+    #[inline(always)]
+    fn glance<C: Clock>(&self, generation: u32, shape: Shape, clock: &C) -> bool {
+        let lane = &self.lanes[sync::lane(LANES)];
+        let generation = generation >> (u32::BITS - GENERATION_BITS);
+        let ring = Ring { shift: shape.bucket_shift(), slots: Self::SLOTS, generation };
+        // Acquire, and the order of the two: see `current`.
+        let head = Head(lane.head.load(Ordering::Acquire));
+        let Some(now) = clock.glance() else { return false };
+        if head != ring.head(now) {
+            return false;
+        }
+        let epoch = ring.epoch(head);
+        let [total, ..] = lane.counts(ring.slot(epoch));
+        // Acquire and Release: see `count`. Of this bucket, and not full.
+        let present = total.load(Ordering::Acquire);
+        (present ^ ring.tag(epoch)) & !TURN < COUNT
+            && total.compare_exchange(present, present + 1, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
