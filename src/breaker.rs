@@ -224,7 +224,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Takes new settings over while calls run; on an error nothing changes.
     ///
-    /// The window's length and whether it counts slow calls are fixed. The shadow switch stays as it is. A circuit
+    /// A streak's threshold, a window's length and whether it counts slow calls are fixed. The shadow switch stays as it is. A circuit
     /// that is open stays open for the time it was given. Thresholds and minimum change together, and so do
     /// half-open's rules; a call that runs meanwhile may see some groups old and some new. Two reloads at once may mix
     /// their groups: every mix is valid, but serialise them if it must be one.
@@ -367,14 +367,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if word.state() == State::Ramping {
             return self.timer.settle_span(&self.state, generation, || self.live.ramp().max(1));
         }
-        if word.reason().backs_off() {
+        if !word.was_said() {
             return self.timer.settle_span(&self.state, generation, || {
-                backoff::open_time(&self.live, word.attempt(), opened) + C::SLACK
+                backoff::open_time(&self.live, word.attempt(), opened).saturating_add(C::SLACK)
             });
         }
         // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
         // longest it can be: never early, and not for ever should it never come back.
-        Some(self.live.hold_at_most() + C::SLACK)
+        Some(self.live.hold_at_most().saturating_add(C::SLACK))
     }
 
     /// Ticks until it pays to ask; `None`: not by waiting.
@@ -447,7 +447,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Opens for a time that somebody said. `own` is the generation of the permit it came with, if it came with one.
     fn open_for(&self, mut own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
-        let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1) + C::SLACK;
+        let ticks =
+            C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1).saturating_add(C::SLACK);
         let mut effect = None;
         loop {
             let word = self.state.load();
@@ -455,7 +456,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let stale = own.is_some_and(|own| own != generation);
             match word.state() {
                 State::Open => {
-                    if !word.reason().backs_off() {
+                    if word.was_said() {
                         // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner
                         // finds a shorter time than its own and opens anew. (Moving on at once instead would lose
                         // the owner's hold, if it were the longer one and said so in the same moment.)

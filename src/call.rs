@@ -59,7 +59,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// future, only when admitted.
     ///
     /// Cancel safety: dropping the future drops the permit, see [`Permit`](crate::Permit). Nothing is asked before the
-    /// first poll.
+    /// first poll. A timeout around it is seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less.
     pub async fn call_async<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -105,7 +105,8 @@ pub trait Guard: Future + Sized {
     /// Asks `holder` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if admitted, and reports its
     /// result: `Ok` a success, `Err` a failure.
     ///
-    /// Cancel safety: dropping it drops the permit, see [`Permit`](crate::Permit).
+    /// Cancel safety: dropping it drops the permit, see [`Permit`](crate::Permit). A timeout around it is seen only if
+    /// [`Config::slow_after`](crate::Config::slow_after) is set to less: then the dropped call counts as a failure.
     fn guarded<T, E, H, W, C, O>(self, holder: H) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,

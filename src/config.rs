@@ -101,6 +101,8 @@ impl Config {
         Self { time: Some((buckets, bucket)), ..Self::DEFAULT }
     }
 
+    // None of these sets a slow limit: see `slow_after`.
+
     /// A database or another service behind a connection: five failures in a row open it for 30 s, doubling up to
     /// 8 minutes; then two successes, one after the other, close it.
     pub const fn database() -> Self {
@@ -168,7 +170,9 @@ impl Config {
         self
     }
 
-    /// A call that takes longer than this is slow (default: none is). Costs two clock readings per call. A permit held
+    /// A call that takes longer than this is slow (default: none is, in the presets too). A call that is *dropped*
+    /// after longer counts as a failure: set this to less than your own timeouts, or they go unseen.
+    /// Rounded up to a tick. Costs two clock readings per call. A permit held
     /// for 2³² ticks (48 days at 1024 Hz) looks young again.
     pub const fn slow_after(mut self, limit: Duration) -> Self {
         self.slow_after = Some(limit);
@@ -177,6 +181,9 @@ impl Config {
 
     /// No share is judged before this many calls are in the window (1 to 4095; default: all of a count window, 20 of
     /// a time window). A streak alone does not look at it.
+    ///
+    /// The call that completes it is judged even if it is a success. After that, successes are no more: not in a time
+    /// window either that has fallen below the minimum in a lull and reaches it again; there the next failure judges.
     pub const fn minimum(mut self, calls: u16) -> Self {
         self.minimum = Some(calls);
         self
@@ -195,7 +202,8 @@ impl Config {
         self
     }
 
-    /// The cap of a growing open time (default: eight times [`open_for`](Self::open_for)).
+    /// The cap of a growing open time (default: eight times [`open_for`](Self::open_for)); jitter may lengthen it by a
+    /// quarter.
     pub const fn open_at_most(mut self, cap: Duration) -> Self {
         self.open_at_most = Some(cap);
         self
@@ -480,7 +488,7 @@ pub enum Field {
     Lease,
     /// [`Config::ramp`], in ticks
     Ramp,
-    /// The window's length, which a [reload](crate::Breaker::reconfigure) may not change
+    /// A streak's threshold or a window's length, which a [reload](crate::Breaker::reconfigure) may not change
     Shape,
 }
 
@@ -569,7 +577,9 @@ impl ConfigError {
             (Field::Lease, _) => "lease is past the horizon",
             (Field::Ramp, Bound::AtLeast(_)) => "ramp must be at least 1 tick",
             (Field::Ramp, _) => "ramp is past the horizon",
-            (Field::Shape, _) => "a reload may not change the window's length, or whether it counts slow calls",
+            (Field::Shape, _) => {
+                "a reload may not change a streak's threshold, a window's length, or whether it counts slow calls"
+            }
         }
     }
 }
@@ -661,7 +671,7 @@ impl Limits {
 }
 
 /// Half-open's rules and the switches, from one load: factor 16 · probes 4 · at once 4 · successes 4 · flags 4.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules(u32);
 
 impl Rules {

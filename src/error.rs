@@ -59,7 +59,8 @@ impl Rejected {
     ///
     /// Of an open circuit it is the exact rest of the open time. Half-open, it is the longest it can take until a slot
     /// is free or the verdict has fallen: a probe that reports sooner makes it sooner. Ramping, it is the time until
-    /// the share grows. Rounded up; from a clock that rounds down, so sleeping it is never too short.
+    /// the share grows. Rounded up. While the owner of a hold is still about to say how long, it is the longest a hold
+    /// may be. In shadow nothing is rejected, and `Breaker::retry_in` tells what would be.
     pub const fn retry_in(&self) -> Option<Duration> {
         match self.ticks {
             Some(ticks) => Some(self.rate.duration_of(ticks)),

@@ -65,12 +65,13 @@
 //! | tags of beginning (16 bits), length (8), probes (8), streak (20) | 2¹⁶, 2⁸, 2²⁰ transitions | a thread stopped between its second look and its exchange for an exact multiple of them, and the word the same bit for bit. A word that is merely not needed for long is retagged in time |
 //! | write-offs of lost probes (4 bits) | – | cannot: at most 15 in a half-open state |
 //! | admissions of probes (4 bits) | 16 in one half-open state | a caller stopped while it looks at a lease, while exactly a multiple of 16 probes come and go |
-//! | head of a count window (9 bits), of a time window (6 bits or more) | 2⁹, 2⁶ transitions | as for the tags above |
-//! | lap of a count window (8 bits) | 256 × `WORDS` × 21 outcomes | a thread stopped as above, and its chunk the same bit for bit |
+//! | head of a count window (9 bits), of a time window (6 bits or more) | 2⁹, 2⁶ transitions | a thread stopped between its second look at the control word and its exchange for an exact multiple of them |
+//! | index of a count window (15 bits) | 8192 × 21 outcomes or more | a thread stopped as it moves the head, and the head the same bit for bit: the window is short of up to 20 outcomes for as long as it holds that chunk |
+//! | lap in a chunk (8 bits) | 256 laps of the ring | a thread stopped as above, and the chunk the same bit for bit: its outcome is placed as if it came now |
 //! | tag of a bucket (8 bits, 1 turn) | 256 laps of the ring | as above, twice over: what would be mistaken is cleared first |
 //! | counters of a [`Counters`] | 2³² | they are meant to wrap |
 //!
-//! A bucket stops counting at 2²³ − 1 calls (its rate stays true); a streak at 2¹² − 1. Open times and holds of 2²⁰
+//! A bucket stops counting at 2²³ − 1 calls; a streak at 2¹² − 1. Open times and holds of 2²⁰
 //! ticks (17 minutes) or more are rounded up by less than a 2¹⁹th, a lease and a ramp by less than a 1024th.
 //!
 //! # Features

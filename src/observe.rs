@@ -24,7 +24,7 @@ pub struct Event {
     pub attempt: u8,
     /// Of a trip or a verdict, the sums it rests on; of other moves, the window's at that time. Taken before the move.
     pub tally: Tally,
-    /// How long the new state lasts in ticks, if it is open for a time or ramping.
+    /// How long the new state lasts in ticks, if it is open for a time or ramping; jitter and the clock's slack included.
     pub lasts_ticks: Option<u32>,
 }
 
@@ -86,7 +86,8 @@ pub enum Effect {
     Uncounted,
 }
 
-/// Watches a breaker. Hooks are called outside any loop, may call the breaker, and cannot change a decision.
+/// Watches a breaker. Hooks are called outside any loop, may call the breaker, and cannot change a decision. They
+/// should not panic: one that does while a probe is admitted leaves its slot taken until the lease is over.
 ///
 /// Each has an empty default. `()` watches nothing and costs nothing. A pair `(A, B)` watches with both, a reference
 /// with what it refers to.

@@ -76,6 +76,25 @@ impl FailureKind {
         Self::Resource,
         Self::Panic,
     ];
+
+    /// The name in small letters with underscores, as metrics want it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Dns => "dns",
+            Self::Server => "server",
+            Self::RateLimited => "rate_limited",
+            Self::Quota => "quota",
+            Self::Auth => "auth",
+            Self::Client => "client",
+            Self::Protocol => "protocol",
+            Self::Resource => "resource",
+            Self::Panic => "panic",
+        }
+    }
 }
 
 /// Decides what a call's result means. Implemented by every `Fn(&T) -> Outcome`.

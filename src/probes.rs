@@ -62,10 +62,12 @@ impl Word {
         Self(self.bump(TURN).0 + OUT)
     }
 
-    /// All probes that are out count as failed.
-    const fn written_off(self) -> Self {
+    /// All probes that are out count as failed; and, by rates, as slow, for so they were, and a share of slow calls may
+    /// be the only one that is judged.
+    const fn written_off(self, rules: Rules) -> Self {
         let out = self.field(OUT);
-        Self(self.bump(ERA).0 - out * OUT + out * BAD)
+        let slow = if rules.by_rates() { out * SLOW } else { 0 };
+        Self(self.bump(ERA).0 - out * OUT + out * BAD + slow)
     }
 
     /// What the results say, if they are enough.
@@ -197,12 +199,12 @@ impl Probes {
                     return Admission::Probe(next.field(ERA) as u8);
                 }
             } else {
-                let (age, lease) = (now.wrapping_sub(latest), live.lease() + C::SLACK);
+                let (age, lease) = (now.wrapping_sub(latest), live.lease().saturating_add(C::SLACK));
                 if age < lease {
                     return Admission::Full(lease - age);
                 }
                 // Only if the word is still the one whose lease ran out: any admission since changed its turn.
-                self.exchange(raw, word.written_off());
+                self.exchange(raw, word.written_off(rules));
             }
             // Bounded: an exchange failed because another thread's succeeded, or ours wrote lost probes off, which
             // happens at most once per probe.
@@ -244,7 +246,8 @@ impl Probes {
             if let Some(judgement) = word.verdict(rules, limits) {
                 return Reported::Late(Some(Judged { judgement, tally: word.tally(rules) }));
             }
-            if word.field(ERA) != u32::from(era) || word.field(OUT) == 0 {
+            // The tag is short: a probe of 256 generations ago must not pass for one of this.
+            if word.field(ERA) != u32::from(era) || word.field(OUT) == 0 || !state.is(generation) {
                 return Reported::Late(None);
             }
             let next = change(word, rules);
@@ -277,7 +280,7 @@ impl Probes {
         }
         // Acquire: see `admit`.
         let latest = self.admitted.load(Ordering::Acquire);
-        (live.lease() + C::SLACK).saturating_sub(clock.now().count().wrapping_sub(latest))
+        live.lease().saturating_add(C::SLACK).saturating_sub(clock.now().count().wrapping_sub(latest))
     }
 
     /// Probes that are out in `generation`; for status only.
@@ -316,7 +319,7 @@ mod tests {
         for _ in 0..15 {
             word = word.with_probe();
         }
-        let lost = word.written_off();
+        let lost = word.written_off(Rules::default());
         assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.0 >> TAG_AT), (0, 15, 1, 0xAB));
     }
 

@@ -5,7 +5,7 @@
 //! +------------------------------------+----------+-------------+-------+
 //! | generation (20)                    | attempt 5| detail (4)  | state |
 //! +------------------------------------+----------+-------------+-------+
-//!                                                   open: reason (3)
+//!                                                   open: time was said (1) · reason (3)
 //!                                                   closed, ramping: warm (1) · level (2)
 //! ```
 //!
@@ -121,11 +121,6 @@ impl OpenReason {
             _ => Self::Failures,
         }
     }
-
-    /// Whether the open time follows from the attempt. For the others someone said how long.
-    pub(crate) const fn backs_off(self) -> bool {
-        matches!(self, Self::Failures | Self::Slow)
-    }
 }
 
 const STATE_BITS: u32 = 3;
@@ -141,6 +136,7 @@ const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 const ATTEMPT_MAX: u32 = (1 << ATTEMPT_BITS) - 1;
 const LEVEL_MASK: u32 = 0b011;
 const WARM: u32 = 0b100;
+const SAID: u32 = 0b1000;
 
 /// Within how long a permit counts. Wraps after 2²⁰.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +203,12 @@ impl Word {
     /// Why it is open; meaningless in other states.
     #[inline]
     pub(crate) const fn reason(self) -> OpenReason {
-        OpenReason::from_number(self.detail())
+        OpenReason::from_number(self.detail() & !SAID)
+    }
+
+    /// Open for a time that somebody said, rather than one that follows from the attempt.
+    pub(crate) const fn was_said(self) -> bool {
+        self.detail() & SAID != 0
     }
 
     /// Whether outcomes go to the window.
@@ -299,9 +300,8 @@ impl Word {
         use State::{Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
         let attempt = self.attempt();
         Some(match (step, self.state()) {
-            (Step::Trip(reason), Closed | Ramping) | (Step::Ask(reason), Closed | Open | HalfOpen | Ramping) => {
-                self.next(Open, attempt, reason as u32)
-            }
+            (Step::Trip(reason), Closed | Ramping) => self.next(Open, attempt, reason as u32),
+            (Step::Ask(reason), Closed | Open | HalfOpen | Ramping) => self.next(Open, attempt, reason as u32 | SAID),
             (Step::Probe, Open) => self.next(HalfOpen, attempt, 0),
             (Step::Reopen(reason), HalfOpen) => {
                 let longer = if attempt < ATTEMPT_MAX { attempt + 1 } else { attempt };

@@ -91,16 +91,11 @@ impl Timer {
         let low = decide(&self.low, state, generation, HALF_TAG, || clock.now().count() & 0xFFFF)? & 0xFFFF;
         let mut opened = Ticks::new(low);
         let high = decide(&self.high, state, generation, HALF_TAG, || {
-            // The low half was decided a moment ago by somebody's clock; the whole reading is the one nearest to ours
-            // that ends in it. Exact unless this thread slept for 48 seconds (at 1024 Hz) in between; then the period
-            // begins later than it might have, never earlier. A clock up to 16 seconds behind the decider's is met.
-            let now = clock.now();
-            let behind = now.count().wrapping_sub(low) & 0xFFFF;
-            let whole = if behind < 0xC000 {
-                now.count().wrapping_sub(behind)
-            } else {
-                now.count().wrapping_add(0x1_0000 - behind)
-            };
+            // The low half was decided by somebody's clock, and the Acquire of its word puts our reading after that
+            // one; the whole is the latest reading before ours that ends in it. Exact unless this thread slept for
+            // 64 seconds (at 1024 Hz) in between; then the period begins later than it might have, never earlier.
+            let now = clock.now().count();
+            let whole = now.wrapping_sub(now.wrapping_sub(low) & 0xFFFF);
             whole >> HALF_TAG
         })?;
         debug_assert_eq!(high >> HALF_TAG, tag);

@@ -34,7 +34,7 @@ const ON_COUNT: Make = made::<Last100>;
 const ON_LARGEST: Make = made::<CountWindow<128>>;
 const ON_TIME: Make = made::<TimeWindow<16>>;
 const ON_LONG: Make = made::<TimeWindow<64>>;
-const ON_LONGER: Make = made::<TimeWindow<128>>;
+const ON_LONGER: Make = made::<TimeWindow<64>>;
 const ON_PAIR: Make = made::<Pair>;
 
 /// A length of `ticks` at 1024 Hz, exactly or rounded down to a nanosecond: it becomes `ticks` again, rounded up.

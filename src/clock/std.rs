@@ -44,7 +44,8 @@ impl Clock for StdClock {
 /// early to choose the moment and to see whether it could start. Until it runs, and where it cannot, each reading
 /// asks [`StdClock`]. It lags the true time by a millisecond or two, more on a starved machine, and never leads it.
 /// Periods are lengthened by 3 ticks for that; a lag of more at the moment a circuit opens shortens its open time by
-/// the rest.
+/// the rest. The first reading waits for the thread to be started. A `fork` without `exec` leaves the child's clock
+/// standing: use [`StdClock`] there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CoarseClock;
 

@@ -5,10 +5,10 @@
 //! chunk +-----------+-------+-------+------------------------------------+
 //!       | lap (8)   | first | clean | 0…0 1 o o o o o o  (newest lowest) |
 //!       +-----------+-------+-------+------------------------------------+
-//!        31       23   22    21    15 14      8 7                       0
-//! head  +-----------+-------+--------+---------+-------------------------+
-//!       | tag (9)   | first | run (7)| slot (7)| lap (8)                 |
-//!       +-----------+-------+--------+---------+-------------------------+
+//!        31       23   22    21    15 14                              0
+//! head  +-----------+-------+--------+-----------------------------------+
+//!       | tag (9)   | first | run (7)| index (15): lap, then slot        |
+//!       +-----------+-------+--------+-----------------------------------+
 //! ```
 //!
 //! A chunk holds its outcomes behind a sentinel bit: 21 of one bit (failed), or 10 of two (failed, slow) where slow
@@ -86,16 +86,15 @@ pub struct CountWindow<const WORDS: usize> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Head(u32);
 
-/// The initial head, of generation 0: chunks that were never written carry lap 0, so the first lap is another.
-const FIRST_LAP: u32 = 1;
 const HEAD_TAG: u32 = 9;
 const HEAD_FIRST: u32 = 1 << 22;
 const RUN_MAX: u32 = 127;
+const INDEX_MASK: u32 = (1 << 15) - 1;
 
 impl Head {
-    const fn new(generation: Generation, first: bool, run: u32, slot: u32, lap: u32) -> Self {
+    const fn new(generation: Generation, first: bool, run: u32, index: u32) -> Self {
         let first = if first { HEAD_FIRST } else { 0 };
-        Self(generation.tag(HEAD_TAG) << 23 | first | run << 15 | slot << 8 | lap & LAP_MASK)
+        Self(generation.tag(HEAD_TAG) << 23 | first | run << 15 | index & INDEX_MASK)
     }
 
     #[inline]
@@ -111,14 +110,8 @@ impl Head {
         self.0 >> 15 & RUN_MAX
     }
 
-    #[inline]
-    const fn slot(self) -> u32 {
-        self.0 >> 8 & 0x7F
-    }
-
-    #[inline]
-    const fn lap(self) -> u32 {
-        self.0 & LAP_MASK
+    const fn index(self) -> u32 {
+        self.0 & INDEX_MASK
     }
 }
 
@@ -130,9 +123,9 @@ const FIRST: u32 = 1 << 23;
 const CLEAN: u32 = 1 << 22;
 
 impl Chunk {
-    /// The active chunk of `head` before its first outcome: a lone sentinel.
-    const fn empty(head: Head) -> Self {
-        Self(head.lap() << 24 | if head.is_first() { FIRST } else { 0 } | 1)
+    /// A chunk before its first outcome: a lone sentinel.
+    const fn empty(lap: u32, first: bool) -> Self {
+        Self(lap << 24 | if first { FIRST } else { 0 } | 1)
     }
 
     #[inline]
@@ -191,8 +184,28 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         &self.chunks[if slot < WORDS { slot } else { 0 }]
     }
 
-    fn next_index(head: Head) -> (u32, u32) {
-        if head.slot() as usize + 1 < WORDS { (head.slot() + 1, head.lap()) } else { (0, head.lap() + 1) }
+    /// Bits of the index that are the slot; the rest counts laps. The fewer words, the longer until a head comes round.
+    const SLOT_BITS: u32 = Self::WORDS.next_power_of_two().trailing_zeros();
+
+    #[inline]
+    fn slot(head: Head) -> u32 {
+        head.index() & ((1 << Self::SLOT_BITS) - 1)
+    }
+
+    /// The lap as far as a chunk carries it.
+    #[inline]
+    fn lap(head: Head) -> u32 {
+        head.index() >> Self::SLOT_BITS & LAP_MASK
+    }
+
+    fn next_index(head: Head) -> u32 {
+        let slot = Self::slot(head);
+        if slot + 1 < Self::WORDS { head.index() + 1 } else { head.index() - slot + (1 << Self::SLOT_BITS) }
+    }
+
+    /// The active chunk of `head` before its first outcome.
+    fn empty(head: Head) -> Chunk {
+        Chunk::empty(Self::lap(head), head.is_first())
     }
 
     /// The head of `scope`'s generation, which this begins if nobody has; `None` if it is over.
@@ -210,8 +223,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             if !scope.is_current() {
                 return None;
             }
-            let (slot, lap) = Self::next_index(head);
-            let next = Head::new(scope.generation, true, 0, slot, lap);
+            let next = Head::new(scope.generation, true, 0, Self::next_index(head));
             // Release and Acquire as in `head`. Bounded: a failure means somebody else wrote a head.
             match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(next),
@@ -222,10 +234,13 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     }
 
     /// Moves the head past the full chunk `filled`. Whether it worked does not matter: if not, somebody else did it.
+    ///
+    /// A thread stopped in here until the index has come round (2¹⁵ laps and slots: 172,000 outcomes or more), to the
+    /// very head it read, steps over a chunk that is not full. Then the window is short of up to 20 outcomes until that
+    /// chunk has left it; the sums stay those of real outcomes.
     fn advance(&self, generation: Generation, head: Head, filled: Chunk) {
         let run = if filled.is_all_good() { (head.run() + 1).min(RUN_MAX) } else { 0 };
-        let (slot, lap) = Self::next_index(head);
-        let next = Head::new(generation, false, run, slot, lap);
+        let next = Head::new(generation, false, run, Self::next_index(head));
         // Release, partner: the Acquire of `head`: who sees the new head sees the chunk behind it full.
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
     }
@@ -234,7 +249,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
         let slow = shape.counts_slow();
         let mut tally = Tally::empty(WindowKind::Count);
-        let (mut chunk, mut slot, mut lap) = (active, head.slot(), head.lap());
+        let (mut chunk, mut slot, mut lap) = (active, Self::slot(head), Self::lap(head));
         // A head that began a generation and was not written to yet has an empty active chunk of an older lap.
         let mut first = head.is_first();
         loop {
@@ -255,10 +270,14 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             // where the active one is still empty the ring's last is the old content of its own slot.
             chunk = Chunk(self.chunk(slot).load(Ordering::Relaxed));
             if !chunk.is_of(lap) {
-                // Acquire, partner: the Release of the exchange that recycled it: the caller's next look at the head
-                // sees the newer one, so trying again gets further.
+                // Recycled, and then the head has moved: try again, which gets further, for (Acquire, partner: the
+                // Release of the exchange that recycled it) this look and the next one see the newer head.
                 fence(Ordering::Acquire);
-                return None;
+                if self.head.load(Ordering::Relaxed) != head.0 {
+                    return None;
+                }
+                // Or the ring is short of outcomes, and what there is must do: see `advance`.
+                return Some(tally);
             }
         }
     }
@@ -268,7 +287,8 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     const CAPACITY: Capacity = Capacity { chunk_words: Self::WORDS, ..Capacity::NONE };
     const SHARES: bool = true;
     const WRITES: bool = false;
-    initial!(give Self { head: AtomicU32::new(FIRST_LAP), chunks: zeroed!(WORDS) });
+    // A head of generation 0. Chunks that were never written carry lap 0, so the first lap is another.
+    initial!(give Self { head: AtomicU32::new(1 << Self::SLOT_BITS), chunks: zeroed!(WORDS) });
 
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
@@ -277,18 +297,22 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         let mark = Mark { failed: mark.failed, slow: mark.slow && slow };
         loop {
             let Some(head) = self.head(&scope) else { return Recorded::Stale };
-            let word = self.chunk(head.slot());
+            // The head's tag is short: a permit of 512 generations ago must not pass for this one's.
+            if !scope.is_current() {
+                return Recorded::Stale;
+            }
+            let word = self.chunk(Self::slot(head));
             // Acquire, partner: the Release of the exchange below. A word of a newer lap was written by a thread that
             // had seen a newer head, so the second look at the head sees that too.
             let raw = word.load(Ordering::Acquire);
             let mut chunk = Chunk(raw);
-            if !chunk.is_of(head.lap()) {
+            if !chunk.is_of(Self::lap(head)) {
                 // Relaxed: see above; the Acquire keeps this load behind. Without this look a writer that slept
                 // through a lap would place its outcome over newer ones.
                 if self.head.load(Ordering::Relaxed) != head.0 {
                     continue;
                 }
-                chunk = Chunk::empty(head);
+                chunk = Self::empty(head);
             } else if chunk.is_clean() && mark.is_good() && !eager {
                 return Recorded::Counted;
             } else if chunk.len(slow) >= per_chunk(slow) {
@@ -325,8 +349,8 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         if head.0 >> 23 ^ (generation >> (u32::BITS - GENERATION_BITS) & ((1 << HEAD_TAG) - 1)) != 0 {
             return false;
         }
-        let chunk = Chunk(self.chunk(head.slot()).load(Ordering::Acquire));
-        chunk.is_of(head.lap()) && chunk.is_clean()
+        let chunk = Chunk(self.chunk(Self::slot(head)).load(Ordering::Acquire));
+        chunk.is_of(Self::lap(head)) && chunk.is_clean()
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
@@ -336,7 +360,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
             if !head.is_of(scope.generation) {
                 return Tally::empty(WindowKind::Count);
             }
-            let active = Chunk(self.chunk(head.slot()).load(Ordering::Acquire));
+            let active = Chunk(self.chunk(Self::slot(head)).load(Ordering::Acquire));
             if let Some(tally) = self.sums(scope.shape, head, active) {
                 return tally;
             }
@@ -345,13 +369,13 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
 
     fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
         let Some(head) = self.head(&scope) else { return };
-        let word = self.chunk(head.slot());
+        let word = self.chunk(Self::slot(head));
         // Acquire, and the second look at the head: see `record`. Generations may come and go without an outcome, each
         // with a chunk of its own: unless each is written, one of 256 laps ago would be taken for this lap's.
         let raw = word.load(Ordering::Acquire);
-        if !Chunk(raw).is_of(head.lap()) && self.head.load(Ordering::Relaxed) == head.0 {
+        if !Chunk(raw).is_of(Self::lap(head)) && self.head.load(Ordering::Relaxed) == head.0 {
             // Release: see `record`. A failure means an outcome was placed, or the lap is over.
-            let _ = word.compare_exchange(raw, Chunk::empty(head).0, Ordering::Release, Ordering::Relaxed);
+            let _ = word.compare_exchange(raw, Self::empty(head).0, Ordering::Release, Ordering::Relaxed);
         }
     }
 }
@@ -371,7 +395,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_disjoint_and_fill_the_words() {
-        let head = [0x1FF << 23, HEAD_FIRST, RUN_MAX << 15, 0x7F << 8, LAP_MASK];
+        let head = [0x1FF << 23, HEAD_FIRST, RUN_MAX << 15, INDEX_MASK];
         let chunk = [LAP_MASK << 24, FIRST, CLEAN, (1 << PAYLOAD) - 1];
         for fields in [&head[..], &chunk[..]] {
             assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
-//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks, nothing of
-//! before is taken for recent. Each bucket has a word for totals, failures and slow calls, tagged by lap and
+//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks
+//! (less one bucket, by which a clock may be behind), nothing of before is taken for recent. Each bucket has a word for totals, failures and slow calls, tagged by lap and
 //! generation; whoever moves the head first clears the words whose tag would come round again. The *turn* bit flips
 //! whenever a bucket begins anew, so that a thread that is late to clear such a word cannot take the new count for it.
 
@@ -32,7 +32,10 @@ const COUNT: u32 = TURN - 1;
 ///
 /// It counts its successes, so each call writes one word. `LANES` (1, 2, 4, … 64) shards those writes for servers
 /// with many cores: each thread writes to one lane, padded to cache lines of its own, and a verdict sums them all. A
-/// lane costs 4 + 12 × `SLOTS` bytes. A bucket whose total would pass 2²³ − 1 calls stops counting: its rate stays true.
+/// lane costs 4 + 12 × `SLOTS` bytes. A bucket (of a lane) that reaches 2²³ − 1 calls stops
+/// counting: the rate it shows is that of those, and what comes later in the same bucket goes unseen. So choose buckets
+/// that end before.
+///
 #[derive(Debug)]
 pub struct TimeWindow<const SLOTS: usize, const LANES: usize = 1>
 where
@@ -179,7 +182,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
 
     /// Adds one to a word of `head`'s bucket. `None` if its slot was recycled; `Some(false)` if the bucket is full.
     #[inline]
-    fn count(&self, ring: Ring, head: Head, word: &AtomicU32) -> Option<bool> {
+    fn count<C>(&self, scope: &Scope<'_, C>, ring: Ring, head: Head, word: &AtomicU32) -> Option<bool> {
         let epoch = ring.epoch(head);
         let tag = ring.tag(epoch);
         // Acquire, partner: the Release below: a word of a newer lap makes the newer head visible to the look at it.
@@ -192,9 +195,11 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 present + 1
             } else {
                 // Relaxed, behind the Acquire above. Without this look a writer that slept through a lap would put an
-                // old bucket in the place of a new one.
+                // old bucket in the place of a new one. The control word too, for the head's tag is short: a writer
+                // of 64 generations ago must not take a word of this one for an old one.
                 let moved = Head(self.head.load(Ordering::Relaxed));
-                if !ring.is_of_generation(moved) || ring.distance(ring.epoch(moved), epoch) >= ring.slots {
+                let recycled = ring.distance(ring.epoch(moved), epoch) >= ring.slots;
+                if !ring.is_of_generation(moved) || recycled || !scope.is_current() {
                     return None;
                 }
                 tag | !present & TURN | 1
@@ -213,20 +218,24 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
     fn record<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, mark: Mark) -> bool {
         loop {
             let Some(head) = self.current(scope, ring) else { return false };
+            // The head's tag is short: a permit of 64 generations ago must not pass for this one's.
+            if !scope.is_current() {
+                return false;
+            }
             let [total, failed, slow] = self.counts(ring.slot(ring.epoch(head)));
             // The total first, then what is counted within it; `sum` reads the other way round. The other order shows
             // a failure without its call, that is more failures than calls, and trips below the threshold.
-            match self.count(ring, head, total) {
+            match self.count(scope, ring, head, total) {
                 None => continue,
                 Some(false) => return true,
                 Some(true) => {}
             }
             // Both stay in the total's bucket; if that is recycled by now, it has left the window.
             if mark.failed {
-                let _ = self.count(ring, head, failed);
+                let _ = self.count(scope, ring, head, failed);
             }
             if mark.slow {
-                let _ = self.count(ring, head, slow);
+                let _ = self.count(scope, ring, head, slow);
             }
             return true;
         }
@@ -253,7 +262,9 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             let counted = |word: u32| if word & TAG == tag { word & COUNT } else { 0 };
             // If the total is of another lap, so is the bucket.
             if total & TAG == tag {
-                tally.total = tally.total.saturating_add(counted(total));
+                // Past 2^32 calls the older buckets are left out, lest the shares of what is counted go wrong.
+                let Some(sum) = tally.total.checked_add(counted(total)) else { return };
+                tally.total = sum;
                 tally.failed = tally.failed.saturating_add(counted(failed));
                 tally.slow = tally.slow.saturating_add(counted(slow));
             }
@@ -268,7 +279,7 @@ where
     #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
     const SLOTS: u32 = SLOTS as u32;
     const SLOTS_ARE_A_POWER_OF_TWO: () =
-        assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 16, "SLOTS must be a power of two");
+        assert!(SLOTS.is_power_of_two() && SLOTS <= 64, "SLOTS must be a power of two, at most 64");
 
     #[inline]
     fn ring<C>(scope: &Scope<'_, C>) -> Ring {

@@ -535,8 +535,10 @@ impl Model {
                         }
                         return Ok(permit);
                     } else if now >= probes.latest_admission + self.settings.lease() {
-                        // Lost: they count as failed, and what they report later is stale.
-                        probes.bad += u32::try_from(probes.out.len()).unwrap();
+                        // Lost: they count as failed (by rates as slow too), and what they report later is stale.
+                        let lost = u32::try_from(probes.out.len()).unwrap();
+                        probes.bad += lost;
+                        probes.slow += if self.settings.judges_by_rates() { lost } else { 0 };
                         probes.out.clear();
                     } else {
                         let retry_in = probes.latest_admission + self.settings.lease() - now;

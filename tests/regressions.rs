@@ -1,0 +1,120 @@
+//! Bugs that were found, each as the sequence that showed it.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use microbreaker::{
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks, TimeWindow,
+    Verdict,
+};
+
+/// A clock that jumps once, at a chosen reading: the thread slept between two of its steps.
+struct Jumping {
+    now: Cell<u32>,
+    readings: Cell<u32>,
+    at: u32,
+    by: u32,
+}
+
+impl Clock for Jumping {
+    const RATE: TickRate = TickRate::new(1024, 1);
+    const SLACK: u32 = 0;
+
+    fn now(&self) -> Ticks {
+        self.readings.set(self.readings.get() + 1);
+        if self.readings.get() == self.at {
+            self.now.set(self.now.get().wrapping_add(self.by));
+        }
+        Ticks::new(self.now.get())
+    }
+}
+
+/// The beginning of a period is decided in two halves. Asleep between them, a thread once put the beginning into the
+/// future, and the period was over at once.
+#[test]
+fn a_sleep_while_a_period_is_decided_never_ends_it_early() {
+    const HOUR: u32 = 3600 * 1024;
+    for seconds in [1, 47, 48, 49, 50, 60, 63, 64, 65, 115, 3000] {
+        for at in 1..=3 {
+            let by = seconds * 1024;
+            let clock = Jumping { now: Cell::new(5_000_000), readings: Cell::new(0), at, by };
+            let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), clock);
+            assert_eq!(breaker.hold(Duration::from_secs(3600)), Effect::Opened(OpenReason::Hold));
+            let rest = breaker.acquire().unwrap_err().retry_in_ticks().unwrap();
+            // Counted from the first half, or from up to as much later as the thread slept.
+            assert!(rest <= HOUR && rest >= HOUR - by, "{seconds} s before reading {at}: {rest}");
+        }
+    }
+}
+
+/// Where only a share of slow calls is judged, probes that were lost once counted as neither failed nor slow, and closed
+/// the circuit.
+#[test]
+fn lost_probes_never_close_whatever_share_is_judged() {
+    let config = Config::count(4)
+        .minimum(3)
+        .ignore_failure_share()
+        .slow_permille(500)
+        .slow_after(Duration::from_secs(1))
+        .verdict(Verdict::Rates)
+        .probes(3)
+        .lease(Duration::from_secs(8));
+    let breaker: Breaker<CountWindow<2>, _> = Breaker::new(config, ManualClock::new());
+    breaker.trip(OpenReason::Manual, Duration::from_secs(1));
+    breaker.clock().advance(Duration::from_secs(1));
+    for _ in 0..3 {
+        std::mem::forget(breaker.acquire().unwrap());
+    }
+    breaker.clock().advance(Duration::from_secs(8));
+    assert!(breaker.acquire().is_err());
+    assert_eq!(breaker.state(), State::Open);
+}
+
+/// A trip by hand may name failures as its reason; its time is still the one that was said.
+#[test]
+fn a_trip_takes_the_time_it_was_given_whatever_its_reason() {
+    for reason in OpenReason::ALL {
+        let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1).jitter(false), ManualClock::new());
+        assert_eq!(breaker.trip(reason, Duration::from_secs(1)), Effect::Opened(reason));
+        assert_eq!(breaker.retry_in(), Some(Duration::from_secs(1)));
+        assert_eq!(breaker.status().reason, Some(reason));
+    }
+}
+
+/// 255, 256, 257, 511, 512 and 513 generations later, a probe is none of this half-open state's.
+#[test]
+fn a_probe_of_a_generation_with_the_same_tag_is_stale() {
+    for apart in [255_u32, 256, 257, 511, 512, 513] {
+        let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1).jitter(false), ManualClock::new());
+        let half_open = || {
+            breaker.trip(OpenReason::Manual, Duration::from_secs(1));
+            breaker.clock().advance(Duration::from_secs(1));
+            breaker.acquire().unwrap()
+        };
+        let old = half_open();
+        let begun = breaker.status().generation;
+        while breaker.status().generation < begun + apart - 2 {
+            breaker.reset();
+        }
+        let new = half_open();
+        assert_eq!(breaker.status().generation, begun + apart);
+        assert_eq!(old.success(), Effect::Stale);
+        assert_eq!(new.success(), Effect::Closed);
+    }
+}
+
+/// The tick wrap comes in the middle of a window whose ring is as large as it may be.
+#[test]
+fn a_long_time_window_goes_on_across_the_wrap() {
+    let config = Config::time(64, Duration::from_secs(16_384)).minimum(20);
+    let clock = ManualClock::at(Ticks::new(0_u32.wrapping_sub(1024)));
+    let breaker: Breaker<TimeWindow<64>, _> = Breaker::new(config, &clock);
+    for _ in 0..15 {
+        breaker.acquire().unwrap().failure();
+    }
+    clock.advance_ticks(2048);
+    for _ in 0..4 {
+        assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
+    }
+    assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
+}
