@@ -401,7 +401,7 @@ impl Config {
             (None, true) => return Err(ConfigError::new(Field::Buckets, 0, Bound::AtLeast(1))),
             (None, false) => (1, 0),
         };
-        Ok(Shape(streak << 22 | count << 12 | (buckets - 1) << 6 | shift << 1 | slow as u32))
+        Ok(Shape(streak << 22 | count << 12 | (buckets - 1) << 6 | (slow as u32) << 5 | shift))
     }
 }
 
@@ -614,7 +614,7 @@ pub(crate) struct Words {
     rules: u32,
 }
 
-/// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · bucket shift 5 · slow calls counted 1.
+/// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · slow calls counted 1 · bucket shift 5.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape(u32);
@@ -638,12 +638,12 @@ impl Shape {
     /// A bucket is 2^this ticks.
     #[inline]
     pub(crate) const fn bucket_shift(self) -> u32 {
-        self.0 >> 1 & 0x1F
+        self.0 & 0x1F
     }
 
     #[inline]
     pub(crate) const fn counts_slow(self) -> bool {
-        self.0 & 1 != 0
+        self.0 >> 5 & 1 != 0
     }
 }
 

@@ -34,7 +34,6 @@ const ON_COUNT: Make = made::<Last100>;
 const ON_LARGEST: Make = made::<CountWindow<128>>;
 const ON_TIME: Make = made::<TimeWindow<16>>;
 const ON_LONG: Make = made::<TimeWindow<64>>;
-const ON_LONGER: Make = made::<TimeWindow<64>>;
 const ON_PAIR: Make = made::<Pair>;
 
 /// A length of `ticks` at 1024 Hz, exactly or rounded down to a nanosecond: it becomes `ticks` again, rounded up.
@@ -154,7 +153,7 @@ fn rows() -> Vec<Row> {
             Config::time(16, SECOND),
         ),
         Row(
-            ON_LONGER,
+            ON_LONG,
             Config::time(65, SECOND),
             Field::Buckets,
             65,
@@ -543,7 +542,7 @@ fn shape_is_fixed<W: Window>(config: Config, changes: &[Config]) {
     for change in changes {
         let error = breaker.reconfigure(change).unwrap_err();
         assert_eq!((error.field, error.value, error.bound), (Field::Shape, 0, Bound::Fixed), "{change:?}");
-        let text = "a reload may not change the window's length, or whether it counts slow calls (it is 0)";
+        let text = "a reload may not change a streak's threshold, a window's length, or whether it counts slow calls (it is 0)";
         assert_eq!(error.to_string(), text);
         assert_eq!(breaker.status(), before);
     }

@@ -68,8 +68,8 @@ struct Ring {
 impl Ring {
     #[inline]
     fn head(self, now: Ticks) -> Head {
-        let mask = (1 << self.shift) - 1;
-        Head(now.count() & !mask | self.generation & mask)
+        // The upper bits of the one and the lower bits of the other.
+        Head((now.count() ^ self.generation) & u32::MAX << self.shift ^ self.generation)
     }
 
     #[inline]
@@ -102,8 +102,13 @@ impl Ring {
     /// The lap of `epoch` and the generation, folded: an odd factor, so that neither alone repeats within 256.
     #[inline]
     fn tag(self, epoch: u32) -> u32 {
-        let lap = (epoch & (u32::MAX >> self.shift)) >> self.slots.trailing_zeros();
-        lap.wrapping_add(self.generation.wrapping_mul(101)) << TAG_AT
+        self.tag_in_range(epoch & u32::MAX >> self.shift)
+    }
+
+    /// [`tag`](Self::tag) of an epoch that comes from a head.
+    #[inline]
+    fn tag_in_range(self, epoch: u32) -> u32 {
+        (epoch >> self.slots.trailing_zeros()).wrapping_add(self.generation.wrapping_mul(101)) << TAG_AT
     }
 }
 
@@ -336,7 +341,7 @@ where
         let [total, ..] = lane.counts(ring.slot(epoch));
         // Acquire and Release: see `count`. Of this bucket, and not full.
         let present = total.load(Ordering::Acquire);
-        (present ^ ring.tag(epoch)) & !TURN < COUNT
+        (present ^ ring.tag_in_range(epoch)) & !TURN < COUNT
             && total.compare_exchange(present, present + 1, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
