@@ -87,9 +87,7 @@ impl Timer {
 
     #[cold]
     fn begin<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Ticks> {
-        let tag = generation.tag(HALF_TAG);
         let low = decide(&self.low, state, generation, HALF_TAG, || clock.now().count() & 0xFFFF)? & 0xFFFF;
-        let mut opened = Ticks::new(low);
         let high = decide(&self.high, state, generation, HALF_TAG, || {
             // The low half was decided by somebody's clock, and the Acquire of its word puts our reading after that
             // one; the whole is the latest reading before ours that ends in it. Exact unless this thread slept for
@@ -98,9 +96,7 @@ impl Timer {
             let whole = now.wrapping_sub(now.wrapping_sub(low) & 0xFFFF);
             whole >> HALF_TAG
         })?;
-        debug_assert_eq!(high >> HALF_TAG, tag);
-        opened = opened.after(high << HALF_TAG);
-        Some(opened)
+        Some(Ticks::new(high << HALF_TAG | low))
     }
 
     /// The decided length of `generation`, if it is.

@@ -174,7 +174,7 @@ impl Setup {
             ["buckets", "time_ms"] => {
                 let buckets: u8 = number_at(fields, "buckets")?.unwrap_or(0);
                 let total: u64 = number_at(fields, "time_ms")?.unwrap_or(0);
-                if buckets == 0 || total % u64::from(buckets) != 0 {
+                if buckets == 0 || !total.is_multiple_of(u64::from(buckets)) {
                     return Err(format!("{total} ms in {buckets} buckets is no whole bucket"));
                 }
                 Ok((Kind::Time, Config::time(buckets, Duration::from_millis(total / u64::from(buckets)))))
