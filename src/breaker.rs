@@ -293,7 +293,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if panicking() {
             kind |= PANICKING;
         }
-        Ticket { word: word.with_kind(kind | NOT_QUIET), start }
+        Ticket { word: word.with_kind(kind), start }
     }
 
     fn admit_unhealthy(&self) -> Result<Ticket, Refusal> {
@@ -611,7 +611,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return Effect::Stale;
         }
         #[expect(clippy::cast_possible_truncation, reason = "four bits")]
-        let era = (ticket.kind() >> ERA_AT) as u8;
+        let era = (ticket.kind() >> ERA_AT & 15) as u8;
         let (reported, effect) = match mark {
             Some(mark) => (self.probes.report(&self.state, generation, &self.live, era, mark), Effect::Counted),
             None => (self.probes.release(&self.state, generation, &self.live, era), Effect::Neutral),
@@ -729,32 +729,31 @@ impl Ticket {
     }
 }
 
-// The bits of a kind. 3 and 4 hold the level, and in a quiet word 5 may be set (warm).
+// The bits of a kind. 0 to 2 say that it is one, 3 and 4 hold the level.
 
+/// Of a probe, which has no level: the era it was admitted in.
+const ERA_AT: u32 = 3;
 /// `start` is set.
-const TIMED: u32 = 1 << 0;
-/// A half-open probe; its era is in the upper four bits.
-const PROBE: u32 = 1 << 1;
-/// Reports change nothing.
-const UNCOUNTED: u32 = 1 << 2;
+const TIMED: u32 = 1 << 7;
 /// The thread was already panicking when it was given.
-const PANICKING: u32 = 1 << 6;
-/// Set in every kind, and in no quiet word: the two never compare equal.
-const NOT_QUIET: u32 = 1 << 7;
-const ERA_AT: u32 = 8;
+const PANICKING: u32 = 1 << 8;
+/// A half-open probe.
+const PROBE: u32 = 1 << 9;
+/// Reports change nothing.
+const UNCOUNTED: u32 = 1 << 10;
 
 /// Why not, and in how many ticks to ask again.
 type Refusal = (RejectReason, Option<u32>);
 
-/// A ticket or a refusal in two words. A refusal has [`REFUSED`](Self::REFUSED) in its lowest bits, where a ticket that
-/// is not quiet has a kind (of which no two of `PROBE`, `UNCOUNTED` go together).
+/// A ticket or a refusal in two words. A refusal has both bits of [`REFUSED`](Self::REFUSED), a ticket at most one: a
+/// quiet one has neither, and no probe is uncounted.
 #[derive(Clone, Copy)]
 struct Answer(u32, u32);
 
 impl Answer {
-    const REFUSED: u32 = TIMED | PROBE | UNCOUNTED;
-    const TIMELESS: u32 = 1 << 3;
-    const REASON_AT: u32 = 4;
+    const REFUSED: u32 = PROBE | UNCOUNTED;
+    const TIMELESS: u32 = 1 << 11;
+    const REASON_AT: u32 = 12;
 
     fn pack(result: Result<Ticket, Refusal>) -> Self {
         match result {
@@ -922,7 +921,7 @@ impl<H: Holder> Permit<H> {
     /// way to the trip point. Shed optional work by it. Always 0 unless [`Config::levels`] is on.
     #[inline]
     pub fn level(&self) -> u8 {
-        self.ticket.word.kept_level()
+        if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
     }
 
     /// Whether this is a half-open probe.

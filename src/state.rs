@@ -124,6 +124,8 @@ impl OpenReason {
 }
 
 const STATE_BITS: u32 = 3;
+/// In place of a state, where a word is not one of control.
+const NO_STATE: u32 = 7;
 const DETAIL_BITS: u32 = 4;
 const ATTEMPT_BITS: u32 = 5;
 const DETAIL_AT: u32 = STATE_BITS;
@@ -181,7 +183,7 @@ impl Word {
             4 => State::Ramping,
             5 => State::ForcedOpen,
             6 => State::Disabled,
-            // 0; nothing writes 7
+            // 0; no control word has 7, `NO_STATE`
             _ => State::Closed,
         }
     }
@@ -247,10 +249,12 @@ impl Word {
         self.0 ^ Self::quiet(minimum)
     }
 
-    /// The same generation and level, with `kind` in place of the rest: what a permit that is not quiet carries.
-    /// `kind` leaves the level's two bits alone.
+    /// The same generation and level, with `kind` in place of the rest: what a permit that is not quiet carries. It
+    /// equals no control word, of whatever state: its own is one that there is not. `kind` leaves the state's three
+    /// bits alone, and the level's two where there can be a level.
     #[inline(always)]
     pub(crate) const fn with_kind(self, kind: u32) -> Self {
+        let kind = kind | NO_STATE;
         Self(self.0 & (GENERATION_MASK << GENERATION_AT) | (self.level() as u32) << DETAIL_AT | kind)
     }
 
@@ -439,6 +443,19 @@ mod tests {
         ];
         assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
         assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
+    }
+
+    #[test]
+    fn a_word_with_a_kind_is_no_control_word() {
+        for state in State::ALL {
+            assert_ne!(state as u32, NO_STATE);
+            let word = Word::INITIAL.next(state, 31, 0b111);
+            for kind in 0..1 << GENERATION_AT {
+                let carried = word.with_kind(kind);
+                assert_eq!(carried.0 & ((1 << STATE_BITS) - 1), NO_STATE);
+                assert_eq!(carried.generation(), word.generation());
+            }
+        }
     }
 
     #[test]

@@ -118,3 +118,27 @@ fn a_long_time_window_goes_on_across_the_wrap() {
     }
     assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
 }
+
+/// A permit that counts nowhere carries a word of its own, and while ramping after a second attempt that word once was
+/// the control word's.
+#[test]
+fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
+    for failed_probes in 0..6_u8 {
+        let second = Duration::from_secs(1);
+        let config = Config::time(4, second).open_for(second).jitter(false).backoff_1024ths(1024).ramp(second);
+        let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probes(1), ManualClock::new());
+        breaker.watch_only();
+        breaker.trip(OpenReason::Manual, second);
+        for probe in 0..=failed_probes {
+            breaker.clock().advance(second);
+            let permit = breaker.acquire().unwrap();
+            if probe < failed_probes { permit.failure() } else { permit.success() };
+        }
+        assert_eq!((breaker.state(), breaker.status().attempt), (State::Ramping, failed_probes));
+        assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
+        let rejected_but_for_shadow = breaker.acquire().unwrap();
+        assert!(!rejected_but_for_shadow.is_counted());
+        assert_eq!(rejected_but_for_shadow.success(), Effect::Uncounted);
+        assert_eq!(breaker.tally().total, 1);
+    }
+}
