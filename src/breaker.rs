@@ -610,7 +610,6 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if !self.state.is(generation) {
             return Effect::Stale;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
         let era = (ticket.kind() >> ERA_AT & 15) as u8;
         let (reported, effect) = match mark {
             Some(mark) => (self.probes.report(&self.state, generation, &self.live, era, mark), Effect::Counted),

@@ -132,7 +132,11 @@ fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
         for probe in 0..=failed_probes {
             breaker.clock().advance(second);
             let permit = breaker.acquire().unwrap();
-            if probe < failed_probes { permit.failure() } else { permit.success() };
+            if probe < failed_probes {
+                permit.failure()
+            } else {
+                permit.success()
+            };
         }
         assert_eq!((breaker.state(), breaker.status().attempt), (State::Ramping, failed_probes));
         assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
