@@ -80,10 +80,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
+    /// Whether a generation begins cold.
+    const COLD: bool = W::SHARES;
+
     const_fn! {
         const fn assemble(words: &Words, clock: C, observer: O) -> Self {
             Self {
-                state: StateCell::new(),
+                state: StateCell::new(Self::COLD),
                 live: Live::new(words),
                 timer: Timer::new(),
                 probes: Probes::new(),
@@ -174,7 +177,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Closes the circuit and empties its window, whatever the state. Permits that are out become stale.
     pub fn reset(&self) {
-        self.take(None, Step::Reset, self.window_tally(), None);
+        self.take(None, Step::Reset { cold: Self::COLD }, self.window_tally(), None);
     }
 
     /// Opens the circuit for `time`, capped by [`Config::hold_at_most`]: what layers above use (a budget, a
@@ -236,7 +239,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.live.replace(&words);
         // The minimum may have grown: until somebody has judged at or above it again, successes judge too. Whoever
         // judged by the old thresholds and warms after this exchange has by it seen the new ones, and cools again.
-        let _ = self.state.step(None, Step::Cool);
+        if Self::COLD {
+            let _ = self.state.step(None, Step::Cool);
+        }
         Ok(())
     }
 
@@ -256,7 +261,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[inline(always)]
     fn admit(&self) -> Result<Ticket, Refusal> {
         let word = self.state.peek();
-        if word.is_quiet(W::SHARES) && self.live.slow_after() == 0 && !panicking() {
+        if word.is_quiet() && self.live.slow_after() == 0 && !panicking() {
             self.observer.on_permit(false);
             return Ok(Ticket { word, start: Ticks::new(0) });
         }
@@ -438,8 +443,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Makes the move that complete probe results call for, unless somebody has.
     fn carry_out(&self, generation: Generation, judged: Judged) -> Option<Effect> {
         let (step, effect) = match judged.judgement {
-            Judgement::Close if self.live.ramp() > 0 => (Step::Ramp, Effect::Ramping),
-            Judgement::Close => (Step::Close, Effect::Closed),
+            Judgement::Close if self.live.ramp() > 0 => (Step::Ramp { cold: Self::COLD }, Effect::Ramping),
+            Judgement::Close => (Step::Close { cold: Self::COLD }, Effect::Closed),
             Judgement::Reopen(reason) => (Step::Reopen(reason), Effect::Opened(reason)),
         };
         self.take(Some(generation), step, judged.tally, None).then_some(effect)
@@ -508,10 +513,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Reports a success, at a glance where nothing has changed since the permit was given and all is well.
     #[inline(always)]
     fn settle_success(&self, ticket: Ticket) -> Effect {
-        // One compare: the same generation, still quiet, and a permit that is. Relaxed: see `StateCell::peek`.
-        if self.state.peek() == ticket.word
-            && self.window.glance(ticket.word.quiet_generation(W::SHARES), self.shape, &self.clock)
-        {
+        // One compare: the same generation, still quiet, and a permit that is (any other's word is no control word).
+        // Relaxed: see `StateCell::peek`.
+        if self.state.peek() == ticket.word && self.window.glance(ticket.word, self.shape, &self.clock) {
             self.tell(ReportKind::Success, false, Effect::Counted);
             return Effect::Counted;
         }
@@ -644,7 +648,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if word.generation() != generation {
             return Effect::Stale;
         }
-        match self.window.record(self.scope(word), mark, !word.calm(W::SHARES)) {
+        match self.window.record(self.scope(word), mark, !word.is_calm()) {
             Recorded::Counted => Effect::Counted,
             Recorded::Stale => Effect::Stale,
             Recorded::Judged(opinion) => {
@@ -652,7 +656,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     let opened = self.take(Some(generation), Step::Trip(reason), opinion.tally, None);
                     return if opened { Effect::Opened(reason) } else { Effect::Counted };
                 }
-                if W::SHARES && opinion.ripe && !word.calm(true) {
+                if opinion.ripe && word.is_cold() {
                     let _ = self.state.step(Some(generation), Step::Warm);
                     // Judged by thresholds that a reload has replaced meanwhile: they warm nothing.
                     if self.live.limits() != opinion.limits {

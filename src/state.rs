@@ -6,7 +6,7 @@
 //! | generation (20)                    | attempt 5| detail (4)  | state |
 //! +------------------------------------+----------+-------------+-------+
 //!                                                   open: time was said (1) · reason (3)
-//!                                                   closed, ramping: warm (1) · level (2)
+//!                                                   closed, ramping: cold (1) · level (2)
 //! ```
 //!
 //! The word is read-mostly: it is written by transitions alone, so a healthy circuit shares it among all cores at no
@@ -137,7 +137,7 @@ pub(crate) const GENERATION_BITS: u32 = u32::BITS - GENERATION_AT;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 const ATTEMPT_MAX: u32 = (1 << ATTEMPT_BITS) - 1;
 const LEVEL_MASK: u32 = 0b011;
-const WARM: u32 = 0b100;
+const COLD: u32 = 0b100;
 const SAID: u32 = 0b1000;
 
 /// Within how long a permit counts. Wraps after 2²⁰.
@@ -167,12 +167,20 @@ impl Generation {
 }
 
 /// One value of the control word: plain, copied, pure.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(u32);
+pub struct Word(u32);
 
 impl Word {
     /// Closed, in generation 1: words that were never written carry tag 0 and are empty by that.
-    pub(crate) const INITIAL: Self = Self(1 << GENERATION_AT);
+    pub(crate) const fn initial(cold: bool) -> Self {
+        Self(1 << GENERATION_AT | Self::fresh(cold) << DETAIL_AT)
+    }
+
+    /// The detail of a generation that begins closed or ramping.
+    const fn fresh(cold: bool) -> u32 {
+        if cold { COLD } else { 0 }
+    }
 
     #[inline]
     pub(crate) const fn state(self) -> State {
@@ -225,28 +233,24 @@ impl Word {
         if self.records() { (self.detail() & LEVEL_MASK) as u8 } else { 0 }
     }
 
-    /// Whether a good outcome may skip the verdict: at level 0 and, where a `minimum` of calls counts, warm.
+    /// Whether successes have to judge, for nobody has yet judged at or above the minimum.
     #[inline]
-    pub(crate) const fn calm(self, minimum: bool) -> bool {
-        if minimum { self.detail() == WARM } else { self.detail() & LEVEL_MASK == 0 }
+    pub(crate) const fn is_cold(self) -> bool {
+        self.detail() & COLD != 0
     }
 
-    /// All of a quiet word that is not its generation: closed, at level 0, the attempt 0, and warm where there is a
-    /// `minimum` of calls.
-    const fn quiet(minimum: bool) -> u32 {
-        if minimum { WARM << DETAIL_AT } else { 0 }
+    /// Whether a good outcome may skip the verdict: not cold, and at level 0.
+    #[inline]
+    pub(crate) const fn is_calm(self) -> bool {
+        self.detail() == 0
     }
 
-    /// Whether a call needs no more than a glance at this word: to be admitted, and, if good, to be recorded.
+    /// Whether a call needs no more than a glance at this word, to be admitted and, if good, to be recorded: closed,
+    /// calm, and the attempt 0. Then the word is the generation where it stands, in the upper [`GENERATION_BITS`], and
+    /// nothing else.
     #[inline(always)]
-    pub(crate) const fn is_quiet(self, minimum: bool) -> bool {
-        self.0 & ((1 << GENERATION_AT) - 1) == Self::quiet(minimum)
-    }
-
-    /// The generation of a quiet word where it stands, in the upper [`GENERATION_BITS`], and nothing else.
-    #[inline(always)]
-    pub(crate) const fn quiet_generation(self, minimum: bool) -> u32 {
-        self.0 ^ Self::quiet(minimum)
+    pub(crate) const fn is_quiet(self) -> bool {
+        self.0 & ((1 << GENERATION_AT) - 1) == 0
     }
 
     /// The same generation and level, with `kind` in place of the rest: what a permit that is not quiet carries. It
@@ -285,10 +289,6 @@ impl Word {
         self.0 & ((1 << STATE_BITS) - 1) == State::Open as u32
     }
 
-    const fn is_warm(self) -> bool {
-        self.detail() & WARM != 0
-    }
-
     const fn with_detail(self, detail: u32) -> Self {
         Self(self.0 & !(((1 << DETAIL_BITS) - 1) << DETAIL_AT) | detail << DETAIL_AT)
     }
@@ -311,8 +311,8 @@ impl Word {
                 let longer = if attempt < ATTEMPT_MAX { attempt + 1 } else { attempt };
                 self.next(Open, longer, reason as u32)
             }
-            (Step::Close, HalfOpen) | (Step::Reset, _) => self.next(Closed, 0, 0),
-            (Step::Ramp, HalfOpen) => self.next(Ramping, attempt, 0),
+            (Step::Close { cold }, HalfOpen) | (Step::Reset { cold }, _) => self.next(Closed, 0, Self::fresh(cold)),
+            (Step::Ramp { cold }, HalfOpen) => self.next(Ramping, attempt, Self::fresh(cold)),
             // Ramping and Closed share a window, so they share a generation: nothing but the state and attempt move.
             (Step::Finish, Ramping) => {
                 Self(self.0 & !((1 << STATE_BITS) - 1) & !(ATTEMPT_MAX << ATTEMPT_AT) | Closed as u32)
@@ -320,9 +320,9 @@ impl Word {
             (Step::Latch, Closed | Open | HalfOpen | Ramping) => self.next(Latched, attempt, 0),
             (Step::Force, Closed | Open | Latched | HalfOpen | Ramping | Disabled) => self.next(ForcedOpen, 0, 0),
             (Step::Disable, Closed | Open | Latched | HalfOpen | Ramping | ForcedOpen) => self.next(Disabled, 0, 0),
-            (Step::Warm, Closed | Ramping) if !self.is_warm() => self.with_detail(self.detail() | WARM),
+            (Step::Warm, Closed | Ramping) if self.is_cold() => self.with_detail(self.detail() & !COLD),
             // Exchanged even if it is cold: the order of the exchanges is what `Breaker::reconfigure` needs.
-            (Step::Cool, Closed | Ramping) => self.with_detail(self.detail() & !WARM),
+            (Step::Cool, Closed | Ramping) => self.with_detail(self.detail() | COLD),
             (Step::Level(level), Closed | Ramping) if self.level() != level => {
                 self.with_detail(self.detail() & !LEVEL_MASK | (level as u32 & LEVEL_MASK))
             }
@@ -342,14 +342,20 @@ pub(crate) enum Step {
     Probe,
     /// Probes failed.
     Reopen(OpenReason),
-    /// Probes succeeded, or a person resets.
-    Close,
+    /// Probes succeeded. `cold`, here and below: whether there is a minimum of calls, so that successes judge.
+    Close {
+        cold: bool,
+    },
     /// Probes succeeded, and a ramp is configured.
-    Ramp,
+    Ramp {
+        cold: bool,
+    },
     /// The ramp's time is over.
     Finish,
     Latch,
-    Reset,
+    Reset {
+        cold: bool,
+    },
     Force,
     Disable,
     /// Somebody judged at or above the minimum: successes need not judge any more.
@@ -376,8 +382,8 @@ pub(crate) struct StateCell(AtomicU32);
 
 impl StateCell {
     const_fn! {
-        pub(crate) const fn new() -> Self {
-            Self(AtomicU32::new(Word::INITIAL.0))
+        pub(crate) const fn new(cold: bool) -> Self {
+            Self(AtomicU32::new(Word::initial(cold).0))
         }
     }
 
@@ -449,7 +455,7 @@ mod tests {
     fn a_word_with_a_kind_is_no_control_word() {
         for state in State::ALL {
             assert_ne!(state as u32, NO_STATE);
-            let word = Word::INITIAL.next(state, 31, 0b111);
+            let word = Word::initial(false).next(state, 31, 0b111);
             for kind in 0..1 << GENERATION_AT {
                 let carried = word.with_kind(kind);
                 assert_eq!(carried.0 & ((1 << STATE_BITS) - 1), NO_STATE);
@@ -461,27 +467,27 @@ mod tests {
     #[test]
     fn every_state_and_reason_survives_the_word() {
         for state in State::ALL {
-            assert_eq!(Word::INITIAL.next(state, 31, 0).state(), state);
+            assert_eq!(Word::initial(false).next(state, 31, 0).state(), state);
         }
         for reason in OpenReason::ALL {
-            let word = Word::INITIAL.next(State::Open, 7, reason as u32);
+            let word = Word::initial(false).next(State::Open, 7, reason as u32);
             assert_eq!((word.reason(), word.attempt()), (reason, 7));
         }
     }
 
     #[test]
     fn generations_wrap_and_nothing_leaks_into_the_neighbours() {
-        let mut word = Word::INITIAL;
+        let mut word = Word::initial(false);
         for _ in 0..(1 << GENERATION_BITS) - 1 {
-            word = word.after(Step::Reset).unwrap();
+            word = word.after(Step::Reset { cold: false }).unwrap();
         }
         assert_eq!(word, Word(0), "generation 0 after a whole wrap less one");
-        assert_eq!(word.after(Step::Reset), Some(Word::INITIAL));
+        assert_eq!(word.after(Step::Reset { cold: false }), Some(Word::initial(false)));
     }
 
     #[test]
     fn the_attempt_saturates() {
-        let mut word = Word::INITIAL.after(Step::Trip(OpenReason::Failures)).unwrap();
+        let mut word = Word::initial(false).after(Step::Trip(OpenReason::Failures)).unwrap();
         for expected in (1..=31).chain([31, 31]) {
             word = word.after(Step::Probe).unwrap().after(Step::Reopen(OpenReason::Slow)).unwrap();
             assert_eq!(word.attempt(), expected);
@@ -495,11 +501,11 @@ mod tests {
             Step::Ask(OpenReason::Hold),
             Step::Probe,
             Step::Reopen(OpenReason::Failures),
-            Step::Close,
-            Step::Ramp,
+            Step::Close { cold: true },
+            Step::Ramp { cold: true },
             Step::Finish,
             Step::Latch,
-            Step::Reset,
+            Step::Reset { cold: true },
             Step::Force,
             Step::Disable,
             Step::Warm,
@@ -507,7 +513,7 @@ mod tests {
             Step::Level(2),
         ];
         for state in State::ALL {
-            let from = Word::INITIAL.next(state, 3, 0);
+            let from = Word::initial(false).next(state, 3, 0);
             for step in steps {
                 let Some(to) = from.after(step) else { continue };
                 let same = matches!(step, Step::Finish | Step::Warm | Step::Cool | Step::Level(_));

@@ -11,7 +11,7 @@ pub use self::time::TimeWindow;
 
 use crate::clock::Clock;
 use crate::config::{Limits, Live, Shape};
-use crate::state::{Generation, OpenReason, StateCell};
+use crate::state::{Generation, OpenReason, StateCell, Word};
 use crate::sync::initial;
 use crate::tally::Tally;
 
@@ -124,7 +124,7 @@ pub enum Recorded {
 }
 
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, Mark, Recorded, Scope, Shape, Tally, initial};
+    use super::{Capacity, Clock, Mark, Recorded, Scope, Shape, Tally, Word, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -139,9 +139,9 @@ pub(crate) mod sealed {
         /// Whether a good outcome writes even when nothing is wrong.
         const WRITES: bool;
 
-        /// Counts a good outcome under a quiet control word of `generation` (in its upper 20 bits), if that takes no
-        /// more than a glance. `false`: nothing was done.
-        fn glance<C: Clock>(&self, generation: u32, shape: Shape, clock: &C) -> bool;
+        /// Counts a good outcome under a `quiet` control word, if that takes no more than a glance. `false`: nothing was
+        /// done.
+        fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool;
 
         /// The sums now.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;

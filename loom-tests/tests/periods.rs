@@ -5,29 +5,34 @@ mod common;
 
 use std::sync::Mutex;
 
-use common::{Events, OPEN, Stepping, Still, done, explore, plain, shared, ticks};
+use common::{Events, OPEN, Stepping, Still, done, explore, plain, shared, ticks, whole_ticks};
 use loom::sync::Arc;
+use loom::thread;
 use microbreaker::{Breaker, Config, Effect, ManualClock, OpenReason, State, Streak};
 
-#[test]
-fn the_deadline_is_decided_once_whoever_is_preempted() {
-    explore(|| {
+/// A failure opens the circuit while `helpers` threads look, `times` each, when it will be over: one deadline.
+fn the_deadline_is_decided_once(helpers: usize, times: usize) {
+    explore(move || {
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)).open_for(ticks(200)), Stepping::default(), ());
         let failing = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
         let deadlines = std::sync::Arc::new(Mutex::new(Vec::new()));
-        let ask = || {
+        let look = || {
             let (breaker, deadlines) = (Arc::clone(&breaker), std::sync::Arc::clone(&deadlines));
-            Box::new(move || {
-                for _ in 0..2 {
-                    if let Err(rejected) = breaker.acquire() {
-                        let deadline = breaker.clock().last() + rejected.retry_in_ticks().unwrap();
-                        deadlines.lock().unwrap().push(deadline);
+            move || {
+                for _ in 0..times {
+                    let rest = whole_ticks(breaker.retry_in().unwrap());
+                    if rest > 0 {
+                        deadlines.lock().unwrap().push(breaker.clock().last() + rest);
                     }
                 }
-            }) as Box<dyn FnOnce() + Send>
+            }
         };
-        common::race([Box::new(move || done(failing.failure())), ask()]);
-        ask()();
+        let threads: Vec<_> = (0..helpers).map(|_| thread::spawn(look())).collect();
+        failing.failure();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        look()();
         let deadlines = deadlines.lock().unwrap();
         assert!(deadlines.windows(2).all(|pair| pair[0] == pair[1]), "{deadlines:?}");
         // The clock moves on with each reading, so a beginning before the failure would show.
@@ -36,25 +41,13 @@ fn the_deadline_is_decided_once_whoever_is_preempted() {
 }
 
 #[test]
+fn the_deadline_is_decided_once_whoever_is_preempted() {
+    the_deadline_is_decided_once(1, 2);
+}
+
+#[test]
 fn the_deadline_is_decided_once_by_two_helpers() {
-    explore(|| {
-        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)).open_for(ticks(200)), Stepping::default(), ());
-        let failing = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-        let deadlines = std::sync::Arc::new(Mutex::new(Vec::new()));
-        let ask = || {
-            let (breaker, deadlines) = (Arc::clone(&breaker), std::sync::Arc::clone(&deadlines));
-            Box::new(move || {
-                if let Err(rejected) = breaker.acquire() {
-                    let deadline = breaker.clock().last() + rejected.retry_in_ticks().unwrap();
-                    deadlines.lock().unwrap().push(deadline);
-                }
-            }) as Box<dyn FnOnce() + Send>
-        };
-        common::race([Box::new(move || done(failing.failure())), ask(), ask()]);
-        ask()();
-        let deadlines = deadlines.lock().unwrap();
-        assert!(deadlines.windows(2).all(|pair| pair[0] == pair[1]), "{deadlines:?}");
-    });
+    the_deadline_is_decided_once(2, 1);
 }
 
 #[test]
@@ -91,7 +84,7 @@ fn a_helper_of_an_older_period_leaves_the_new_one_alone() {
                 breaker.acquire().unwrap().failure();
                 breaker.clock().advance_ticks(3);
             },
-            |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
+            |breaker| done(breaker.retry_in()),
         );
         assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(OPEN - 3), "since the second opening");
     });

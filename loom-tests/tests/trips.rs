@@ -173,6 +173,42 @@ fn a_stale_writer_cannot_touch_a_generation_that_records_already() {
     model::<TimeWindow<2>>(time());
 }
 
+/// Warm and quiet: from here on a success is recorded at a glance.
+fn quiet_time_window() -> Arc<Breaker<TimeWindow<2>, Still>> {
+    let breaker = shared(plain(time().minimum(1)), Still, ());
+    breaker.acquire().unwrap().success();
+    breaker
+}
+
+#[test]
+fn of_two_successes_at_a_glance_neither_is_lost() {
+    explore(|| {
+        let breaker = quiet_time_window();
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::success)),
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::success)),
+        );
+        assert_eq!(breaker.tally().total, 3);
+    });
+}
+
+#[test]
+fn a_stale_success_at_a_glance_touches_no_newer_generation() {
+    explore(|| {
+        let breaker = quiet_time_window();
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let other = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(old.success())),
+            Box::new(move || {
+                other.reset();
+                other.acquire().unwrap().success();
+            }),
+        ]);
+        assert_eq!(breaker.tally().total, 1, "just the new one");
+    });
+}
+
 #[test]
 fn a_reload_is_judged_by_one_consistent_pair_of_threshold_and_minimum() {
     // One failure of two calls: 500 permille. The old settings want 1000, the new ones three calls; only a mix of the

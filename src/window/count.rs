@@ -3,7 +3,7 @@
 //! ```text
 //!        31       24   23      22    21                                 0
 //! chunk +-----------+-------+-------+------------------------------------+
-//!       | lap (8)   | first | clean | 0…0 1 o o o o o o  (newest lowest) |
+//!       | lap (8)   | clean | first | 0…0 1 o o o o o o  (newest lowest) |
 //!       +-----------+-------+-------+------------------------------------+
 //!        31       23   22    21    15 14                              0
 //! head  +-----------+-------+--------+-----------------------------------+
@@ -31,7 +31,7 @@ use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
-use crate::state::{GENERATION_BITS, Generation};
+use crate::state::{Generation, Word};
 use crate::sync::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
@@ -119,8 +119,8 @@ impl Head {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Chunk(u32);
 
-const FIRST: u32 = 1 << 23;
-const CLEAN: u32 = 1 << 22;
+const CLEAN: u32 = 1 << 23;
+const FIRST: u32 = 1 << 22;
 
 impl Chunk {
     /// A chunk before its first outcome: a lone sentinel.
@@ -136,6 +136,12 @@ impl Chunk {
     #[inline]
     const fn is_clean(self) -> bool {
         self.0 & CLEAN != 0
+    }
+
+    /// Both at once.
+    #[inline(always)]
+    const fn is_clean_of(self, lap: u32) -> bool {
+        self.0 / CLEAN == lap << 1 | 1
     }
 
     const fn is_first(self) -> bool {
@@ -343,14 +349,13 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, generation: u32, _: Shape, _: &C) -> bool {
-        // Acquire: see `head` and `record`.
+    fn glance<C: Clock>(&self, _: Word, _: Shape, _: &C) -> bool {
+        // Of this generation, or of a newer one: the control word is not quiet before somebody has judged what was
+        // counted under a head of its own. Of a newer one, the generation was over in the midst of this report, whose
+        // outcome changes nothing either way. Acquire: see `head` and `record`.
         let head = Head(self.head.load(Ordering::Acquire));
-        if head.0 >> 23 ^ (generation >> (u32::BITS - GENERATION_BITS) & ((1 << HEAD_TAG) - 1)) != 0 {
-            return false;
-        }
-        let chunk = Chunk(self.chunk(Self::slot(head)).load(Ordering::Acquire));
-        chunk.is_of(Self::lap(head)) && chunk.is_clean()
+        let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return false };
+        Chunk(word.load(Ordering::Acquire)).is_clean_of(Self::lap(head))
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
@@ -396,7 +401,7 @@ mod tests {
     #[test]
     fn the_fields_are_disjoint_and_fill_the_words() {
         let head = [0x1FF << 23, HEAD_FIRST, RUN_MAX << 15, INDEX_MASK];
-        let chunk = [LAP_MASK << 24, FIRST, CLEAN, (1 << PAYLOAD) - 1];
+        let chunk = [LAP_MASK << 24, CLEAN, FIRST, (1 << PAYLOAD) - 1];
         for fields in [&head[..], &chunk[..]] {
             assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
             assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);

@@ -4,6 +4,7 @@ use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
 use crate::config::Shape;
+use crate::state::Word;
 use crate::sync::initial;
 use crate::tally::Tally;
 
@@ -34,13 +35,13 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
 
     #[inline(always)]
     #[expect(clippy::if_same_then_else, reason = "the order is the point")]
-    fn glance<C: Clock>(&self, generation: u32, shape: Shape, clock: &C) -> bool {
+    fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool {
         // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes: two of a
         // kind are no pair.
         if A::WRITES {
-            self.1.glance(generation, shape, clock) && self.0.glance(generation, shape, clock)
+            self.1.glance(quiet, shape, clock) && self.0.glance(quiet, shape, clock)
         } else {
-            self.0.glance(generation, shape, clock) && self.1.glance(generation, shape, clock)
+            self.0.glance(quiet, shape, clock) && self.1.glance(quiet, shape, clock)
         }
     }
 

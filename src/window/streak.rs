@@ -37,7 +37,7 @@ impl Sealed for Streak {
     const SHARES: bool = false;
     const WRITES: bool = false;
     // Clean in the first generation.
-    initial!(give Self(AtomicU32::new(Word::INITIAL.bits())));
+    initial!(give Self(AtomicU32::new(Word::initial(false).bits())));
 
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
@@ -70,9 +70,9 @@ impl Sealed for Streak {
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, generation: u32, _: Shape, _: &C) -> bool {
+    fn glance<C: Clock>(&self, quiet: Word, _: Shape, _: &C) -> bool {
         // Relaxed: one word, read for itself; see `record`.
-        self.0.load(Ordering::Relaxed) == generation
+        self.0.load(Ordering::Relaxed) == quiet.bits()
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {

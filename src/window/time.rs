@@ -1,10 +1,10 @@
 //! The last B buckets of time, in one or more lanes.
 //!
 //! ```text
-//!         31                    shift shift-1        0            31     24   23   22          0
-//! head   +---------------------------+----------------+  counts  +---------+------+-------------+
-//!        | epoch (clock >> shift)    | generation tag |          | tag (8) | turn | count (23)  |
-//!        +---------------------------+----------------+          +---------+------+-------------+
+//!         31                    shift shift-1        0            31         9    8   7      0
+//! head   +---------------------------+----------------+  counts  +-------------+------+---------+
+//!        | epoch (clock >> shift)    | generation tag |          | count (23)  | turn | tag (8) |
+//!        +---------------------------+----------------+          +-------------+------+---------+
 //! ```
 //!
 //! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
@@ -19,14 +19,14 @@ use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
 use crate::config::Shape;
 use crate::lanes::{LaneCount, Lanes, Padded};
-use crate::state::GENERATION_BITS;
+use crate::state::Word;
 use crate::sync::{self, AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
-const TAG_AT: u32 = 24;
-const TAG: u32 = !0 << TAG_AT;
-const TURN: u32 = 1 << 23;
-const COUNT: u32 = TURN - 1;
+const TAG: u32 = 0xFF;
+const TURN: u32 = 1 << 8;
+/// One call. The count stands above the rest, so that its overflow is the word's.
+const ONE: u32 = 1 << 9;
 
 /// Trips on the share of bad outcomes in the last B buckets of time ([`Config::time`](crate::Config::time)), in a ring
 /// of `SLOTS` (a power of two, at least B).
@@ -100,7 +100,8 @@ impl Ring {
         (epoch & (self.slots - 1)) as usize
     }
 
-    /// The lap of `epoch` and the generation, folded: an odd factor, so that neither alone repeats within 256.
+    /// The lap of `epoch` and the generation, folded. Both only grow, and the tag with them; but where a generation begins
+    /// by a clock slightly behind, on the lap before: hence the factor.
     #[inline]
     fn tag(self, epoch: u32) -> u32 {
         self.tag_in_range(epoch & u32::MAX >> self.shift)
@@ -109,7 +110,7 @@ impl Ring {
     /// [`tag`](Self::tag) of an epoch that comes from a head.
     #[inline]
     fn tag_in_range(self, epoch: u32) -> u32 {
-        (epoch >> self.slots.trailing_zeros()).wrapping_add(self.generation.wrapping_mul(101)) << TAG_AT
+        (epoch >> self.slots.trailing_zeros()).wrapping_add(2 * self.generation) & TAG
     }
 }
 
@@ -173,7 +174,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                     return false;
                 }
                 // Release, partner: the Acquire of `count`. If it fails, somebody else cleared it.
-                let cleared = (present ^ 1 << 31) & (TAG | TURN);
+                let cleared = (present ^ 0x80) & (TAG | TURN);
                 let _ = word.compare_exchange(present, cleared, Ordering::Release, Ordering::Relaxed);
             }
         }
@@ -195,10 +196,10 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
         let mut present = word.load(Ordering::Acquire);
         loop {
             let next = if present & TAG == tag {
-                if present & COUNT == COUNT {
-                    return Some(false);
+                match present.checked_add(ONE) {
+                    Some(next) => next,
+                    None => return Some(false),
                 }
-                present + 1
             } else {
                 // Relaxed, behind the Acquire above. Without this look a writer that slept through a lap would put an
                 // old bucket in the place of a new one. The control word too, for the head's tag is short: a writer
@@ -208,7 +209,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 if !ring.is_of_generation(moved) || recycled || !scope.is_current() {
                     return None;
                 }
-                tag | !present & TURN | 1
+                tag | !present & TURN | ONE
             };
             // Release, partner: the Acquire loads in `sum`: a failure that is seen has its total seen. Acquire on
             // failure: see above. Bounded: a failure means another thread counted.
@@ -265,7 +266,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             // The total itself may be Relaxed: nothing is read after it.
             let (slow, failed) = (slow.load(Ordering::Acquire), failed.load(Ordering::Acquire));
             let total = total.load(Ordering::Relaxed);
-            let counted = |word: u32| if word & TAG == tag { word & COUNT } else { 0 };
+            let counted = |word: u32| if word & TAG == tag { word / ONE } else { 0 };
             // If the total is of another lap, so is the bucket.
             if total & TAG == tag {
                 // Past 2^32 calls the older buckets are left out, lest the shares of what is counted go wrong.
@@ -328,22 +329,25 @@ where
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, generation: u32, shape: Shape, clock: &C) -> bool {
+    fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool {
         let lane = &self.lanes[sync::lane(LANES)];
-        let generation = generation >> (u32::BITS - GENERATION_BITS);
-        let ring = Ring { shift: shape.bucket_shift(), slots: Self::SLOTS, generation };
+        let ring = Ring { shift: shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
         // Acquire, and the order of the two: see `current`.
         let head = Head(lane.head.load(Ordering::Acquire));
         let Some(now) = clock.glance() else { return false };
-        if head != ring.head(now) {
+        // A head of the present epoch. Of the generation it is by itself where there is one lane: the control word is not
+        // quiet before somebody has judged what was counted in it.
+        let present = if LANES == 1 { (head.0 ^ now.count()) >> ring.shift == 0 } else { head == ring.head(now) };
+        if !present {
             return false;
         }
         let epoch = ring.epoch(head);
         let [total, ..] = lane.counts(ring.slot(epoch));
         // Acquire and Release: see `count`. Of this bucket, and not full.
         let present = total.load(Ordering::Acquire);
-        (present ^ ring.tag_in_range(epoch)) & !TURN < COUNT
-            && total.compare_exchange(present, present + 1, Ordering::Release, Ordering::Relaxed).is_ok()
+        let Some(next) = present.checked_add(ONE) else { return false };
+        (present ^ ring.tag_in_range(epoch)) & TAG == 0
+            && total.compare_exchange(present, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {

@@ -41,10 +41,6 @@ impl Stepping {
         let readings = self.0.lock().unwrap();
         readings.1.iter().rev().find(|(thread, _)| *thread == me).map_or(0, |&(_, now)| now)
     }
-
-    pub(crate) fn present(&self) -> u32 {
-        self.0.lock().unwrap().0
-    }
 }
 
 impl Clock for Stepping {
@@ -104,6 +100,11 @@ pub(crate) fn done<T>(_: T) {}
 
 pub(crate) const fn ticks(count: u32) -> Duration {
     ManualClock::RATE.duration_of(count)
+}
+
+/// The ticks that [`ticks`] made a duration of.
+pub(crate) fn whole_ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos() * 1024 / 1_000_000_000).unwrap()
 }
 
 /// The longest open time of most models.
