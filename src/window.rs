@@ -204,6 +204,9 @@ pub(crate) fn degradation(value: u64, trip: u64, level: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::Config;
+    use crate::tally::WindowKind;
 
     #[test]
     fn levels_rise_at_quarters_and_fall_an_eighth_below() {
@@ -213,5 +216,18 @@ mod tests {
             level = degradation(value, 100, level);
             assert_eq!(level, expected, "at {value}");
         }
+    }
+
+    #[test]
+    fn shares_of_billions_of_calls_do_not_overflow() {
+        let limits = Config::count(100)
+            .minimum(1)
+            .failure_permille(500)
+            .words(ManualClock::RATE, Capacity { chunk_words: 128, ..Capacity::NONE });
+        let live = Live::new(&limits.unwrap());
+        let tally = |failed| Tally { window: WindowKind::Time, total: u32::MAX, failed, slow: 0 };
+        assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2)), None);
+        assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2 + 1)), Some(OpenReason::Failures));
+        assert_eq!(over_threshold(live.limits(), tally(u32::MAX)), Some(OpenReason::Failures));
     }
 }

@@ -146,3 +146,42 @@ fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
         assert_eq!(breaker.tally().total, 1);
     }
 }
+
+/// A clock that is set by hand, and rounds down.
+struct Rounding(Cell<u32>);
+
+impl Clock for Rounding {
+    const RATE: TickRate = TickRate::new(1024, 1);
+
+    fn now(&self) -> Ticks {
+        Ticks::new(self.0.get())
+    }
+}
+
+/// Opened at the very end of a tick, and asked at the very beginning of another, a circuit would be open for a tick
+/// less than it should.
+#[test]
+fn an_open_time_is_lengthened_by_what_rounding_may_lose() {
+    let config = Config::streak(1).open_for(TickRate::new(1024, 1).duration_of(100)).jitter(false);
+    let breaker: Breaker<Streak, _> = Breaker::new(config, Rounding(Cell::new(7)));
+    breaker.acquire().unwrap().failure();
+    breaker.clock().0.set(7 + 100);
+    assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(1));
+    breaker.clock().0.set(7 + 101);
+    assert!(breaker.acquire().unwrap().is_probe());
+}
+
+/// Two cores may read the clock in one order and report in the other: the bucket that has begun is not left again.
+#[test]
+fn a_clock_slightly_behind_uses_the_bucket_that_has_begun() {
+    let config = Config::time(1, TickRate::new(1024, 1).duration_of(64)).minimum(100);
+    let breaker: Breaker<TimeWindow<2>, _> = Breaker::new(config, Rounding(Cell::new(64)));
+    breaker.acquire().unwrap().failure();
+    breaker.clock().0.set(63);
+    breaker.acquire().unwrap().failure();
+    assert_eq!(breaker.tally().total, 2);
+    breaker.clock().0.set(64);
+    assert_eq!(breaker.tally().total, 2);
+    breaker.clock().0.set(128);
+    assert_eq!(breaker.tally().total, 0);
+}

@@ -195,3 +195,22 @@ fn a_straggler_of_the_closed_period_changes_no_probe() {
         assert_eq!(probe.success(), Effect::Closed);
     });
 }
+
+#[test]
+fn a_caller_of_an_older_half_open_state_touches_no_newer_one() {
+    explore(|| {
+        let breaker = due::<Streak>(plain(Config::streak(1)));
+        // Half-open, and its one slot free.
+        breaker.acquire().unwrap().ignore();
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
+            |breaker| {
+                breaker.hold(ticks(1));
+                breaker.clock().advance_ticks(1);
+                if let Ok(probe) = breaker.acquire() {
+                    assert_eq!(probe.success(), Effect::Closed);
+                }
+            },
+        );
+    });
+}

@@ -366,3 +366,38 @@ where
         }
     }
 }
+
+#[cfg(all(test, not(microbreaker_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::{Config, Live};
+    use crate::state::StateCell;
+
+    #[test]
+    fn a_full_bucket_stands_still() {
+        let window = TimeWindow::<2>::INITIAL;
+        let config = Config::time(2, ManualClock::RATE.duration_of(64));
+        let words = config.words(ManualClock::RATE, TimeWindow::<2>::CAPACITY).unwrap();
+        let (state, live, clock) = (StateCell::new(false), Live::new(&words), ManualClock::new());
+        let (quiet, shape) = (state.load(), words.shape);
+        let scope =
+            Scope { state: &state, generation: quiet.generation(), live: &live, shape, clock: &clock, level: 0 };
+        let [good, bad] = [false, true].map(|failed| Mark { failed, slow: false });
+        assert_eq!(window.record(scope, good, false), Recorded::Counted);
+        assert!(window.glance(quiet, shape, &clock));
+        assert_eq!(window.tally(scope).total, 2);
+
+        let total = &window.lanes[0].total[0];
+        let full = total.load(Ordering::Relaxed) | !(TAG | TURN);
+        for before in [full - ONE, full] {
+            total.store(before, Ordering::Relaxed);
+            assert_eq!(window.glance(quiet, shape, &clock), before != full);
+            assert_eq!(window.record(scope, good, false), Recorded::Counted);
+            assert!(matches!(window.record(scope, bad, false), Recorded::Judged(_)));
+            assert_eq!(total.load(Ordering::Relaxed), full);
+        }
+        let tally = window.tally(scope);
+        assert_eq!((tally.total, tally.failed), ((1 << 23) - 1, 0), "what is not in the total is in no part of it");
+    }
+}
