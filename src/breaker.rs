@@ -933,6 +933,12 @@ impl<H: Holder> Permit<H> {
         self.ticket.kind() & PROBE != 0
     }
 
+    /// The generation it was given in, which is that of the [`Event`] it began with: its report counts while that lasts.
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.ticket.word.generation().number()
+    }
+
     /// Whether its report counts at all: not while disabled, and not if it would have been rejected but for shadow.
     #[inline]
     pub fn is_counted(&self) -> bool {
@@ -952,7 +958,7 @@ impl<H: Holder> Drop for Permit<H> {
 impl<H: Holder> fmt::Debug for Permit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
-            .field("generation", &self.ticket.word.generation().number())
+            .field("generation", &self.generation())
             .field("level", &self.level())
             .field("is_probe", &self.is_probe())
             .field("is_counted", &self.is_counted())

@@ -185,3 +185,13 @@ fn a_clock_slightly_behind_uses_the_bucket_that_has_begun() {
     breaker.clock().0.set(128);
     assert_eq!(breaker.tally().total, 0);
 }
+
+/// "Come back in 0 seconds" is a hold all the same: it opens, and the next tick is for a probe.
+#[test]
+fn a_hold_of_no_time_lasts_a_tick() {
+    let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
+    assert_eq!(breaker.hold(Duration::ZERO), Effect::Opened(OpenReason::Hold));
+    assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(1));
+    breaker.clock().advance_ticks(1);
+    assert!(breaker.acquire().unwrap().is_probe());
+}

@@ -87,3 +87,28 @@ fn a_bucket_that_two_threads_begin_keeps_both_their_outcomes() {
         assert_eq!((tally.total, tally.failed), (2, 2), "both, and not the one of 256 laps ago");
     });
 }
+
+#[test]
+fn a_success_beside_one_that_begins_a_chunk_is_not_lost() {
+    explore(|| {
+        // Four outcomes in chunks of two, three of them in the ring. Clean with its second chunk full; then two failures,
+        // two successes: the next outcome begins anew in the place of the chunk that was left full and clean.
+        let config = plain(Config::count(4).minimum(1).failure_permille(1000));
+        let breaker = shared::<CountWindow<3>, _, _>(config, Still, ());
+        for good in [true, true, true, true, false, false, true, true] {
+            let permit = breaker.acquire().unwrap();
+            if good {
+                permit.success()
+            } else {
+                permit.failure()
+            };
+        }
+        assert_eq!(breaker.tally().failed, 2);
+        race!(breaker;
+            |breaker| done(breaker.acquire().unwrap().success()),
+            |breaker| done(breaker.acquire().unwrap().success()),
+        );
+        let tally = breaker.tally();
+        assert_eq!((tally.total, tally.failed), (4, 0), "the last four are good");
+    });
+}

@@ -91,6 +91,22 @@ fn a_helper_of_an_older_period_leaves_the_new_one_alone() {
 }
 
 #[test]
+fn no_rejection_tells_the_time_of_an_older_period() {
+    explore(|| {
+        // A hold that somebody ended by hand: what is left of it stands in the words that the next period takes over.
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
+        breaker.hold(ticks(100));
+        breaker.reset();
+        race!(breaker;
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
+            |breaker| if let Err(rejected) = breaker.acquire() {
+                assert_eq!(rejected.retry_in_ticks(), Some(OPEN));
+            },
+        );
+    });
+}
+
+#[test]
 fn a_hold_is_never_lost_against_a_trip() {
     explore(|| {
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());

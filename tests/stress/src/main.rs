@@ -1,0 +1,194 @@
+//! `cargo run --release -p stress [operations] [threads]`: hammers a breaker of each window with as many operations in
+//! all, and checks afterwards that nothing was lost and nothing was made up:
+//!
+//! - permits given = reports + drops (+ those forgotten on purpose), by the callers' and by the observer's count;
+//! - the events are one legal path through the states, with consecutive generations;
+//! - never more probes out together than allowed (in the runs in which no lease is over);
+//! - no open time shorter than was said;
+//! - no sum with more failed or slow calls than calls;
+//! - and the breaker works as ever: reset, it counts, trips, probes and closes.
+
+mod load;
+mod watch;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use std::{env, thread};
+
+use microbreaker::{Breaker, Config, CountWindow, Effect, State, Streak, TimeWindow, Verdict, Window};
+
+use load::{Counts, Gauge, Ground, Random, ticks};
+use watch::{BEFORE, Common, Watch, enter};
+
+fn main() -> ExitCode {
+    let mut numbers = env::args().skip(1).map(|word| word.replace('_', "").parse::<u64>());
+    let (operations, threads) = match (numbers.next().unwrap_or(Ok(5_000_000)), numbers.next().unwrap_or(Ok(8))) {
+        (Ok(operations), Ok(threads @ 1..=1000)) if operations >= threads => (operations, threads),
+        _ => {
+            eprintln!(
+                "usage: stress [OPERATIONS] [THREADS]   (5000000 8; at least one operation a thread, 1 to 1000 threads)"
+            );
+            return ExitCode::from(2);
+        }
+    };
+    let begin = Instant::now();
+    let each = operations.div_ceil(RUNS);
+    let runs = [
+        run::<Streak>("streak", Config::streak(5), each, threads, Leases::Long),
+        run::<CountWindow<8>>("count", Config::count(60).slow_permille(500), each, threads, Leases::Long),
+        run::<TimeWindow<16>>("time", time().slow_permille(500), each, threads, Leases::Long),
+        run::<TimeWindow<16, 4>>("time in lanes", time(), each, threads, Leases::Long),
+        run::<(Streak, CountWindow<8>)>(
+            "streak and count",
+            Config::count(60).and_streak(5),
+            each,
+            threads,
+            Leases::Long,
+        ),
+        run::<(CountWindow<8>, TimeWindow<16>)>("count and time", time().and_count(60), each, threads, Leases::Long),
+        run::<Streak>("streak, short leases", Config::streak(5), each, threads, Leases::Short),
+        run::<TimeWindow<16>>("time, short leases", time(), each, threads, Leases::Short),
+    ];
+    let operations: u64 = runs.iter().map(|run| run.0).sum();
+    let violations: usize = runs.iter().map(|run| run.1).sum();
+    println!(
+        "{operations} operations, {threads} threads, {:.1} s, {violations} violations",
+        begin.elapsed().as_secs_f64()
+    );
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+const RUNS: u64 = 8;
+
+fn time() -> Config {
+    Config::time(10, ticks(64)).minimum(20)
+}
+
+/// Whether leases may end while their probes are out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leases {
+    Long,
+    Short,
+}
+
+/// Operations made, and violations found.
+fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u64, leases: Leases) -> (u64, usize) {
+    let config = config.open_for(ticks(3)).hold_at_most(ticks(20)).probes(5).at_once(2).slow_after(ticks(50));
+    let (lease, at_once) = if leases == Leases::Long { (1 << 30, Some(3)) } else { (2, None) };
+    let config = config.lease(ticks(lease));
+    let other = config.probes(7).at_once(3).successes(4).ramp(ticks(4)).levels(true);
+    // Which a streak alone has none of.
+    let rates = other.verdict(Verdict::Rates);
+    let other = if Breaker::<W, _>::try_new(rates, &Common::default()).is_ok() { rates } else { other };
+    let begin = Instant::now();
+
+    let clock = Common::default();
+    let watch = Watch::new(&clock, usize::try_from(threads).expect("at most 1000") + 1);
+    let breaker: Breaker<W, _, _> = Breaker::try_observed(config, &clock, &watch).expect("a valid configuration");
+    let ground = Ground {
+        breaker: &breaker,
+        clock: &clock,
+        configs: [config, other],
+        at_once,
+        gauge: Gauge::default(),
+        counts: Counts::default(),
+        violations: Mutex::default(),
+    };
+    let left = AtomicU64::new(operations);
+    thread::scope(|scope| {
+        for thread in 1..=threads {
+            let (ground, left) = (&ground, &left);
+            scope.spawn(move || {
+                enter(usize::try_from(thread).expect("at most 1000"));
+                let mut random = Random::new(thread);
+                // In portions, so that all end together whoever the system favours.
+                while let Ok(before) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    (left > 0).then(|| left.saturating_sub(PORTION))
+                }) {
+                    ground.work(&mut random, before.min(PORTION));
+                }
+            });
+        }
+    });
+
+    let mut complain = |violation: String| ground.complain(violation);
+    let (counts, sums) = (&ground.counts, watch.sums());
+    let [permits, reports, dropped, forgotten, rejected] =
+        [&counts.permits, &counts.reports, &counts.dropped, &counts.forgotten, &counts.rejected]
+            .map(|count| count.load(Ordering::Relaxed));
+    if permits != reports + dropped + forgotten {
+        complain(format!("{permits} permits, {reports} reports, {dropped} dropped, {forgotten} forgotten"));
+    }
+    // A drop after the slow limit is told as a failure, so only the sum of the two is the same.
+    if (sums.permits, sums.reports + sums.cancelled, sums.rejected) != (permits, reports + dropped, rejected) {
+        complain(format!(
+            "{sums:?} told; {permits} permits, {reports} reports, {dropped} dropped, {rejected} rejected"
+        ));
+    }
+    works_as_ever(&breaker, &clock, config, &mut complain);
+    let kinds = watch.follow(&mut complain);
+
+    let violations = ground.violations.into_inner().expect("nobody panics in it");
+    println!(
+        "{name}: {operations} operations, {permits} permits, {rejected} rejections, {} probes, {} panics, {} transitions \
+         of {} kinds, {:.1} s, {} violations",
+        counts.probes.load(Ordering::Relaxed),
+        counts.panics.load(Ordering::Relaxed),
+        kinds.values().sum::<u64>(),
+        kinds.len(),
+        begin.elapsed().as_secs_f64(),
+        violations.len()
+    );
+    for violation in &violations {
+        println!("  VIOLATION {violation}");
+    }
+    (operations, violations.len())
+}
+
+const PORTION: u64 = 10_000;
+
+/// After all that: from a reset on it does what a new one does.
+fn works_as_ever<W: Window>(
+    breaker: &load::Stressed<'_, W>,
+    clock: &Common,
+    config: Config,
+    complain: &mut impl FnMut(String),
+) {
+    let mut expect = |what: &str, holds: bool| {
+        if !holds {
+            complain(format!("after all: {what}: {:?}", breaker.status()));
+        }
+    };
+    BEFORE.set(microbreaker::Clock::now(&clock).count());
+    breaker.enforce();
+    expect("the first settings are taken", breaker.reconfigure(&config).is_ok());
+    breaker.reset();
+    expect("a reset closes", breaker.state() == State::Closed && breaker.tally().total == 0);
+    for calls in 1..=3 {
+        let effect = breaker.acquire().map(microbreaker::Permit::failure);
+        expect("a failure is counted", effect == Ok(Effect::Counted));
+        expect("all are in the sum", breaker.tally().total == calls && breaker.tally().failed == calls);
+    }
+    let mut failures = 0;
+    while breaker.state() == State::Closed && failures < 1000 {
+        let _ = breaker.acquire().map(microbreaker::Permit::failure);
+        failures += 1;
+    }
+    expect("failures open", breaker.state() == State::Open);
+    expect("open rejects", breaker.acquire().is_err());
+    for _ in 0..10 {
+        clock.pass();
+    }
+    for _ in 0..3 {
+        let dropped = breaker.acquire().map(drop);
+        expect("a dropped probe gives its slot back", dropped.is_ok());
+    }
+    for _ in 0..5 {
+        let probe = breaker.acquire();
+        expect("it probes", probe.as_ref().is_ok_and(microbreaker::Permit::is_probe));
+        let _ = probe.map(microbreaker::Permit::success);
+    }
+    expect("good probes close", breaker.state() == State::Closed);
+}

@@ -1,0 +1,177 @@
+//! What is seen of the breaker from outside: the observer's side of the sums, and the path that the events make.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use microbreaker::{Clock, Event, ManualClock, Observer, RejectReason, Report, ReportKind, State, TickRate, Ticks};
+
+/// Ticks that the threads themselves move on. Readings of one word: whoever comes after another reads no less.
+#[derive(Debug, Default)]
+pub(crate) struct Common(CachePadded<AtomicU32>);
+
+impl Common {
+    pub(crate) fn pass(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Clock for &Common {
+    const RATE: TickRate = ManualClock::RATE;
+    const SLACK: u32 = 0;
+
+    fn now(&self) -> Ticks {
+        Ticks::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
+thread_local! {
+    /// What the clock read before the present operation of this thread.
+    pub(crate) static BEFORE: Cell<u32> = const { Cell::new(0) };
+    static ME: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(crate) fn enter(thread: usize) {
+    ME.set(thread);
+}
+
+/// What one thread's hooks were told.
+#[derive(Debug, Default)]
+struct Told {
+    permits: AtomicU64,
+    reports: AtomicU64,
+    cancelled: AtomicU64,
+    rejected: AtomicU64,
+    moves: Mutex<Vec<Seen>>,
+}
+
+/// A transition: its place in the order of telling, and between which readings it was made and told.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    place: u64,
+    event: Event,
+    before: u32,
+    after: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    clock: &'a Common,
+    threads: Vec<CachePadded<Told>>,
+    place: CachePadded<AtomicU64>,
+}
+
+/// The sums over all threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) permits: u64,
+    pub(crate) reports: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) rejected: u64,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(clock: &'a Common, threads: usize) -> Self {
+        let threads = (0..threads).map(|_| CachePadded::default()).collect();
+        Self { clock, threads, place: CachePadded::default() }
+    }
+
+    fn told(&self) -> &Told {
+        &self.threads[ME.get()]
+    }
+
+    pub(crate) fn sums(&self) -> Sums {
+        self.threads.iter().fold(Sums::default(), |sums, told| Sums {
+            permits: sums.permits + told.permits.load(Ordering::Relaxed),
+            reports: sums.reports + told.reports.load(Ordering::Relaxed),
+            cancelled: sums.cancelled + told.cancelled.load(Ordering::Relaxed),
+            rejected: sums.rejected + told.rejected.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Follows the path that the events make, and complains of every step that is none. How many there were of each
+    /// kind.
+    pub(crate) fn follow(&self, complain: &mut impl FnMut(String)) -> BTreeMap<(&'static str, &'static str), u64> {
+        let mut moves: Vec<Seen> =
+            self.threads.iter().flat_map(|told| told.moves.lock().expect("nobody panics in it").clone()).collect();
+        moves.sort_unstable_by_key(|seen| seen.place);
+        // They are told a little out of order, and generations wrap: each is near the one told before it.
+        let mut last = 1_i64;
+        let mut path: Vec<(i64, bool, Seen)> = Vec::with_capacity(moves.len());
+        for seen in moves {
+            let near = i64::from(seen.event.generation) - last.rem_euclid(GENERATIONS);
+            let distance = (near + GENERATIONS / 2).rem_euclid(GENERATIONS) - GENERATIONS / 2;
+            // The end of a ramp goes on with the generation, behind its beginning.
+            let finish = (seen.event.from, seen.event.to) == (State::Ramping, State::Closed);
+            path.push((last + distance, finish, seen));
+            last += distance;
+        }
+        path.sort_by_key(|&(generation, finish, _)| (generation, finish));
+
+        let mut kinds = BTreeMap::new();
+        let (mut generation, mut state) = (1_i64, State::Closed);
+        let mut open: Option<Seen> = None;
+        for (number, _, seen) in path {
+            let Event { from, to, lasts_ticks, .. } = seen.event;
+            *kinds.entry((from.name(), to.name())).or_insert(0) += 1;
+            let follows =
+                number == generation + 1 || (number == generation && (from, to) == (State::Ramping, State::Closed));
+            if !follows {
+                complain(format!("generation {number} after {generation}: {:?}", seen.event));
+            }
+            if from != state || !is_legal(from, to) {
+                complain(format!("from {state:?}: {:?}", seen.event));
+            }
+            // Made no earlier than `before` of the one, told no later than `after` of the other: so long it lasted at most.
+            if let (Some(begin), State::HalfOpen) = (open, to)
+                && let Some(span) = begin.event.lasts_ticks
+                && seen.after.wrapping_sub(begin.before) < span
+            {
+                complain(format!("open for less than {span} ticks: {begin:?}, {seen:?}"));
+            }
+            open = (to == State::Open && lasts_ticks.is_some()).then_some(seen);
+            (generation, state) = (number, to);
+        }
+        kinds
+    }
+}
+
+const GENERATIONS: i64 = 1 << 20;
+
+fn is_legal(from: State, to: State) -> bool {
+    use State::{Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
+    match from {
+        Closed => matches!(to, Closed | Open | Latched | ForcedOpen | Disabled),
+        Open => matches!(to, Closed | Open | Latched | HalfOpen | ForcedOpen | Disabled),
+        Latched => matches!(to, Closed | ForcedOpen | Disabled),
+        HalfOpen => matches!(to, Closed | Open | Latched | Ramping | ForcedOpen | Disabled),
+        Ramping => matches!(to, Closed | Open | Latched | ForcedOpen | Disabled),
+        ForcedOpen => matches!(to, Closed | Disabled),
+        Disabled => matches!(to, Closed | ForcedOpen),
+        _ => false,
+    }
+}
+
+impl Observer for &Watch<'_> {
+    fn on_event(&self, event: &Event) {
+        let (place, after) = (self.place.fetch_add(1, Ordering::Relaxed), self.clock.now().count());
+        let seen = Seen { place, event: *event, before: BEFORE.get(), after };
+        self.told().moves.lock().expect("nobody panics in it").push(seen);
+    }
+
+    fn on_permit(&self, _: bool) {
+        self.told().permits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_reject(&self, _: RejectReason) {
+        self.told().rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_report(&self, report: &Report) {
+        let told = self.told();
+        let count = if report.kind == ReportKind::Cancelled { &told.cancelled } else { &told.reports };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
