@@ -379,7 +379,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
         // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
         // longest it can be: never early, and not for ever should it never come back.
-        Some(self.live.hold_at_most().saturating_add(C::SLACK))
+        self.timer.span_or(&self.state, generation, self.live.hold_at_most().saturating_add(C::SLACK))
     }
 
     /// Ticks until it pays to ask; `None`: not by waiting.
@@ -514,8 +514,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[inline(always)]
     fn settle_success(&self, ticket: Ticket) -> Effect {
         // One compare: the same generation, still quiet, and a permit that is (any other's word is no control word).
-        // Relaxed: see `StateCell::peek`.
-        if self.state.peek() == ticket.word && self.window.glance(ticket.word, self.shape, &self.clock) {
+        // Acquire, partner: the exchange that made it quiet. Its thread had judged what a head of this generation
+        // counted; without this a window could glance at an older one, find that clean, and lose the success.
+        if self.state.load() == ticket.word && self.window.glance(ticket.word, self.shape, &self.clock) {
             self.tell(ReportKind::Success, false, Effect::Counted);
             return Effect::Counted;
         }

@@ -68,7 +68,7 @@
 //! | head of a count window (9 bits), of a time window (6 bits or more) | 2⁹, 2⁶ transitions | a thread stopped between its second look at the control word and its exchange for an exact multiple of them |
 //! | index of a count window (15 bits) | 8192 × 21 outcomes or more | a thread stopped as it moves the head, and the head the same bit for bit: the window is short of up to 20 outcomes for as long as it holds that chunk |
 //! | lap in a chunk (8 bits) | 256 laps of the ring | a thread stopped as above, and the chunk the same bit for bit: its outcome is placed as if it came now |
-//! | tag of a bucket (8 bits, 1 turn) | 256 laps of the ring, or 128 transitions | as above, twice over: what would be mistaken is cleared first |
+//! | tag of a bucket (8 bits, 1 turn) | 256 steps, of which a lap of the ring is one and a transition two | a thread stopped for exactly so many between its look at the head and that at the bucket: its outcome is counted as if it came now. A bucket that is merely old is cleared first |
 //! | counters of a [`Counters`] | 2³² | they are meant to wrap |
 //!
 //! A bucket stops counting at 2²³ − 1 calls; a streak at 2¹² − 1. Open times and holds of 2²⁰
@@ -84,7 +84,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(any(feature = "std", microbreaker_loom, microbreaker_counting, test))]
+#[cfg(any(feature = "std", microbreaker_loom, microbreaker_shuttle, microbreaker_counting, test))]
 #[macro_use]
 extern crate std;
 

@@ -321,8 +321,10 @@ impl Word {
             (Step::Force, Closed | Open | Latched | HalfOpen | Ramping | Disabled) => self.next(ForcedOpen, 0, 0),
             (Step::Disable, Closed | Open | Latched | HalfOpen | Ramping | ForcedOpen) => self.next(Disabled, 0, 0),
             (Step::Warm, Closed | Ramping) if self.is_cold() => self.with_detail(self.detail() & !COLD),
-            // Exchanged even if it is cold: the order of the exchanges is what `Breaker::reconfigure` needs.
             (Step::Cool, Closed | Ramping) => self.with_detail(self.detail() | COLD),
+            // Exchanged for itself: the order of the exchanges is what `Breaker::reconfigure` needs. Whoever closes
+            // the circuit after this one has by it seen the new settings.
+            (Step::Cool, _) => self,
             (Step::Level(level), Closed | Ramping) if self.level() != level => {
                 self.with_detail(self.detail() & !LEVEL_MASK | (level as u32 & LEVEL_MASK))
             }
@@ -396,7 +398,7 @@ impl StateCell {
         Word(self.0.load(Ordering::Relaxed))
     }
 
-    /// A look that time is measured from.
+    /// A look that time is measured from, or by which a window is known to have begun.
     ///
     /// Acquire, partner: the Release half of the exchange in `step`. Without it the clock could be read *before* the
     /// generation is seen, so a period would begin before its transition and end early.
@@ -516,6 +518,7 @@ mod tests {
             let from = Word::initial(false).next(state, 3, 0);
             for step in steps {
                 let Some(to) = from.after(step) else { continue };
+                assert!(step != Step::Cool || to.state() == state, "{state:?}");
                 let same = matches!(step, Step::Finish | Step::Warm | Step::Cool | Step::Level(_));
                 assert_eq!(to.generation() == from.generation(), same, "{state:?} {step:?}");
                 assert!(same || to.generation().0 == from.generation().0 + 1, "{state:?} {step:?}");

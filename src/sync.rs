@@ -1,17 +1,23 @@
 //! The platform: the one file that knows which atomics, which fence and which panic machinery we run on.
 //!
-//! `core` by default, `portable-atomic` for cores without compare-exchange, loom's under the models and counting
-//! ones in the test of writes per call. Everything above reads as plain Rust.
+//! `core` by default, `portable-atomic` for cores without compare-exchange; under test loom's, shuttle's, or counting
+//! ones. Everything above reads as plain Rust.
 
-#[cfg(not(any(microbreaker_loom, microbreaker_counting)))]
+#[cfg(not(any(microbreaker_loom, microbreaker_shuttle, microbreaker_counting)))]
 #[cfg(not(feature = "portable-atomic"))]
 pub(crate) use core::sync::atomic::{AtomicU32, Ordering, fence};
-#[cfg(not(any(microbreaker_loom, microbreaker_counting)))]
+#[cfg(not(any(microbreaker_loom, microbreaker_shuttle, microbreaker_counting)))]
 #[cfg(feature = "portable-atomic")]
 pub(crate) use portable_atomic::{AtomicU32, Ordering, fence};
 
 #[cfg(microbreaker_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+
+#[cfg(microbreaker_shuttle)]
+pub(crate) use scheduled::{AtomicU32, Ordering, fence};
+#[cfg(microbreaker_shuttle)]
+#[path = "../tests/shuttle/atomics.rs"]
+mod scheduled;
 
 #[cfg(microbreaker_counting)]
 pub(crate) use counted::{AtomicU32, Ordering, fence};
@@ -85,7 +91,7 @@ pub(crate) use initial;
 ///
 /// The address of a local says which stack we run on, so this needs no thread-local and works in `no_std`. Stacks
 /// are 64 KiB apart or more where there are many; on one stack everything maps to one lane.
-#[cfg(not(microbreaker_loom))]
+#[cfg(not(any(microbreaker_loom, microbreaker_shuttle)))]
 #[inline]
 pub(crate) fn lane(lanes: usize) -> usize {
     if lanes <= 1 {
@@ -98,10 +104,13 @@ pub(crate) fn lane(lanes: usize) -> usize {
     (stack.wrapping_mul(0x9E37_79B9) >> 12) & (lanes - 1)
 }
 
-/// Under loom a lane must be a function of the schedule alone: the model's thread number.
-#[cfg(microbreaker_loom)]
+/// Under a model a lane must be a function of the schedule alone: the model's thread number.
+#[cfg(any(microbreaker_loom, microbreaker_shuttle))]
 pub(crate) fn lane(lanes: usize) -> usize {
+    #[cfg(microbreaker_loom)]
     let id = format!("{:?}", loom::thread::current().id());
+    #[cfg(microbreaker_shuttle)]
+    let id = format!("{:?}", shuttle::thread::current().id());
     let number: usize = id.chars().filter(char::is_ascii_digit).collect::<std::string::String>().parse().unwrap_or(0);
     number & (lanes - 1)
 }

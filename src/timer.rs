@@ -107,6 +107,17 @@ impl Timer {
         (word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG)).then(|| unpack(word))
     }
 
+    /// The decided length of `generation`, `otherwise` if nobody has decided it yet; `None` if the generation is over.
+    pub(crate) fn span_or(&self, state: &StateCell, generation: Generation, otherwise: u32) -> Option<u32> {
+        // Acquire, partner: the Release of `decide`: a word of a newer generation makes the newer control word visible,
+        // and what was found undecided is known to be over.
+        let word = self.span.load(Ordering::Acquire);
+        if word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG) {
+            return Some(unpack(word));
+        }
+        state.is(generation).then_some(otherwise)
+    }
+
     /// The length of `generation`, decided by `length` if nobody has; `None` if the generation is over.
     pub(crate) fn settle_span(
         &self,

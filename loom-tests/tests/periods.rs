@@ -27,9 +27,9 @@ fn the_deadline_is_decided_once(helpers: usize, times: usize) {
                 }
             }
         };
+        let failing = thread::spawn(move || done(failing.failure()));
         let threads: Vec<_> = (0..helpers).map(|_| thread::spawn(look())).collect();
-        failing.failure();
-        for thread in threads {
+        for thread in threads.into_iter().chain([failing]) {
             thread.join().unwrap();
         }
         look()();

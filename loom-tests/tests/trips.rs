@@ -5,7 +5,7 @@ mod common;
 
 use common::{Events, Still, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
-use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Window};
+use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TimeWindow, Window};
 
 type Lanes = TimeWindow<2, 2>;
 
@@ -206,6 +206,72 @@ fn a_stale_success_at_a_glance_touches_no_newer_generation() {
             }),
         ]);
         assert_eq!(breaker.tally().total, 1, "just the new one");
+    });
+}
+
+/// A success at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.
+fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config) {
+    explore(move || {
+        let breaker = shared::<W, _, _>(plain(config.minimum(1).failure_permille(500)), Still, ());
+        for _ in 0..4 {
+            breaker.acquire().unwrap().success();
+        }
+        let of_the_new = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&of_the_new);
+        race!(breaker;
+            |breaker| {
+                breaker.reset();
+                breaker.acquire().unwrap().success();
+            },
+            |breaker| {
+                let permit = breaker.acquire().unwrap();
+                seen.store(permit.generation() == 2, std::sync::atomic::Ordering::Relaxed);
+                permit.success();
+            },
+        );
+        let of_the_new = of_the_new.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(breaker.tally().total, 1 + u32::from(of_the_new));
+    });
+}
+
+#[test]
+fn a_glance_at_a_count_window_is_as_new_as_the_control_word() {
+    a_glance_is_as_new_as_the_control_word::<CountWindow<3>>(Config::count(2));
+}
+
+#[test]
+fn a_glance_at_a_time_window_is_as_new_as_the_control_word() {
+    a_glance_is_as_new_as_the_control_word::<TimeWindow<2>>(time());
+    a_glance_is_as_new_as_the_control_word::<Lanes>(time());
+}
+
+#[test]
+fn a_glance_at_a_pair_is_as_new_as_the_control_word() {
+    a_glance_is_as_new_as_the_control_word::<(CountWindow<3>, TimeWindow<2>)>(time().and_count(2));
+}
+
+#[test]
+fn a_reload_while_a_probe_closes_is_judged_by() {
+    explore(|| {
+        // As in the next model, but it is a probe that begins the generation, and another thread that warms it.
+        let old = plain(Config::count(3).minimum(1).failure_permille(1000));
+        let new = plain(Config::count(3).minimum(3).failure_permille(100));
+        let breaker = shared::<CountWindow<2>, _, _>(old, ManualClock::new(), ());
+        breaker.trip(OpenReason::Manual, ticks(16));
+        breaker.clock().advance_ticks(16);
+        let probe = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        race!(breaker;
+            |breaker| breaker.reconfigure(&new).unwrap(),
+            |breaker| {
+                probe.success();
+                breaker.acquire().unwrap().success();
+                done(breaker.acquire().unwrap().failure());
+            },
+        );
+        if breaker.state() == State::Closed {
+            let last = breaker.acquire().unwrap().success();
+            assert!(matches!(last, Effect::Opened(_)), "{last:?} {:?}", breaker.tally());
+        }
     });
 }
 

@@ -335,8 +335,8 @@ where
         // Acquire, and the order of the two: see `current`.
         let head = Head(lane.head.load(Ordering::Acquire));
         let Some(now) = clock.glance() else { return false };
-        // A head of the present epoch. Of the generation it is by itself where there is one lane: the control word is not
-        // quiet before somebody has judged what was counted in it.
+        // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
+        // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
         let present = if LANES == 1 { (head.0 ^ now.count()) >> ring.shift == 0 } else { head == ring.head(now) };
         if !present {
             return false;

@@ -71,7 +71,7 @@ enum Kind {
 }
 
 /// Leave to make one call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Permit {
     id: u64,
     generation: u64,
@@ -100,7 +100,7 @@ impl Permit {
 }
 
 /// How a call went, for whatever counts it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
     failed: bool,
     slow: bool,
@@ -114,7 +114,7 @@ struct Opinion {
     level: u8,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Window {
     Streak { threshold: u32, run: u32 },
     Count { calls: usize, counts_slow: bool, outcomes: VecDeque<Mark> },
@@ -157,7 +157,12 @@ impl Window {
                     outcomes.pop_front();
                 }
             }
-            Self::Time { bucket, outcomes, .. } => outcomes.push_back((now / *bucket, mark)),
+            Self::Time { bucket, outcomes, .. } => {
+                // In an order of their own: which of two came first makes no difference.
+                let outcome = (now / *bucket, mark);
+                let place = outcomes.partition_point(|other| other <= &outcome);
+                outcomes.insert(place, outcome);
+            }
         }
         mark.failed || mark.slow
     }
@@ -236,14 +241,14 @@ fn degrade(mut level: u8, value: u64, trip: u64) -> u8 {
     level
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Verdict {
     Close,
     Reopen(OpenReason),
 }
 
 /// The probes of one half-open generation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Probes {
     /// The permits that are out.
     out: BTreeSet<u64>,
@@ -289,7 +294,7 @@ impl Probes {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     Closed,
     Open { reason: OpenReason, since: u64, lasts: u64 },
@@ -301,7 +306,7 @@ enum Phase {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Model {
     now: u64,
     settings: Settings,
@@ -313,11 +318,31 @@ pub(crate) struct Model {
     /// Somebody judged at or above the minimum without tripping.
     warm: bool,
     level: u8,
-    permits: u64,
+    /// The number of the last permit.
+    pub(crate) permits: u64,
     /// When the time window last counted something or began.
     touched: u64,
     /// What observers were told since this was last taken.
     pub(crate) told: Vec<Told>,
+    /// Whether a report is of two steps: it is counted and judged, and some time later the move follows that it calls
+    /// for. So it is where others come in between.
+    pub(crate) in_two_steps: bool,
+    /// What the last report leaves to its second step.
+    pub(crate) second_step: Option<SecondStep>,
+}
+
+/// The move that a report calls for, while its generation lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SecondStep {
+    generation: u64,
+    call: Call,
+    sums: Sums,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Open(OpenReason),
+    CarryOut(Verdict),
 }
 
 impl Model {
@@ -335,6 +360,8 @@ impl Model {
             permits: 0,
             touched: now,
             told: Vec::new(),
+            in_two_steps: false,
+            second_step: None,
         }
     }
 
@@ -509,61 +536,99 @@ impl Model {
         Err(Rejection { reason, retry_in })
     }
 
+    /// Makes a move that is due and that a caller makes before it is answered; `false` if there is none.
+    pub(crate) fn make_due_move(&mut self) -> bool {
+        let now = self.now;
+        match &mut self.phase {
+            Phase::Open { since, lasts, .. } if now >= *since + *lasts => {
+                self.enter(Phase::HalfOpen(Probes::default()), None);
+            }
+            Phase::HalfOpen(probes) => {
+                if let Some(verdict) = probes.verdict(&self.settings) {
+                    let sums = probes.sums(&self.settings);
+                    self.carry_out(verdict, sums);
+                } else if !probes.has_room(&self.settings) && now >= probes.latest_admission + self.settings.lease() {
+                    // Lost: they count as failed (by rates as slow too), and what they report later is stale.
+                    let lost = u32::try_from(probes.out.len()).unwrap();
+                    probes.bad += lost;
+                    probes.slow += if self.settings.judges_by_rates() { lost } else { 0 };
+                    probes.out.clear();
+                } else {
+                    return false;
+                }
+            }
+            Phase::Ramping { since, lasts, .. } if now >= *since + *lasts => {
+                // The window goes on, and with it the generation.
+                self.phase = Phase::Closed;
+                self.attempt = 0;
+                self.tell_move(State::Ramping, None);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     pub(crate) fn acquire(&mut self) -> Result<Permit, Rejection> {
-        loop {
-            let now = self.now;
-            match &mut self.phase {
-                Phase::Closed => return Ok(self.permit(Kind::Ordinary)),
-                Phase::Open { reason, since, lasts } => {
-                    let ends = *since + *lasts;
-                    if now < ends {
-                        let reason = RejectReason::Open(*reason);
-                        return self.reject(reason, Some(ends - now));
-                    }
-                    self.enter(Phase::HalfOpen(Probes::default()), None);
+        while self.make_due_move() {}
+        let now = self.now;
+        match &mut self.phase {
+            Phase::Closed => Ok(self.permit(Kind::Ordinary)),
+            Phase::Open { reason, since, lasts } => {
+                let (reason, rest) = (RejectReason::Open(*reason), *since + *lasts - now);
+                self.reject(reason, Some(rest))
+            }
+            Phase::Latched => self.reject(RejectReason::Latched, None),
+            Phase::HalfOpen(probes) if probes.has_room(&self.settings) => {
+                probes.latest_admission = now;
+                let permit = self.permit(Kind::Probe);
+                if let Phase::HalfOpen(probes) = &mut self.phase {
+                    probes.out.insert(permit.id);
                 }
-                Phase::Latched => return self.reject(RejectReason::Latched, None),
-                Phase::HalfOpen(probes) => {
-                    if let Some(verdict) = probes.verdict(&self.settings) {
-                        let sums = probes.sums(&self.settings);
-                        self.carry_out(verdict, sums);
-                    } else if probes.has_room(&self.settings) {
-                        probes.latest_admission = now;
-                        let permit = self.permit(Kind::Probe);
-                        if let Phase::HalfOpen(probes) = &mut self.phase {
-                            probes.out.insert(permit.id);
-                        }
-                        return Ok(permit);
-                    } else if now >= probes.latest_admission + self.settings.lease() {
-                        // Lost: they count as failed (by rates as slow too), and what they report later is stale.
-                        let lost = u32::try_from(probes.out.len()).unwrap();
-                        probes.bad += lost;
-                        probes.slow += if self.settings.judges_by_rates() { lost } else { 0 };
-                        probes.out.clear();
-                    } else {
-                        let retry_in = probes.latest_admission + self.settings.lease() - now;
-                        return self.reject(RejectReason::HalfOpen, Some(retry_in));
-                    }
+                Ok(permit)
+            }
+            Phase::HalfOpen(probes) => {
+                let rest = probes.latest_admission + self.settings.lease() - now;
+                self.reject(RejectReason::HalfOpen, Some(rest))
+            }
+            Phase::Ramping { since, lasts, calls } => {
+                let (since, lasts, call) = (*since, *lasts, *calls);
+                *calls += 1;
+                let share = self.share(since, lasts);
+                if call % 16 * share % 16 < share {
+                    return Ok(self.permit(Kind::Ordinary));
                 }
-                Phase::Ramping { since, lasts, calls } => {
-                    let (since, lasts, call) = (*since, *lasts, *calls);
-                    if now >= since + lasts {
-                        // The window goes on, and with it the generation.
-                        self.phase = Phase::Closed;
-                        self.attempt = 0;
-                        self.tell_move(State::Ramping, None);
-                        continue;
-                    }
-                    *calls += 1;
-                    let share = self.share(since, lasts);
-                    if call % 16 * share % 16 < share {
-                        return Ok(self.permit(Kind::Ordinary));
-                    }
-                    let grows = since + (lasts * share).div_ceil(16);
-                    return self.reject(RejectReason::Ramping, Some(grows.saturating_sub(now).max(1)));
-                }
-                Phase::ForcedOpen => return self.reject(RejectReason::ForcedOpen, None),
-                Phase::Disabled => return Ok(self.permit(Kind::Uncounted)),
+                let grows = since + (lasts * share).div_ceil(16);
+                self.reject(RejectReason::Ramping, Some(grows.saturating_sub(now).max(1)))
+            }
+            Phase::ForcedOpen => self.reject(RejectReason::ForcedOpen, None),
+            Phase::Disabled => Ok(self.permit(Kind::Uncounted)),
+        }
+    }
+
+    /// The call of a report is in the time window's total, and what it came to is not yet known: so it is for a moment
+    /// for those who look. `false` if there is no such moment.
+    pub(crate) fn count_call(&mut self, permit: &Permit) -> bool {
+        let ours = permit.kind == Kind::Ordinary && permit.generation == self.generation && self.records();
+        let time = self.windows.iter_mut().find(|window| matches!(window, Window::Time { .. }));
+        match time {
+            Some(window) if ours => {
+                window.record(Mark { failed: false, slow: false }, self.now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Undoes [`count_call`](Self::count_call), for the whole report to follow.
+    pub(crate) fn uncount_call(&mut self, permit: &Permit) {
+        if permit.generation != self.generation {
+            return;
+        }
+        for window in &mut self.windows {
+            if let Window::Time { outcomes, .. } = window
+                && let Some(index) = outcomes.iter().rposition(|(_, mark)| !mark.failed && !mark.slow)
+            {
+                outcomes.remove(index);
             }
         }
     }
@@ -646,7 +711,28 @@ impl Model {
         let Some(mark) = mark else { return Effect::Neutral };
         probes.count(&self.settings, mark);
         let (verdict, sums) = (probes.verdict(&self.settings), probes.sums(&self.settings));
-        verdict.map_or(Effect::Counted, |verdict| self.carry_out(verdict, sums))
+        verdict.map_or(Effect::Counted, |verdict| self.move_on(Call::CarryOut(verdict), sums))
+    }
+
+    /// Makes the move, or leaves it to a second step.
+    fn move_on(&mut self, call: Call, sums: Sums) -> Effect {
+        let step = SecondStep { generation: self.generation, call, sums };
+        if self.in_two_steps {
+            self.second_step = Some(step);
+            return Effect::Counted;
+        }
+        self.follow(step)
+    }
+
+    pub(crate) fn follow(&mut self, step: SecondStep) -> Effect {
+        match step.call {
+            _ if step.generation != self.generation => Effect::Counted,
+            Call::Open(reason) => {
+                self.open(reason, step.sums);
+                Effect::Opened(reason)
+            }
+            Call::CarryOut(verdict) => self.carry_out(verdict, step.sums),
+        }
     }
 
     fn count_in_windows(&mut self, mark: Mark) -> Effect {
@@ -664,8 +750,7 @@ impl Model {
             self.windows.iter().map(|window| window.judge(&self.settings, now, mark, level)).collect();
         for opinion in &opinions {
             if let Some(reason) = opinion.trip {
-                self.open(reason, opinion.sums);
-                return Effect::Opened(reason);
+                return self.move_on(Call::Open(reason), opinion.sums);
             }
         }
         self.warm |= opinions.iter().all(|opinion| opinion.ripe);

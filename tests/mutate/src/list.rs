@@ -64,7 +64,7 @@ impl Check {
             Self::Loom(binary, model) => {
                 (&["--release", "-p", "loom-tests", "--features", "models", "--test", binary], model)
             }
-            Self::Shuttle(test) => (&["--release", "-p", "shuttle-tests"], test),
+            Self::Shuttle(test) => (&["--release", "-p", "shuttle-tests", "--features", "models"], test),
             Self::Test(binary, test) => (&["-p", "microbreaker", "--features", "std", "--test", binary], test),
             Self::Unit(test) => (&["-p", "microbreaker", "--features", "std", "--lib"], test),
             Self::Counting(test) => (&["-p", "counting"], test),
