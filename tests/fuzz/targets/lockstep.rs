@@ -6,6 +6,7 @@
 #[path = "../../reference/lockstep.rs"]
 mod lockstep;
 #[path = "../../reference/model.rs"]
+#[allow(dead_code, reason = "the search through histories uses more of it")]
 mod model;
 #[path = "../../reference/settings.rs"]
 mod settings;
