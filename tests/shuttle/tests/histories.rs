@@ -11,7 +11,8 @@
 //!   yet there, no more of them than reports are under way: a share may look smaller than it is, never larger, and the
 //!   last of those reports sees it whole.
 //! - A caller who finds the open time over goes half-open at one moment and competes for a probe at another.
-//! - Who asks while the owner of a hold is about to say how long, is told the longest it may be.
+//! - Who asks while a hold is under way, whose owner is about to say how long, is told the longest it may be, or what
+//!   another hold has said.
 //!
 //! What a report returns is not compared: of two that call for the same move either may make it.
 //!
@@ -51,7 +52,7 @@ enum Op {
     Acquire,
     Report(u32, Outcome),
     Drop(u32),
-    Hold(u32),
+    Hold(u64),
     Latch,
     Reset,
     Look,
@@ -73,6 +74,23 @@ struct Done {
     seen: Seen,
     began: u32,
     ended: u32,
+    /// Whether another thread's hold was under way.
+    beside_hold: bool,
+}
+
+impl Done {
+    fn holds(&self) -> bool {
+        matches!(self.op, Op::Hold(_) | Op::Report(_, Outcome::Hold(_)))
+    }
+}
+
+/// Notes of each operation whether it was made beside a hold.
+fn note_holds(threads: &mut [Vec<Done>]) {
+    let holds: Vec<Done> = threads.iter().flatten().filter(|done| done.holds()).copied().collect();
+    for done in threads.iter_mut().flatten() {
+        done.beside_hold =
+            holds.iter().any(|hold| hold.began != done.began && hold.began < done.ended && done.began < hold.ended);
+    }
 }
 
 /// Counts moments and permits, beside the schedule.
@@ -104,7 +122,7 @@ fn work<W: Window>(breaker: &Shared<W>, book: &Book, mut held: Vec<Held<W>>, ops
                     5..=25 => Some(Outcome::Failure(FailureKind::Other)),
                     26..=28 => Some(Outcome::Alive),
                     29..=31 => Some(Outcome::Ignored),
-                    32 | 33 => Some(Outcome::Hold(lasting(50))),
+                    32 | 33 => Some(Outcome::Hold(lasting(HOLDS[1]))),
                     _ => Some(Outcome::Success),
                 };
                 if let Some(outcome) = outcome {
@@ -116,8 +134,8 @@ fn work<W: Window>(breaker: &Shared<W>, book: &Book, mut held: Vec<Held<W>>, ops
                 }
             }
             55 => {
-                breaker.hold(lasting(30));
-                (Op::Hold(30), Seen::Nothing)
+                breaker.hold(lasting(HOLDS[0]));
+                (Op::Hold(HOLDS[0]), Seen::Nothing)
             }
             56 => {
                 breaker.latch();
@@ -142,7 +160,7 @@ fn work<W: Window>(breaker: &Shared<W>, book: &Book, mut held: Vec<Held<W>>, ops
                 },
             ),
         };
-        done.push(Done { op, seen, began, ended: book.moment() });
+        done.push(Done { op, seen, began, ended: book.moment(), beside_hold: false });
     }
     (done, held)
 }
@@ -204,9 +222,9 @@ impl Point {
                     same
                 }
                 (Err(rejection), Seen::Rejected { reason, ticks }) => {
-                    // Who asked while the owner of a hold was about to say how long, was told the longest it may be.
-                    let longest = reason == RejectReason::Open(OpenReason::Hold) && ticks == Some(HOLD_AT_MOST);
-                    rejection.reason == reason && (rejection.retry_in == ticks || longest)
+                    let said = ticks.is_some_and(|ticks| ticks == HOLD_AT_MOST || HOLDS.contains(&ticks));
+                    let of_a_hold = done.beside_hold && reason == RejectReason::Open(OpenReason::Hold) && said;
+                    rejection.reason == reason && (rejection.retry_in == ticks || of_a_hold)
                 }
                 _ => false,
             },
@@ -224,7 +242,7 @@ impl Point {
                 true
             }
             (Op::Hold(ticks), _) => {
-                model.trip(OpenReason::Hold, lasting(ticks.into()));
+                model.trip(OpenReason::Hold, lasting(ticks));
                 true
             }
             (Op::Latch, _) => {
@@ -302,7 +320,7 @@ fn explain(from: Vec<Explanation>, threads: &[Vec<Done>]) -> Option<Vec<Explanat
 fn told(threads: &[Vec<Done>]) -> String {
     let mut lines: Vec<(u32, String)> = Vec::new();
     for (thread, done) in threads.iter().enumerate() {
-        for Done { op, seen, began, ended } in done {
+        for Done { op, seen, began, ended, .. } in done {
             lines.push((*began, format!("{began:4}-{ended:<4} thread {thread}: {op:?} -> {seen:?}")));
         }
     }
@@ -316,6 +334,8 @@ type Explanation = (Model, BTreeMap<u32, model::Permit>);
 /// Beyond so many points an execution is given up.
 const MOST_POINTS: usize = 100_000;
 
+/// How long the holds are.
+const HOLDS: [u64; 2] = [30, 50];
 const HOLD_AT_MOST: u64 = 200;
 
 /// One execution: five times some threads work at once, and time passes in between. `false` if it is given up.
@@ -363,6 +383,7 @@ fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool 
             done.push(ops);
             held.extend(permits);
         }
+        note_holds(&mut done);
         let Some(explanations) = explain(models, &done) else { return false };
         models = explanations;
         let _ = write!(story, "{pass} ticks later\n{}\n", told(&done));
