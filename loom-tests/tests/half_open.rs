@@ -205,10 +205,12 @@ fn a_caller_of_an_older_half_open_state_touches_no_newer_one() {
         race!(breaker;
             |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
             |breaker| {
-                breaker.hold(ticks(1));
-                breaker.clock().advance_ticks(1);
+                breaker.hold(ticks(OPEN));
+                breaker.clock().advance_ticks(OPEN);
                 if let Ok(probe) = breaker.acquire() {
-                    assert_eq!(probe.success(), Effect::Closed);
+                    // Counted if the other caller, who sees the verdict complete, carries it out.
+                    assert!(matches!(probe.success(), Effect::Closed | Effect::Counted));
+                    assert_eq!(breaker.state(), State::Closed);
                 }
             },
         );

@@ -179,9 +179,13 @@ impl Bench {
         let cargo = |arguments: &[&str]| -> io::Result<Command> {
             let file = fs::File::create(&log)?;
             let mut command = Command::new(env!("CARGO"));
-            // Its own build directory whatever the caller's, and two preemptions, at which every model's mutation shows.
+            // Its own build directory whatever the caller's; and as many preemptions and schedules as show every mutation.
             command.args(arguments).current_dir(&self.copy).env("CARGO_TARGET_DIR", self.copy.join("target"));
-            command.env("LOOM_MAX_PREEMPTIONS", "2").env("RUST_BACKTRACE", "0").env("CARGO_TERM_COLOR", "never");
+            command
+                .env("LOOM_MAX_PREEMPTIONS", "2")
+                .env("SHUTTLE_ITERATIONS", "400")
+                .env("RUST_BACKTRACE", "0")
+                .env("CARGO_TERM_COLOR", "never");
             command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
             Ok(command)
         };
