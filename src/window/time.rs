@@ -37,6 +37,10 @@ const ONE: u32 = 1 << 9;
 /// counting: the rate it shows is that of those, and what comes later in the same bucket goes unseen. So choose buckets
 /// that end before.
 ///
+/// What is reported while a verdict sums the words may be in it or not. Within a lane a call is counted before its
+/// failure and read after it, so a share may look smaller than it is, by no more failures than reports are under way, and
+/// never larger; the last of those reports sees it whole. Lanes are read one after the other: a sum of several may
+/// besides miss successes that were reported, while it was taken, to a lane that it had read.
 #[derive(Debug)]
 pub struct TimeWindow<const SLOTS: usize, const LANES: usize = 1>
 where

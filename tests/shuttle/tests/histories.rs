@@ -7,7 +7,7 @@
 //!
 //! - A report is counted and judged at one moment, and the move that it calls for follows at another: between the two
 //!   others may still be admitted.
-//! - In a time window it is counted as a call at a moment before that. So a verdict may see calls whose failure is not
+//! - In a time window (of one lane) it is counted as a call at a moment before that. So a verdict may see calls whose failure is not
 //!   yet there, no more of them than reports are under way: a share may look smaller than it is, never larger, and the
 //!   last of those reports sees it whole.
 //! - A caller who finds the open time over goes half-open at one moment and competes for a probe at another.
