@@ -49,7 +49,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::clock::HORIZON;
+    use crate::clock::{Clock, HORIZON, ManualClock};
+    use crate::config::Config;
+    use crate::window::Capacity;
 
     #[test]
     fn grows_by_the_factor_up_to_the_cap() {
@@ -58,6 +60,29 @@ mod tests {
         assert_eq!(grow(7, 7_000, 1024, 31), 7, "a factor of one stays");
         assert_eq!(grow(HORIZON, HORIZON, 0xFFFF, 31), HORIZON);
         assert_eq!(grow(20, 10, 1024, 0), 10, "a torn reload: the cap still holds");
+    }
+
+    /// Values of the published finalizer.
+    #[test]
+    fn the_mixing_is_that_of_murmur_hash_3() {
+        let known = [(0, 0), (1, 0x514E_28B7), (2, 0x30F4_C306), (u32::MAX, 0x81F1_6F39)];
+        assert!(known.iter().all(|&(value, mixed)| mix(value) == mixed), "{:x?}", known.map(|(value, _)| mix(value)));
+    }
+
+    #[test]
+    fn the_seed_and_the_moment_both_move_the_jitter() {
+        let config = Config::streak(1).open_for(ManualClock::RATE.duration_of(100_000));
+        let live = Live::new(&config.words(ManualClock::RATE, Capacity { streak: true, ..Capacity::NONE }).unwrap());
+        let at = |seed: u32, opened: u32| {
+            live.set_seed(seed);
+            open_time(&live, 0, Ticks::new(opened))
+        };
+        assert_eq!(at(mix(77), 77), 100_000, "where they cancel out there is nothing random left");
+        let all = [at(0, 77), at(1, 77), at(0, 78), at(mix(77), 78)];
+        assert!(
+            (0..4).all(|one| all[one] > 100_000 && all[one + 1..].iter().all(|other| all[one] != *other)),
+            "{all:?}"
+        );
     }
 
     #[test]
