@@ -227,8 +227,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Takes new settings over while calls run; on an error nothing changes.
     ///
-    /// A streak's threshold, a window's length and whether it counts slow calls are fixed. The shadow switch stays as it is. A circuit
-    /// that is open stays open for the time it was given. Thresholds and minimum change together, and so do
+    /// A streak's threshold, a window's length and whether it counts slow calls are fixed. The shadow switch stays as it
+    /// is. A circuit that is open stays open for the time it was given. Thresholds and minimum change together, and so do
     /// half-open's rules; a call that runs meanwhile may see some groups old and some new. Two reloads at once may mix
     /// their groups: every mix is valid, but serialise them if it must be one.
     pub fn reconfigure(&self, config: &Config) -> Result<(), ConfigError> {
@@ -868,16 +868,14 @@ pub struct Permit<H: Holder> {
 impl<H: Holder> Permit<H> {
     /// The call worked. Slow as well, if it took longer than a configured limit since the permit was given.
     #[inline(always)]
-    pub fn success(mut self) -> Effect {
-        self.reported = true;
-        self.holder.settle_success(self.ticket)
+    pub fn success(self) -> Effect {
+        self.record(Outcome::Success)
     }
 
     /// The call failed.
     #[inline(always)]
-    pub fn failure(mut self) -> Effect {
-        self.reported = true;
-        self.holder.settle_failure(self.ticket)
+    pub fn failure(self) -> Effect {
+        self.record(Outcome::Failure(FailureKind::Other))
     }
 
     /// The peer answered, which says nothing about its health: good for a probe, neutral for the window.

@@ -51,7 +51,8 @@
 //! - No call waits for another: no lock, no spinning on unfinished work, from interrupts included.
 //! - Nothing panics but a bad configuration given to [`Breaker::new`] (in a `static`: at compile time).
 //!
-//! Each has a loom model in `loom-tests`, and each model has been seen to fail with its guarded line broken.
+//! `loom-tests/README.md` says of each what checks it (of what threads could break, a loom model) and which broken line
+//! that was seen to notice.
 //!
 //! # Bounds
 //!

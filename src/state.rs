@@ -250,7 +250,7 @@ impl Word {
     /// nothing else.
     #[inline(always)]
     pub(crate) const fn is_quiet(self) -> bool {
-        self.0 & ((1 << GENERATION_AT) - 1) == 0
+        self.kind() == 0
     }
 
     /// The same generation and level, with `kind` in place of the rest: what a permit that is not quiet carries. It
@@ -262,7 +262,7 @@ impl Word {
         Self(self.0 & (GENERATION_MASK << GENERATION_AT) | (self.level() as u32) << DETAIL_AT | kind)
     }
 
-    /// The lower bits, which [`with_kind`](Self::with_kind) sets.
+    /// All but the generation: what [`with_kind`](Self::with_kind) sets; 0 in a quiet word.
     #[inline(always)]
     pub(crate) const fn kind(self) -> u32 {
         self.0 & ((1 << GENERATION_AT) - 1)

@@ -75,8 +75,8 @@ impl Timer {
         let high = self.high.load(Ordering::Acquire);
         // Relaxed: see `span`.
         let span = self.span.load(Ordering::Relaxed);
-        let same = (low >> HALF_TAG ^ tag) | (high >> HALF_TAG ^ tag) | (span >> (u32::BITS - SPAN_TAG) ^ span_tag);
-        if same != 0 {
+        let differ = (low >> HALF_TAG ^ tag) | (high >> HALF_TAG ^ tag) | (span >> (u32::BITS - SPAN_TAG) ^ span_tag);
+        if differ != 0 {
             return None;
         }
         let opened = Ticks::new(high << HALF_TAG | low & 0xFFFF);
@@ -103,19 +103,15 @@ impl Timer {
     #[inline]
     pub(crate) fn span(&self, generation: Generation) -> Option<u32> {
         // Relaxed: the word carries its whole meaning. A stale value has an older tag and reads as "not decided".
-        let word = self.span.load(Ordering::Relaxed);
-        (word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG)).then(|| unpack(word))
+        decided_span(self.span.load(Ordering::Relaxed), generation)
     }
 
     /// The decided length of `generation`, `otherwise` if nobody has decided it yet; `None` if the generation is over.
     pub(crate) fn span_or(&self, state: &StateCell, generation: Generation, otherwise: u32) -> Option<u32> {
         // Acquire, partner: the Release of `decide`: a word of a newer generation makes the newer control word visible,
         // and what was found undecided is known to be over.
-        let word = self.span.load(Ordering::Acquire);
-        if word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG) {
-            return Some(unpack(word));
-        }
-        state.is(generation).then_some(otherwise)
+        let decided = decided_span(self.span.load(Ordering::Acquire), generation);
+        decided.or_else(|| state.is(generation).then_some(otherwise))
     }
 
     /// The length of `generation`, decided by `length` if nobody has; `None` if the generation is over.
@@ -134,6 +130,12 @@ impl Timer {
             renew(word, state, generation, bits);
         }
     }
+}
+
+/// What a span's word says of `generation`.
+#[inline]
+fn decided_span(word: u32, generation: Generation) -> Option<u32> {
+    (word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG)).then(|| unpack(word))
 }
 
 /// Reads a word whose top `bits` tag it with a generation, deciding its payload if it is still an older one's.

@@ -112,10 +112,7 @@ impl Clock for CoarseClock {
 
     #[inline]
     fn now(&self) -> Ticks {
-        match COARSE.load(Ordering::Relaxed) {
-            0 => Self::first(),
-            ticks => Ticks::new(ticks),
-        }
+        self.glance().unwrap_or_else(Self::first)
     }
 }
 

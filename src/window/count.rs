@@ -319,17 +319,12 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
                     continue;
                 }
                 chunk = Self::empty(head);
-            } else if chunk.is_clean() && mark.is_good() && !eager {
-                return Recorded::Counted;
+            } else if chunk.is_clean() && mark.is_good() {
+                // One more changes nothing, and nothing is written.
+                return if eager { self.judged(&scope, head, chunk) } else { Recorded::Counted };
             } else if chunk.len(slow) >= per_chunk(slow) {
-                if chunk.is_clean() && mark.is_good() {
-                    // Eager on a full clean chunk: judge what is there, write nothing.
-                    return self.judged(&scope, head, chunk);
-                }
                 self.advance(scope.generation, head, chunk);
                 continue;
-            } else if chunk.is_clean() && mark.is_good() {
-                return self.judged(&scope, head, chunk);
             }
             let mut next = chunk.with(mark, slow, false);
             if next.is_all_good() && head.run() * per_chunk(slow) + next.len(slow) >= scope.shape.count() {

@@ -341,8 +341,8 @@ where
         let Some(now) = clock.glance() else { return false };
         // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
         // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
-        let present = if LANES == 1 { (head.0 ^ now.count()) >> ring.shift == 0 } else { head == ring.head(now) };
-        if !present {
+        let is_present = if LANES == 1 { (head.0 ^ now.count()) >> ring.shift == 0 } else { head == ring.head(now) };
+        if !is_present {
             return false;
         }
         let epoch = ring.epoch(head);
