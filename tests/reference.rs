@@ -10,6 +10,8 @@ mod lockstep;
 #[path = "reference/model.rs"]
 #[allow(dead_code, reason = "the search through histories uses more of it")]
 mod model;
+#[path = "reference/moves.rs"]
+mod moves;
 #[path = "reference/settings.rs"]
 mod settings;
 
@@ -26,6 +28,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, RngSeed, TestRunner};
 
 use lockstep::{Advance, Op, op, run};
+use moves::MOVES;
 use settings::{Settings, Shape, Tuning, bucket, lasting, significant, tuning};
 
 fn config() -> ProptestConfig {
@@ -159,17 +162,7 @@ proptest! {
 /// Unless the draws reach all of the matrix, the properties say little.
 #[test]
 fn the_draws_make_every_move_of_the_matrix_and_no_other() {
-    use State::{Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
-    let matrix = [
-        (Closed, &[Closed, Open, Latched, ForcedOpen, Disabled][..]),
-        (Open, &[Closed, Open, Latched, HalfOpen, ForcedOpen, Disabled]),
-        (Latched, &[Closed, ForcedOpen, Disabled]),
-        (HalfOpen, &[Closed, Open, Latched, Ramping, ForcedOpen, Disabled]),
-        (Ramping, &[Closed, Open, Latched, ForcedOpen, Disabled]),
-        (ForcedOpen, &[Closed, Disabled]),
-        (Disabled, &[Closed, ForcedOpen]),
-    ];
-    let expected: HashSet<_> = matrix.into_iter().flat_map(|(from, to)| to.iter().map(move |&to| (from, to))).collect();
+    let expected: HashSet<_> = MOVES.into_iter().flat_map(|(from, to)| to.iter().map(move |&to| (from, to))).collect();
 
     let mut runner = TestRunner::deterministic();
     let mut made = HashSet::new();

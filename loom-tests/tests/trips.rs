@@ -5,7 +5,10 @@ mod common;
 
 use common::{Events, Still, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
-use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TimeWindow, Window};
+use microbreaker::{
+    Breaker, Config, CountWindow, Effect, FailureKind, ManualClock, OpenReason, Outcome, State, Streak, TimeWindow,
+    Window,
+};
 
 type Lanes = TimeWindow<2, 2>;
 
@@ -150,27 +153,35 @@ fn a_stale_result_changes_no_time_window() {
     a_stale_result_changes_nothing::<TimeWindow<2>>(time().minimum(2));
 }
 
+/// A permit of before a reset is reported beside it and a report of the new generation, with the same outcome.
+fn beside_the_new_generation<W, M>(make: M, outcome: Outcome)
+where
+    W: Window + Send + Sync + 'static,
+    M: Fn() -> Arc<Breaker<W, Still>> + Send + Sync + 'static,
+{
+    explore(move || {
+        let breaker = make();
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let other = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(old.record(outcome))),
+            Box::new(move || {
+                other.reset();
+                other.acquire().unwrap().record(outcome);
+            }),
+        ]);
+        let tally = breaker.tally();
+        let failed = u32::from(outcome != Outcome::Success);
+        assert_eq!((tally.total, tally.failed), (1, failed), "just the new one");
+    });
+}
+
 #[test]
 fn a_stale_writer_cannot_touch_a_generation_that_records_already() {
-    fn model<W: Window + Send + Sync + 'static>(config: Config) {
-        explore(move || {
-            let breaker = shared::<W, _, _>(plain(config), Still, ());
-            let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-            let other = Arc::clone(&breaker);
-            common::race([
-                Box::new(move || done(old.failure())),
-                Box::new(move || {
-                    other.reset();
-                    other.acquire().unwrap().failure();
-                }),
-            ]);
-            let tally = breaker.tally();
-            assert_eq!((tally.total, tally.failed), (1, 1), "just the new one");
-        });
-    }
-    model::<Streak>(Config::streak(5));
-    model::<CountWindow<2>>(Config::count(3));
-    model::<TimeWindow<2>>(time());
+    let failure = Outcome::Failure(FailureKind::Other);
+    beside_the_new_generation::<Streak, _>(|| shared(plain(Config::streak(5)), Still, ()), failure);
+    beside_the_new_generation::<CountWindow<2>, _>(|| shared(plain(Config::count(3)), Still, ()), failure);
+    beside_the_new_generation::<TimeWindow<2>, _>(|| shared(plain(time()), Still, ()), failure);
 }
 
 /// Warm and quiet: from here on a success is recorded at a glance.
@@ -194,19 +205,7 @@ fn of_two_successes_at_a_glance_neither_is_lost() {
 
 #[test]
 fn a_stale_success_at_a_glance_touches_no_newer_generation() {
-    explore(|| {
-        let breaker = quiet_time_window();
-        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-        let other = Arc::clone(&breaker);
-        common::race([
-            Box::new(move || done(old.success())),
-            Box::new(move || {
-                other.reset();
-                other.acquire().unwrap().success();
-            }),
-        ]);
-        assert_eq!(breaker.tally().total, 1, "just the new one");
-    });
+    beside_the_new_generation(quiet_time_window, Outcome::Success);
 }
 
 /// A success at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.

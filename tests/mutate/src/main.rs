@@ -7,10 +7,11 @@
 mod list;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
@@ -51,24 +52,13 @@ fn run(root: &Path, words: &[String]) -> io::Result<bool> {
 
     let checks: Vec<Check> = mutations.iter().map(|mutation| mutation.check.clone()).collect();
     let unbroken = baseline(&benches, &checks)?;
-    let next = AtomicUsize::new(0);
     let caught = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let running: Vec<_> = benches
-            .iter()
-            .map(|bench| {
-                scope.spawn(|| -> io::Result<()> {
-                    while let Some(mutation) = mutations.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let verdict = bench.try_out(mutation, unbroken[&mutation.check])?;
-                        let noticed = matches!(verdict, Verdict::Caught(_));
-                        caught.fetch_add(usize::from(noticed), Ordering::Relaxed);
-                        print!("{}", verdict.line(mutation));
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        running.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
+    share_out(&benches, &mutations, |bench, mutation| {
+        let verdict = bench.try_out(mutation, unbroken[&mutation.check])?;
+        let noticed = matches!(verdict, Verdict::Caught(_));
+        caught.fetch_add(usize::from(noticed), Ordering::Relaxed);
+        print!("{}", verdict.line(mutation));
+        Ok(())
     })?;
     let (caught, all) = (caught.into_inner(), mutations.len());
     println!("{} s on {} benches", begin.elapsed().as_secs(), benches.len());
@@ -81,28 +71,40 @@ fn baseline(benches: &[Bench], checks: &[Check]) -> io::Result<BTreeMap<Check, D
     let mut distinct: Vec<&Check> = checks.iter().collect();
     distinct.dedup();
     let times = Mutex::new(BTreeMap::new());
-    let next = AtomicUsize::new(0);
+    share_out(benches, &distinct, |bench, check| {
+        let begin = Instant::now();
+        match bench.cargo(check, Duration::from_secs(1200))? {
+            Ended::Passed => {}
+            ended => return Err(io::Error::other(format!("{check} fails unbroken: {ended:?}"))),
+        }
+        times.lock().expect("nobody panics").insert((*check).clone(), begin.elapsed());
+        Ok(())
+    })?;
+    println!("{} checks pass unbroken", distinct.len());
+    Ok(times.into_inner().expect("nobody panics"))
+}
+
+/// Does `work` for each of `items`, every bench one at a time. Ends at a bench's first error, and gives it.
+fn share_out<T: Sync>(
+    benches: &[Bench],
+    items: &[T],
+    work: impl Fn(&Bench, &T) -> io::Result<()> + Sync,
+) -> io::Result<()> {
+    let (next, work) = (&AtomicUsize::new(0), &work);
     thread::scope(|scope| {
         let running: Vec<_> = benches
             .iter()
             .map(|bench| {
-                scope.spawn(|| -> io::Result<()> {
-                    while let Some(check) = distinct.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let begin = Instant::now();
-                        match bench.cargo(check, Duration::from_secs(1200))? {
-                            Ended::Passed => {}
-                            ended => return Err(io::Error::other(format!("{check} fails unbroken: {ended:?}"))),
-                        }
-                        times.lock().expect("nobody panics").insert((*check).clone(), begin.elapsed());
+                scope.spawn(move || {
+                    while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        work(bench, item)?;
                     }
                     Ok(())
                 })
             })
             .collect();
         running.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
-    })?;
-    println!("{} checks pass unbroken", distinct.len());
-    Ok(times.into_inner().expect("nobody panics"))
+    })
 }
 
 /// How a check ended.
@@ -194,21 +196,17 @@ impl Bench {
         if !cargo(&build)?.status()?.success() {
             return Ok(Ended::DoesNotBuild(first_line(&log, |line| line.starts_with("error"))?));
         }
-        let mut running = cargo(&arguments)?.spawn()?;
-        let begin = Instant::now();
-        let status = loop {
-            if let Some(status) = running.try_wait()? {
-                break status;
-            }
-            if begin.elapsed() > limit {
-                // The test is a child of cargo's and would live on.
-                let _ = Command::new("pkill").args(["-KILL", "-P", &running.id().to_string()]).status();
-                running.kill()?;
-                running.wait()?;
-                return Ok(Ended::Hangs);
-            }
-            thread::sleep(Duration::from_millis(20));
+        // A process group of its own: the test is a child of cargo's and would live on.
+        let mut running = cargo(&arguments)?.process_group(0).spawn()?;
+        let group = running.id();
+        let (sender, ended) = mpsc::channel();
+        let waiting = thread::spawn(move || sender.send(running.wait()));
+        let Ok(status) = ended.recv_timeout(limit) else {
+            Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status()?;
+            let _ = waiting.join();
+            return Ok(Ended::Hangs);
         };
+        let status = status?;
         let text = fs::read_to_string(&log)?;
         // A name that no test has would pass.
         if status.success() && !text.contains("test result: ok. 0 passed") {

@@ -9,6 +9,8 @@
 //! - and the breaker works as ever: reset, it counts, trips, probes and closes.
 
 mod load;
+#[path = "../../reference/moves.rs"]
+mod moves;
 mod watch;
 
 use std::process::ExitCode;

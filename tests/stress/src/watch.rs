@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::moves::MOVES;
 use crossbeam_utils::CachePadded;
 use microbreaker::{Clock, Event, ManualClock, Observer, RejectReason, Report, ReportKind, State, TickRate, Ticks};
 
@@ -141,17 +142,7 @@ impl<'a> Watch<'a> {
 const GENERATIONS: i64 = 1 << 20;
 
 fn is_legal(from: State, to: State) -> bool {
-    use State::{Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
-    match from {
-        Closed => matches!(to, Closed | Open | Latched | ForcedOpen | Disabled),
-        Open => matches!(to, Closed | Open | Latched | HalfOpen | ForcedOpen | Disabled),
-        Latched => matches!(to, Closed | ForcedOpen | Disabled),
-        HalfOpen => matches!(to, Closed | Open | Latched | Ramping | ForcedOpen | Disabled),
-        Ramping => matches!(to, Closed | Open | Latched | ForcedOpen | Disabled),
-        ForcedOpen => matches!(to, Closed | Disabled),
-        Disabled => matches!(to, Closed | ForcedOpen),
-        _ => false,
-    }
+    MOVES.iter().any(|(state, leads_to)| *state == from && leads_to.contains(&to))
 }
 
 impl Observer for &Watch<'_> {

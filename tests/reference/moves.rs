@@ -1,0 +1,13 @@
+//! Where the matrix leads from each state, and nowhere else.
+
+use microbreaker::State::{self, Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
+
+pub(crate) const MOVES: [(State, &[State]); 7] = [
+    (Closed, &[Closed, Open, Latched, ForcedOpen, Disabled]),
+    (Open, &[Closed, Open, Latched, HalfOpen, ForcedOpen, Disabled]),
+    (Latched, &[Closed, ForcedOpen, Disabled]),
+    (HalfOpen, &[Closed, Open, Latched, Ramping, ForcedOpen, Disabled]),
+    (Ramping, &[Closed, Open, Latched, ForcedOpen, Disabled]),
+    (ForcedOpen, &[Closed, Disabled]),
+    (Disabled, &[Closed, ForcedOpen]),
+];
