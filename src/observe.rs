@@ -344,6 +344,7 @@ where
     }
 
     fn on_event(&self, event: &Event) {
+        // Relaxed: see `counts`.
         self.transitions[event.to as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -379,8 +380,8 @@ where
             self.add(STALE);
         }
         if let (ReportKind::Failure(kind), Some(at)) = (report.kind, report.at) {
-            // Fetch-and-store in one: the last to arrive stays. A benign race between two failures of one moment.
-            self.last_failure.swap((kind as u32 + 1) << 28 | at.count() >> 4, Ordering::Relaxed);
+            // Relaxed: see `counts`. Of two failures of one moment the last to arrive stays: a benign race.
+            self.last_failure.store((kind as u32 + 1) << 28 | at.count() >> 4, Ordering::Relaxed);
         }
     }
 }

@@ -50,6 +50,8 @@ impl Clock for StdClock {
 pub struct CoarseClock;
 
 /// The ticking word. Zero means "nobody ticks": the ticker never writes it.
+///
+/// Every access is Relaxed: coherence alone keeps the readings of one word in order, and nothing is published with it.
 static COARSE: AtomicU32 = AtomicU32::new(0);
 
 impl CoarseClock {
@@ -80,7 +82,6 @@ impl CoarseClock {
         let now = StdClock.now().count();
         let last = COARSE.load(Ordering::Relaxed);
         // Zero is skipped (it lags by one tick once in 48 days), and so is a reading older than what stands there.
-        // Relaxed: coherence alone keeps the readings of one word in order; nothing is published with it.
         if now != 0 && (last == 0 || now.wrapping_sub(last) < 1 << 31) {
             let _ = COARSE.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed);
         }

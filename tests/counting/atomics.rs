@@ -1,7 +1,8 @@
-//! The sync facade's atomics, counting what this thread does to shared memory.
+//! The sync facade's atomics, counting what this thread does to shared memory, and open to interrupts between.
 
 use core::sync::atomic;
-use std::cell::Cell;
+use std::boxed::Box;
+use std::cell::{Cell, RefCell};
 use std::thread_local;
 
 pub use core::sync::atomic::Ordering;
@@ -9,6 +10,20 @@ pub use core::sync::atomic::Ordering;
 thread_local! {
     static LOADS: Cell<u32> = const { Cell::new(0) };
     static WRITES: Cell<u32> = const { Cell::new(0) };
+    static INTERRUPT: RefCell<Option<Interrupt>> = const { RefCell::new(None) };
+}
+
+struct Interrupt {
+    /// Accesses until then.
+    rest: u32,
+    handler: Box<dyn FnOnce()>,
+}
+
+/// Runs `operation` and, just before its `access`-th access (from 0), `handler`. `None` if there are fewer.
+pub fn interrupted<T>(access: u32, handler: impl FnOnce() + 'static, operation: impl FnOnce() -> T) -> Option<T> {
+    INTERRUPT.set(Some(Interrupt { rest: access, handler: Box::new(handler) }));
+    let result = operation();
+    INTERRUPT.take().is_none().then_some(result)
 }
 
 /// Loads and writes (failed exchanges included: they take the cache line all the same) since the last call.
@@ -18,6 +33,12 @@ pub fn take_counts() -> (u32, u32) {
 
 fn bump(counter: &'static std::thread::LocalKey<Cell<u32>>) {
     counter.set(counter.get() + 1);
+    if let Some(interrupt) = INTERRUPT.take() {
+        match interrupt.rest.checked_sub(1) {
+            Some(rest) => INTERRUPT.set(Some(Interrupt { rest, ..interrupt })),
+            None => (interrupt.handler)(),
+        }
+    }
 }
 
 /// A fence, uncounted: it writes nothing.

@@ -1,0 +1,289 @@
+//! Where a tag comes round: the documented bounds (see "Bounds" in the crate's documentation), from both sides. A caller
+//! is stopped before each of its accesses in turn while others make so many transitions; only a bound may show, and it
+//! must show somewhere.
+
+use core::time::Duration;
+use std::cell::Cell;
+use std::mem;
+use std::rc::Rc;
+
+use microbreaker::counted::interrupted;
+use microbreaker::{
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Window, count_words,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Shared<W> = Rc<Breaker<W, ManualClock>>;
+
+fn shared<W: Window>(config: Config) -> Shared<W> {
+    Rc::new(Breaker::new(config, ManualClock::new()))
+}
+
+/// Which of the `tried` numbers show: `scenario` is given an access to stop before and a number, and says whether
+/// something of an older generation was seen; `None` if its caller makes fewer accesses.
+fn shows(tried: impl IntoIterator<Item = u32>, scenario: impl Fn(u32, u32) -> Option<bool>) -> Vec<u32> {
+    let is_seen = |&number: &u32| {
+        let accesses: Vec<bool> = (0..).map_while(|access| scenario(access, number)).collect();
+        assert!(accesses.len() > 2, "a caller makes some accesses");
+        accesses.contains(&true)
+    };
+    tried.into_iter().filter(is_seen).collect()
+}
+
+fn reset<W: Window>(breaker: &Shared<W>, times: u32) {
+    (0..times).for_each(|_| breaker.reset());
+}
+
+/// Trips by an outcome, for a second.
+fn trip<W: Window>(breaker: &Shared<W>) {
+    breaker.acquire().unwrap().failure();
+    assert_eq!(breaker.state(), State::Open);
+}
+
+/// A whole outage: three transitions, and a probes word with one success.
+fn outage(breaker: &Shared<Streak>) {
+    trip(breaker);
+    breaker.clock().advance(SECOND);
+    breaker.acquire().unwrap().success();
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+fn one_strike() -> Config {
+    Config::streak(1).open_for(SECOND).jitter(false)
+}
+
+#[test]
+fn a_permit_counts_again_after_2_to_the_20_transitions() {
+    let counted = |transitions: &u32| {
+        let breaker = shared::<Streak>(Config::streak(2));
+        let permit = breaker.acquire().unwrap();
+        reset(&breaker, *transitions);
+        permit.failure() == Effect::Counted
+    };
+    let seen: Vec<u32> = [1 << 8, (1 << 20) - 1, 1 << 20, (1 << 20) + 1].into_iter().filter(counted).collect();
+    assert_eq!(seen, [1 << 20]);
+}
+
+#[test]
+fn a_streak_takes_a_stale_failure_after_2_to_the_20_transitions() {
+    let seen = shows([1 << 8, (1 << 20) - 1, 1 << 20, (1 << 20) + 1], |access, transitions| {
+        let breaker = shared::<Streak>(Config::streak(2));
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        interrupted(access, move || reset(&other, transitions), || permit.failure())?;
+        Some(breaker.tally().total != 0)
+    });
+    assert_eq!(seen, [1 << 20]);
+}
+
+/// Two transitions before the one that is stopped and again before the one it is mistaken for, the words are the same.
+#[test]
+fn an_open_time_takes_the_length_of_one_256_transitions_before() {
+    let seen = shows(4..600, |access, distance| {
+        let breaker = shared::<Streak>(one_strike());
+        trip(&breaker);
+        breaker.reset();
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || {
+            reset(&other, distance - 3);
+            trip(&other);
+            other.reset();
+        };
+        interrupted(access, meanwhile, || breaker.hold(100 * SECOND))?;
+        if breaker.state() == State::Open {
+            breaker.reset();
+        }
+        trip(&breaker);
+        Some(breaker.retry_in() != Some(SECOND))
+    });
+    assert_eq!(seen, [256, 512]);
+}
+
+#[test]
+fn an_open_time_begins_as_one_65536_transitions_before() {
+    const WRAP: u32 = 1 << 16;
+    let seen = shows([1 << 8, WRAP - 1, WRAP, WRAP + 1], |access, distance| {
+        let breaker = shared::<Streak>(one_strike());
+        trip(&breaker);
+        breaker.reset();
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || {
+            reset(&other, distance - 3);
+            // The lower half of the clock is as it was.
+            other.clock().advance_ticks(WRAP);
+            trip(&other);
+            other.reset();
+        };
+        let permit = breaker.acquire().unwrap();
+        interrupted(access, meanwhile, || permit.failure())?;
+        if breaker.state() == State::Open {
+            breaker.reset();
+        }
+        breaker.clock().advance_ticks(500);
+        trip(&breaker);
+        Some(breaker.retry_in() != Some(SECOND))
+    });
+    assert_eq!(seen, [WRAP]);
+}
+
+#[test]
+fn a_probe_is_admitted_to_a_half_open_state_256_transitions_later() {
+    let seen = shows(6..600, |access, distance| {
+        let breaker = shared::<Streak>(one_strike());
+        outage(&breaker);
+        trip(&breaker);
+        breaker.clock().advance(SECOND);
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || {
+            reset(&other, distance - 5);
+            outage(&other);
+            trip(&other);
+        };
+        let permit = interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
+        breaker.clock().advance(SECOND);
+        // Stopped before or after all of it, it is a probe of its own time, and out.
+        let is_out = permit && breaker.status().probes_out == 1;
+        Some(!is_out && breaker.state() == State::Open && breaker.acquire().is_err())
+    });
+    assert_eq!(seen, [256, 512]);
+}
+
+#[test]
+fn a_probe_reports_to_a_half_open_state_256_transitions_later() {
+    let seen = shows(3..600, |access, distance| {
+        let breaker = shared::<Streak>(one_strike());
+        trip(&breaker);
+        breaker.clock().advance(SECOND);
+        let (probe, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            reset(&other, distance - 2);
+            trip(&other);
+            other.clock().advance(SECOND);
+            mem::forget(other.acquire().unwrap());
+        };
+        interrupted(access, meanwhile, || probe.success())?;
+        Some(breaker.status().probes_out != 1)
+    });
+    assert_eq!(seen, [256, 512]);
+}
+
+/// A generation takes a chunk of its own, so 256 laps of three chunks are 768 generations.
+#[test]
+fn a_count_window_takes_a_stale_failure_after_256_laps() {
+    let seen = shows(1..1600, |access, transitions| {
+        let breaker = shared::<CountWindow<3>>(Config::count(43));
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        interrupted(access, move || reset(&other, transitions), || permit.failure())?;
+        Some(breaker.tally().total != 0)
+    });
+    assert_eq!(seen, [768, 1536]);
+}
+
+#[test]
+fn a_count_window_is_short_after_its_index_came_round() {
+    // 2^15 / 4 laps of three chunks.
+    const ROUND: u32 = 3 << 13;
+    let seen = shows([512, ROUND - 1, ROUND, ROUND + 1], |access, chunks| {
+        let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(1000));
+        let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
+            for call in 0..times {
+                let permit = breaker.acquire().unwrap();
+                if call & 1 == 0 {
+                    permit.failure()
+                } else {
+                    permit.success()
+                };
+            }
+        };
+        report(&breaker, 3 * 21);
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        interrupted(access, move || report(&other, (chunks - 1) * 21 + 1), || permit.failure())?;
+        Some(breaker.tally().total != 43)
+    });
+    assert_eq!(count_words(43, false), 3);
+    assert_eq!(seen, [ROUND]);
+}
+
+/// Buckets of 64 ticks leave six bits for the generation. A bucket's own tag comes round after 128 transitions.
+#[test]
+fn a_time_window_revives_a_bucket_after_64_transitions() {
+    let bucket = ManualClock::RATE.duration_of(64);
+    let seen = shows(2..128, |access, distance| {
+        let breaker = shared::<TimeWindow<2>>(Config::time(2, bucket).minimum(2));
+        reset(&breaker, 256);
+        breaker.acquire().unwrap().failure();
+        reset(&breaker, 128 - distance - 1);
+        let other = Rc::clone(&breaker);
+        interrupted(access, move || reset(&other, distance - 1), || breaker.reset())?;
+        breaker.reset();
+        Some(breaker.tally().total != 0)
+    });
+    assert_eq!(seen, [64]);
+}
+
+/// The turn doubles it for a thread that clears an old bucket: in between, the bucket was begun twice.
+#[test]
+fn a_time_window_clears_a_bucket_256_transitions_later() {
+    let bucket = ManualClock::RATE.duration_of(1 << 10);
+    let seen = shows(1..600, |access, transitions| {
+        let breaker = shared::<TimeWindow<2>>(Config::time(2, bucket).minimum(2));
+        reset(&breaker, 256);
+        breaker.acquire().unwrap().failure();
+        reset(&breaker, 127);
+        let (other, counted_in) = (Rc::clone(&breaker), Rc::new(Cell::new(0)));
+        let generation = Rc::clone(&counted_in);
+        let meanwhile = move || {
+            for past in 1..=transitions {
+                other.reset();
+                if past % 128 == 0 || past == transitions {
+                    let permit = other.acquire().unwrap();
+                    generation.set(permit.generation());
+                    permit.failure();
+                }
+            }
+        };
+        interrupted(access, meanwhile, || breaker.reset())?;
+        Some(breaker.status().generation == counted_in.get() && breaker.tally().total != 1)
+    });
+    assert_eq!(seen, [256, 512]);
+}
+
+#[test]
+fn a_bucket_takes_a_stale_success_after_128_transitions() {
+    let seen = shows(1..600, |access, transitions| {
+        let breaker = shared::<TimeWindow<4>>(Config::time(4, SECOND).minimum(1));
+        breaker.acquire().unwrap().success();
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            reset(&other, transitions);
+            other.acquire().unwrap().success();
+        };
+        interrupted(access, meanwhile, || permit.success())?;
+        Some(breaker.tally().total != 1)
+    });
+    assert_eq!(seen, [128, 256, 384, 512]);
+}
+
+#[test]
+fn a_fresh_probe_is_written_off_after_16_others_within_one_look_at_the_lease() {
+    let seen = shows(1..50, |access, admissions| {
+        let breaker = shared::<Streak>(one_strike().probes(2).at_once(1).lease(SECOND));
+        trip(&breaker);
+        breaker.clock().advance(SECOND);
+        let (lost, other) = (Breaker::acquire_in(Rc::clone(&breaker)).unwrap(), Rc::clone(&breaker));
+        // The lease is over, and a caller finds it so; meanwhile probes come and go, and the last of them stays out.
+        breaker.clock().advance(2 * SECOND);
+        let in_time = Rc::new(Cell::new(false));
+        let given_back = Rc::clone(&in_time);
+        let meanwhile = move || {
+            given_back.set(lost.ignore() == Effect::Neutral);
+            for _ in 1..admissions {
+                drop(other.acquire());
+            }
+            mem::forget(other.acquire());
+        };
+        interrupted(access, meanwhile, || breaker.acquire().is_ok())?;
+        Some(in_time.get() && breaker.state() == State::Open)
+    });
+    assert_eq!(seen, [16, 32, 48]);
+}
