@@ -661,3 +661,16 @@ fn a_reload_moves_no_deadline() {
         assert_eq!((breaker.state(), breaker.retry_in()), (State::Open, Some(10 * SECOND)));
     }
 }
+
+#[test]
+fn a_seed_moves_the_next_open_time() {
+    let clock = ManualClock::new();
+    let open_time = |seed: u32| {
+        let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1).open_for(Duration::from_secs(3600)), &clock);
+        breaker.seed(seed);
+        breaker.acquire().unwrap().failure();
+        breaker.retry_in()
+    };
+    assert_ne!(open_time(1), open_time(2));
+    assert_eq!(open_time(2), open_time(2));
+}
