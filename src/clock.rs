@@ -175,6 +175,8 @@ mod tests {
         assert_eq!(KILO.ticks_in(Duration::from_secs(1 << 20)), Some(HORIZON));
         assert_eq!(KILO.ticks_in(Duration::from_secs(1 << 20) + Duration::from_nanos(1)), None);
         assert_eq!(KILO.ticks_in(Duration::MAX), None);
+        assert_eq!(TickRate::new(1, u32::MAX).ticks_in(Duration::from_secs(u64::from(u32::MAX))), Some(1));
+        assert_eq!(TickRate::new(1, u32::MAX).ticks_in(Duration::from_secs(1 << 32)), None);
         assert_eq!(TickRate::new(u32::MAX, u32::MAX).ticks_in(Duration::from_secs(u64::from(u32::MAX))), None);
         assert_eq!(KILO.duration_of(u32::MAX), Duration::new(4_194_303, 999_023_438));
     }

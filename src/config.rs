@@ -304,9 +304,9 @@ impl Config {
             None => 0,
             Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)),
         };
-        let full = match (self.count, capacity.chunk_words > 0) {
-            (Some(calls), true) => calls as u32,
-            _ => MINIMUM_MAX,
+        let full = match self.count {
+            Some(calls) => calls as u32,
+            None => MINIMUM_MAX,
         };
         let minimum = match self.minimum {
             Some(calls) => check!(within(Field::Minimum, calls as u32, 1, full)),

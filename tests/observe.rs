@@ -76,3 +76,22 @@ fn events_of_an_outage_show_what_each_move_rests_on() {
     let closed = last_event(&breaker);
     assert_eq!((closed.to, sums(closed.tally)), (State::Closed, (WindowKind::Count, 1, 1)));
 }
+
+#[test]
+fn a_permit_tells_the_generation_that_an_event_began() {
+    let breaker = watched();
+    for _ in 0..3 {
+        breaker.reset();
+        let permit = breaker.acquire().unwrap();
+        assert_eq!(permit.generation(), last_event(&breaker).generation);
+        assert_eq!(permit.generation(), breaker.status().generation);
+        assert_eq!(
+            format!("{permit:?}"),
+            format!(
+                "Permit {{ generation: {}, level: 0, is_probe: false, is_counted: true, .. }}",
+                permit.generation()
+            )
+        );
+        permit.ignore();
+    }
+}

@@ -22,6 +22,7 @@ impl Clock for CountingClock {
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 struct Cost {
     loads: u32,
     writes: u32,
@@ -30,15 +31,23 @@ struct Cost {
 
 /// The cost of a call that succeeds, after `before` others.
 fn cost<W: Window>(config: Config, before: u32) -> Cost {
+    let clock = CountingClock::default();
+    let by_reference: Breaker<W, _> = Breaker::new(config, &clock);
+    let cost = cost_of(&by_reference, &clock, before);
     let breaker: Breaker<W, _> = Breaker::new(config, CountingClock::default());
+    assert_eq!(cost, cost_of(&breaker, breaker.clock(), before), "a clock by reference costs the same");
+    cost
+}
+
+fn cost_of<W: Window, C: Clock>(breaker: &Breaker<W, C>, clock: &CountingClock, before: u32) -> Cost {
     for _ in 0..before {
         breaker.acquire().unwrap().success();
     }
     take_counts();
-    breaker.clock().readings.set(0);
+    clock.readings.set(0);
     breaker.acquire().unwrap().success();
     let (loads, writes) = take_counts();
-    Cost { loads, writes, readings: breaker.clock().readings.get() }
+    Cost { loads, writes, readings: clock.readings.get() }
 }
 
 #[test]
