@@ -177,6 +177,8 @@ fn an_error_is_an_error_with_its_source() {
     // Shown as the call's own error, so the chain goes on behind it and names nothing twice.
     assert_eq!(error.to_string(), "bad port");
     assert_eq!(error.source().unwrap().to_string(), "invalid digit found in string");
+    assert!(error.rejected().is_none());
+    assert_eq!(error.into_inner().unwrap().to_string(), "bad port");
 
     let shut: Breaker<Streak, _> = Breaker::new(Config::streak(1), Still);
     shut.latch();
@@ -184,6 +186,12 @@ fn an_error_is_an_error_with_its_source() {
     assert_eq!(error.to_string(), "rejected by an open circuit breaker (latched), until it is reset");
     assert!(error.source().is_none());
     assert!(error.rejected().is_some());
+    assert!(error.into_inner().is_none());
+
+    let open: Breaker<Streak, _> = Breaker::new(Config::streak(1).jitter(false), ManualClock::new());
+    open.acquire().unwrap().failure();
+    let rejected = open.acquire().unwrap_err();
+    assert_eq!(rejected.to_string(), "rejected by an open circuit breaker (failures), retry in 30.0s");
 }
 
 /// Bytes of a breaker over a clock and an observer without a byte, and the bound it must keep.

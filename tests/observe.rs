@@ -1,10 +1,11 @@
 //! What an observer is told.
 
 use core::time::Duration;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use microbreaker::{
-    Breaker, Config, CountWindow, Event, ManualClock, Observer, OpenReason, State, Tally, WindowKind, count_words,
+    Breaker, Config, CountWindow, Counters, Effect, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome,
+    RejectReason, Report, State, Streak, Tally, Ticks, WindowKind, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,6 +16,44 @@ struct Log(RefCell<Vec<Event>>);
 impl Observer for Log {
     fn on_event(&self, event: &Event) {
         self.0.borrow_mut().push(*event);
+    }
+}
+
+/// Counts the calls of each hook.
+#[derive(Default)]
+struct Hooks(&'static str, Cell<[u32; 5]>);
+
+impl Hooks {
+    fn bump(&self, hook: usize) {
+        let mut calls = self.1.get();
+        calls[hook] += 1;
+        self.1.set(calls);
+    }
+}
+
+impl Observer for Hooks {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn on_event(&self, _: &Event) {
+        self.bump(0);
+    }
+
+    fn on_permit(&self, _: bool) {
+        self.bump(1);
+    }
+
+    fn on_reject(&self, _: RejectReason) {
+        self.bump(2);
+    }
+
+    fn on_would_reject(&self, _: RejectReason) {
+        self.bump(3);
+    }
+
+    fn on_report(&self, _: &Report) {
+        self.bump(4);
     }
 }
 
@@ -38,15 +77,19 @@ fn sums(tally: Tally) -> (WindowKind, u32, u32) {
     (tally.window, tally.total, tally.failed)
 }
 
+type ByHand<'a> = (State, &'a dyn Fn(&Watched));
+
 #[test]
 fn an_event_of_a_move_by_hand_shows_the_window_before_it() {
-    let moves: [(State, &dyn Fn(&Watched)); 6] = [
+    let moves: [ByHand<'_>; 6] = [
         (State::Closed, &|breaker| breaker.reset()),
         (State::ForcedOpen, &|breaker| assert!(breaker.force_open())),
         (State::Disabled, &|breaker| assert!(breaker.disable())),
-        (State::Open, &|breaker| drop(breaker.trip(OpenReason::Manual, SECOND))),
-        (State::Open, &|breaker| drop(breaker.hold(SECOND))),
-        (State::Latched, &|breaker| drop(breaker.latch())),
+        (State::Open, &|breaker| {
+            assert_eq!(breaker.trip(OpenReason::Manual, SECOND), Effect::Opened(OpenReason::Manual));
+        }),
+        (State::Open, &|breaker| assert_eq!(breaker.hold(SECOND), Effect::Opened(OpenReason::Hold))),
+        (State::Latched, &|breaker| assert_eq!(breaker.latch(), Effect::Latched)),
     ];
     for (to, make) in moves {
         let breaker = watched();
@@ -94,4 +137,89 @@ fn a_permit_tells_the_generation_that_an_event_began() {
         );
         permit.ignore();
     }
+}
+
+#[test]
+fn a_pair_and_a_reference_hear_all_that_one_hears() {
+    let (first, second) = (Hooks::default(), Hooks("second", Cell::default()));
+    let breaker: Breaker<Streak, _, _> = Breaker::observed(Config::streak(2), ManualClock::new(), (first, &second));
+    assert_eq!(breaker.observer().name(), "second", "the first that has a name");
+    breaker.acquire().unwrap().success();
+    breaker.acquire().unwrap().failure();
+    breaker.acquire().unwrap().failure();
+    assert!(breaker.acquire().is_err());
+    breaker.watch_only();
+    breaker.acquire().unwrap().success();
+    assert_eq!(breaker.observer().0.1.get(), [1, 4, 1, 1, 4], "events, permits, rejections, would-be ones, reports");
+    assert_eq!(second.1.get(), [1, 4, 1, 1, 4]);
+}
+
+#[test]
+fn an_observer_has_no_name_unless_it_has_one() {
+    fn name_of(observer: impl Observer) -> String {
+        observer.name().to_owned()
+    }
+    let [one, two] = ["one", "two"].map(|name| Hooks(name, Cell::default()));
+    assert_eq!(name_of(()), "");
+    assert_eq!(name_of(&one), "one");
+    assert_eq!(name_of(((), &two)), "two");
+    assert_eq!(name_of((one, two)), "one");
+}
+
+/// Every way to end a call, each a different number of times.
+#[test]
+fn counters_count_each_kind_by_itself() {
+    let counters: Counters<4> = Counters::new("all");
+    let slow_after = Config::count(100).slow_after(SECOND).slow_permille(1000).failure_permille(1000).jitter(false);
+    let breaker: Breaker<CountWindow<{ count_words(100, true) }>, _, _> =
+        Breaker::observed(slow_after.open_for(SECOND), ManualClock::new(), &counters);
+    breaker.clock().advance(SECOND);
+    let report = |times: u32, outcome: Outcome| {
+        for _ in 0..times {
+            breaker.acquire().unwrap().record(outcome);
+        }
+    };
+    report(1, Outcome::Success);
+    report(2, Outcome::Slow);
+    report(3, Outcome::Failure(FailureKind::Dns));
+    report(4, Outcome::Alive);
+    report(5, Outcome::Ignored);
+    (0..6).for_each(|_| drop(breaker.acquire().unwrap()));
+    let late = breaker.acquire().unwrap();
+    report(1, Outcome::Hold(SECOND));
+    assert_eq!(late.failure(), Effect::Stale);
+    (0..7).for_each(|_| assert!(breaker.acquire().is_err()));
+    breaker.watch_only();
+    report(8, Outcome::Success);
+    breaker.enforce();
+    breaker.clock().advance(SECOND);
+    let probe = breaker.acquire().unwrap();
+    assert!(probe.is_probe());
+    assert_eq!(probe.latch(), Effect::Latched);
+
+    let counts = counters.counts();
+    let seen = [
+        (counts.permitted, 1 + 2 + 3 + 4 + 5 + 6 + 1 + 1 + 8 + 1),
+        (counts.probes, 1),
+        (counts.good, 1 + 2 + 8),
+        (counts.slow, 2),
+        (counts.bad, 3 + 1),
+        (counts.alive, 4),
+        (counts.ignored, 5),
+        (counts.cancelled, 6),
+        (counts.holds, 1),
+        (counts.stale, 1),
+        (counts.rejected, 7),
+        (counts.would_reject, 8),
+        (counts.latches, 1),
+        (counts.transitions_to(State::Open), 1),
+        (counts.transitions_to(State::HalfOpen), 1),
+        (counts.transitions_to(State::Latched), 1),
+        (counts.transitions_to(State::Closed), 0),
+    ];
+    for (index, (count, expected)) in seen.into_iter().enumerate() {
+        assert_eq!(count, expected, "number {index}");
+    }
+    assert_eq!(counts.last_failure, Some((FailureKind::Other, Ticks::new(1024))), "to 16 ticks");
+    assert_eq!(breaker.observer().name(), "all");
 }
