@@ -370,7 +370,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn decide_span(&self, word: Word, opened: Ticks) -> Option<u32> {
         let generation = word.generation();
         if word.state() == State::Ramping {
-            return self.timer.settle_span(&self.state, generation, || self.live.ramp().max(1));
+            return self
+                .timer
+                .settle_span(&self.state, generation, || self.live.ramp().max(1).saturating_add(C::SLACK));
         }
         if !word.was_said() {
             return self.timer.settle_span(&self.state, generation, || {
@@ -378,7 +380,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             });
         }
         // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
-        // longest it can be: never early, and not for ever should it never come back.
+        // longest it can be: never early (unless a reload lowers the cap just then), and not for ever should it never
+        // come back.
         self.timer.span_or(&self.state, generation, self.live.hold_at_most().saturating_add(C::SLACK))
     }
 
@@ -637,7 +640,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let limit = self.live.slow_after();
         let took = match elapsed {
             Some(elapsed) => C::RATE.ticks_in(elapsed).unwrap_or(u32::MAX),
-            None => self.clock.now().since(ticket.start),
+            // A difference of readings that round down is less than a tick too long, which `>` allows for.
+            None => self.clock.now().since(ticket.start).saturating_sub(C::SLACK.saturating_sub(1)),
         };
         limit != 0 && took > limit
     }

@@ -119,8 +119,8 @@ pub trait Clock {
     const RATE: TickRate;
 
     /// By how many ticks the difference of two readings may exceed the time between them: 1 for a clock that rounds
-    /// down. Periods are lengthened by it, so that none ends early. 0 only where time moves in whole ticks, as in a
-    /// simulation.
+    /// down. Periods are lengthened by it, so that none ends early, and by more than 1 a call's time is shortened, so that
+    /// none is slow too soon. 0 only where time moves in whole ticks, as in a simulation.
     const SLACK: u32 = 1;
 
     /// The current reading.

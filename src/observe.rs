@@ -22,7 +22,8 @@ pub struct Event {
     pub generation: u32,
     /// How often in a row recovery failed.
     pub attempt: u8,
-    /// Of a trip or a verdict, the sums it rests on; of other moves, the window's at that time. Taken before the move.
+    /// Of a trip or a verdict, the sums it rests on; of other moves, the window's before the move, which are empty unless
+    /// it was closed or ramping.
     pub tally: Tally,
     /// How long the new state lasts in ticks, if it is open for a time or ramping; jitter and the clock's slack included.
     pub lasts_ticks: Option<u32>,
@@ -80,7 +81,8 @@ pub enum Effect {
     Latched,
     /// It changed nothing, because the circuit is already there or further (a shorter hold while open).
     Unchanged,
-    /// The permit is of an older generation, or of a probe that was written off: dropped.
+    /// The permit is of an older generation, or of a probe that was written off: dropped. (Not so a hold or a latch of
+    /// a probe that was written off: both speak of the peer.)
     Stale,
     /// The permit counts nowhere: the breaker is, or was, disabled, or only watches.
     Uncounted,

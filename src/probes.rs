@@ -262,6 +262,10 @@ impl Probes {
     pub(crate) fn ramp(&self, state: &StateCell, generation: Generation, share: u32) -> Option<bool> {
         loop {
             let (raw, word) = self.load(state, generation)?;
+            // The tag is short: a caller of 256 generations ago must not write to the probes of this one.
+            if !state.is(generation) {
+                return None;
+            }
             let calls = word.0 & CALLS_MASK;
             if self.exchange(raw, Word(word.0 & !CALLS_MASK | calls.wrapping_add(1) & CALLS_MASK)) {
                 // Spreads `share` admissions evenly over any 16 calls in a row (Bresenham).

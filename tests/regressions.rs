@@ -195,3 +195,55 @@ fn a_hold_of_no_time_lasts_a_tick() {
     breaker.clock().advance_ticks(1);
     assert!(breaker.acquire().unwrap().is_probe());
 }
+
+/// A clock that may show up to three ticks more than have passed.
+struct Lagging(ManualClock);
+
+impl Clock for Lagging {
+    const RATE: TickRate = TickRate::new(1024, 1);
+    const SLACK: u32 = 3;
+
+    fn now(&self) -> Ticks {
+        self.0.now()
+    }
+}
+
+/// Each period is longer by the clock's slack; the lease, the ramp and the slow limit were found not to be.
+#[test]
+fn no_period_is_shorter_by_what_its_clock_may_lag() {
+    let ticks = |ticks| ManualClock::RATE.duration_of(ticks);
+    let config = Config::streak(1).open_for(ticks(100)).jitter(false).lease(ticks(50)).ramp(ticks(16));
+    let breaker: Breaker<Streak, _> =
+        Breaker::new(config.slow_after(ticks(10)).hold_at_most(ticks(1000)), Lagging(ManualClock::new()));
+    let pass = |ticks| breaker.clock().0.advance_ticks(ticks);
+    let rest = |breaker: &Breaker<Streak, Lagging>| breaker.acquire().unwrap_err().retry_in_ticks();
+
+    breaker.acquire().unwrap().failure();
+    assert_eq!(rest(&breaker), Some(103), "an open time");
+    pass(50);
+    breaker.trip(OpenReason::Budget, ticks(200));
+    assert_eq!(rest(&breaker), Some(203), "a trip for a time");
+    breaker.hold(ticks(5000));
+    assert_eq!(rest(&breaker), Some(1003), "a hold, cut to the longest");
+    pass(1002);
+    assert_eq!(rest(&breaker), Some(1));
+    pass(1);
+
+    let lost = breaker.acquire().unwrap();
+    assert!(lost.is_probe());
+    assert_eq!((rest(&breaker), breaker.status().retry_in), (Some(53), Some(ticks(53))), "a lease");
+    lost.alive();
+    assert_eq!(breaker.state(), State::Ramping);
+    pass(18);
+    drop(breaker.acquire());
+    assert_eq!(breaker.state(), State::Ramping, "a ramp");
+    pass(1);
+    drop(breaker.acquire());
+    assert_eq!(breaker.state(), State::Closed);
+
+    let (quick, slow) = (breaker.acquire().unwrap(), breaker.acquire().unwrap());
+    pass(12);
+    assert_eq!(quick.success(), Effect::Counted, "as long as the limit, but for what the clock may lag");
+    pass(1);
+    assert_eq!(slow.success(), Effect::Opened(OpenReason::Slow));
+}

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
-//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks (less one bucket, by
-//! which a clock may be behind), nothing of before is taken for recent. Each bucket has a word for totals, failures and
+//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks (less two buckets, the
+//! one begun and one by which a clock may be behind), nothing of before is taken for recent. Each bucket has a word for totals, failures and
 //! slow calls, tagged by lap and generation; whoever moves the head first clears the words whose tag would come round
 //! again. The *turn* bit flips whenever a bucket begins anew, so that a thread that is late to clear such a word cannot
 //! take the new count for it.
@@ -296,6 +296,34 @@ where
     fn ring<C>(scope: &Scope<'_, C>) -> Ring {
         Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: scope.generation.number() }
     }
+
+    /// One outcome, in `lane`; `false` if the generation is over.
+    #[inline]
+    fn record_in<C: Clock>(&self, lane: usize, scope: &Scope<'_, C>, ring: Ring, mark: Mark) -> bool {
+        if LANES == 1 {
+            return self.lanes[0].record(scope, ring, mark);
+        }
+        // Relaxed, twice: whose move of the head it was does not matter, each is followed by somebody.
+        let before = Head(self.lanes[lane].head.load(Ordering::Relaxed));
+        let recorded = self.lanes[lane].record(scope, ring, mark);
+        let after = Head(self.lanes[lane].head.load(Ordering::Relaxed));
+        if before != after {
+            self.follow(scope, ring, before, after);
+        }
+        recorded
+    }
+
+    /// Takes other lanes along, for each epoch passed over another one: else a lane that no thread writes to would
+    /// sleep through a wrap of the clock, and show what it had as recent. So none is behind by more than 64 buckets, 2³⁰
+    /// ticks at most, or the time between two calls.
+    #[cold]
+    fn follow<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, before: Head, after: Head) {
+        let passed = ring.distance(ring.epoch(after), ring.epoch(before)) as usize;
+        for back in 0..passed.min(LANES) {
+            let lane = (ring.epoch(after) as usize).wrapping_sub(back) & (LANES - 1);
+            let _ = self.lanes[lane].current(scope, ring);
+        }
+    }
 }
 
 impl<const SLOTS: usize, const LANES: usize> Sealed for TimeWindow<SLOTS, LANES>
@@ -319,7 +347,7 @@ where
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
         let ring = Self::ring(&scope);
-        if !self.lanes[sync::lane(LANES)].record(&scope, ring, mark) {
+        if !self.record_in(sync::lane(LANES), &scope, ring, mark) {
             return Recorded::Stale;
         }
         if mark.is_good() && !eager {
@@ -378,25 +406,63 @@ mod tests {
     use crate::config::{Config, Live};
     use crate::state::StateCell;
 
-    #[test]
-    fn a_full_bucket_stands_still() {
-        let window = TimeWindow::<2>::INITIAL;
-        let config = Config::time(2, ManualClock::RATE.duration_of(64));
+    const GOOD: Mark = Mark { failed: false, slow: false };
+    const BAD: Mark = Mark { failed: true, slow: false };
+
+    /// A window of two buckets, so long, in use.
+    fn in_use<const LANES: usize>(bucket: u32, test: impl FnOnce(&TimeWindow<2, LANES>, Scope<'_, ManualClock>, Word))
+    where
+        Lanes<LANES>: LaneCount,
+    {
+        let config = Config::time(2, ManualClock::RATE.duration_of(bucket));
         let words = config.words(ManualClock::RATE, TimeWindow::<2>::CAPACITY).unwrap();
         let (state, live, clock) = (StateCell::new(false), Live::new(&words), ManualClock::new());
         let (quiet, shape) = (state.load(), words.shape);
         let scope =
             Scope { state: &state, generation: quiet.generation(), live: &live, shape, clock: &clock, level: 0 };
-        let [good, bad] = [false, true].map(|failed| Mark { failed, slow: false });
+        test(&TimeWindow::INITIAL, scope, quiet);
+    }
+
+    /// The writer of a lane goes away; calls go on in another one.
+    #[test]
+    fn a_lane_that_nobody_writes_to_does_not_sleep_through_a_wrap() {
+        const BUCKET: u32 = 1 << 20;
+        for step in [BUCKET, 3 * BUCKET, 8 * BUCKET, 100 * BUCKET, 1 << 31] {
+            in_use::<8>(BUCKET, |window, scope, _| {
+                let ring = TimeWindow::<2, 8>::ring(&scope);
+                assert!(window.record_in(5, &scope, ring, BAD));
+                assert_eq!(window.tally(scope).failed, 1);
+                let mut passed = 0_u64;
+                while passed <= 1 << 32 {
+                    scope.clock.advance_ticks(step);
+                    passed += u64::from(step);
+                    assert!(window.record_in(2, &scope, ring, GOOD));
+                    assert_eq!(
+                        window.tally(scope).failed,
+                        u32::from(step == BUCKET && passed == step.into()),
+                        "{step}"
+                    );
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_full_bucket_stands_still() {
+        in_use::<1>(64, a_full_bucket);
+    }
+
+    fn a_full_bucket(window: &TimeWindow<2>, scope: Scope<'_, ManualClock>, quiet: Word) {
+        let (shape, clock, [good, bad]) = (scope.shape, scope.clock, [GOOD, BAD]);
         assert_eq!(window.record(scope, good, false), Recorded::Counted);
-        assert!(window.glance(quiet, shape, &clock));
+        assert!(window.glance(quiet, shape, clock));
         assert_eq!(window.tally(scope).total, 2);
 
         let total = &window.lanes[0].total[0];
         let full = total.load(Ordering::Relaxed) | !(TAG | TURN);
         for before in [full - ONE, full] {
             total.store(before, Ordering::Relaxed);
-            assert_eq!(window.glance(quiet, shape, &clock), before != full);
+            assert_eq!(window.glance(quiet, shape, clock), before != full);
             assert_eq!(window.record(scope, good, false), Recorded::Counted);
             assert!(matches!(window.record(scope, bad, false), Recorded::Judged(_)));
             assert_eq!(total.load(Ordering::Relaxed), full);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Window, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Verdict, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -286,4 +286,29 @@ fn a_fresh_probe_is_written_off_after_16_others_within_one_look_at_the_lease() {
         Some(in_time.get() && breaker.state() == State::Open)
     });
     assert_eq!(seen, [16, 32, 48]);
+}
+
+/// Not even after 256 transitions: the words differ.
+#[test]
+fn a_ramping_caller_is_never_counted_among_later_probes() {
+    let seen = shows(3..600, |access, transitions| {
+        let one_strike = Config::count(4).minimum(1).open_for(SECOND).jitter(false);
+        let by_rates = one_strike.verdict(Verdict::Rates).slow_permille(500).slow_after(1000 * SECOND);
+        let breaker = shared::<CountWindow<2>>(by_rates.ramp(100 * SECOND));
+        trip(&breaker);
+        breaker.clock().advance(SECOND);
+        breaker.acquire().unwrap().success();
+        assert_eq!(breaker.state(), State::Ramping);
+        let (other, probe) = (Rc::clone(&breaker), Rc::new(Cell::new(None)));
+        let out = Rc::clone(&probe);
+        let meanwhile = move || {
+            reset(&other, transitions - 2);
+            trip(&other);
+            other.clock().advance(SECOND);
+            out.set(Breaker::acquire_in(Rc::clone(&other)).ok());
+        };
+        interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
+        Some(probe.take().unwrap().success() != Effect::Ramping)
+    });
+    assert_eq!(seen, []);
 }

@@ -39,8 +39,8 @@ pub(crate) enum Check {
     Test(String, String),
     /// A unit test: the end of its path.
     Unit(String),
-    /// A test on counting atomics.
-    Counting(String),
+    /// A test on atomics that count, and can be interrupted: binary and name.
+    Counting(String, String),
 }
 
 impl Check {
@@ -51,7 +51,7 @@ impl Check {
             ("shuttle", Some(test), None) => Self::Shuttle(test),
             ("test", Some(binary), test) => Self::Test(binary, test.unwrap_or_default()),
             ("unit", Some(test), None) => Self::Unit(test),
-            ("counting", Some(test), None) => Self::Counting(test),
+            ("counting", Some(binary), Some(test)) => Self::Counting(binary, test),
             _ => return None,
         };
         words.next().is_none().then_some(check)
@@ -67,7 +67,7 @@ impl Check {
             Self::Shuttle(test) => (&["--release", "-p", "shuttle-tests", "--features", "models"], test),
             Self::Test(binary, test) => (&["-p", "microbreaker", "--features", "std", "--test", binary], test),
             Self::Unit(test) => (&["-p", "microbreaker", "--features", "std", "--lib"], test),
-            Self::Counting(test) => (&["-p", "counting"], test),
+            Self::Counting(binary, test) => (&["-p", "counting", "--test", binary], test),
         };
         arguments.extend(of);
         if !test.is_empty() {
@@ -84,7 +84,7 @@ impl fmt::Display for Check {
             Self::Shuttle(test) => ["shuttle", "", test],
             Self::Test(binary, test) => ["test", binary, test],
             Self::Unit(test) => ["unit", "", test],
-            Self::Counting(test) => ["counting", "", test],
+            Self::Counting(binary, test) => ["counting", binary, test],
         };
         let words = [kind, binary, test];
         f.write_str(&words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" "))
