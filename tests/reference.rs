@@ -214,7 +214,22 @@ fn a_time_window_forgets_over_any_idle_time_up_to_a_wrap() {
     }
 }
 
-/// The other side of the bound: after exactly a wrap the clock reads as if no time had passed. What was there may count
+/// The bound, from both sides, at its tightest: counted at a bucket's last tick.
+#[test]
+fn a_time_window_remembers_over_a_wrap_less_two_buckets() {
+    let settings = Settings::new(Shape::time(4, 64, false), Tuning::PLAIN);
+    for (idle, remembered) in [(WRAP - 129, 0), (WRAP - 128, 0), (WRAP - 127, 19), (WRAP - 126, 19)] {
+        let clock = ManualClock::at(Ticks::new(63));
+        let breaker = Breaker::<TimeWindow<4>, _>::new(settings.config(), &clock);
+        for _ in 0..19 {
+            breaker.acquire().unwrap().failure();
+        }
+        clock.advance_ticks(idle.try_into().unwrap());
+        assert_eq!(breaker.tally().failed, remembered, "a wrap less {}", WRAP - idle);
+    }
+}
+
+/// Beyond the bound: after exactly a wrap the clock reads as if no time had passed. What was there may count
 /// again, and nothing else: it costs at most one open time.
 #[test]
 fn a_time_window_idle_for_a_wrap_counts_no_more_than_it_had() {

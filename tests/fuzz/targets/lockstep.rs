@@ -93,7 +93,9 @@ fn play<W: Window>(bytes: &mut Unstructured<'_>, shape: Shape) -> Result<()> {
     let start = if bytes.arbitrary()? { bytes.arbitrary()? } else { u32::MAX - u32::from(bytes.arbitrary::<u16>()?) };
     let mut ops = Vec::new();
     while !bytes.is_empty() && ops.len() < 400 {
-        ops.push(op(bytes)?);
+        // The input ends in the midst of an operation: what came before is played.
+        let Ok(op) = op(bytes) else { break };
+        ops.push(op);
     }
     if let Err(error) = run::<W>(Settings::new(shape, tuning), start, &ops) {
         panic!("{error}\n{shape:?} {tuning:?} from {start}\n{ops:#?}");

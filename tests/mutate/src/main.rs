@@ -6,7 +6,7 @@
 
 mod list;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -52,16 +52,18 @@ fn run(root: &Path, words: &[String]) -> io::Result<bool> {
 
     let checks: Vec<Check> = mutations.iter().map(|mutation| mutation.check.clone()).collect();
     let unbroken = baseline(&benches, &checks)?;
-    let caught = AtomicUsize::new(0);
+    let (caught, hung) = (AtomicUsize::new(0), AtomicUsize::new(0));
     share_out(&benches, &mutations, |bench, mutation| {
         let verdict = bench.try_out(mutation, unbroken[&mutation.check])?;
-        let noticed = matches!(verdict, Verdict::Caught(_));
-        caught.fetch_add(usize::from(noticed), Ordering::Relaxed);
+        caught.fetch_add(usize::from(!matches!(verdict, Verdict::Missed(_))), Ordering::Relaxed);
+        hung.fetch_add(usize::from(matches!(verdict, Verdict::Hangs)), Ordering::Relaxed);
         print!("{}", verdict.line(mutation));
         Ok(())
     })?;
     let (caught, all) = (caught.into_inner(), mutations.len());
+    let lines: BTreeSet<_> = mutations.iter().map(|mutation| (&mutation.file, &mutation.from, &mutation.to)).collect();
     println!("{} s on {} benches", begin.elapsed().as_secs(), benches.len());
+    println!("{} different lines broken; {} noticed by a check that comes to no end", lines.len(), hung.into_inner());
     println!("{caught} of {all} caught");
     Ok(caught == all && all > 0)
 }
@@ -119,14 +121,17 @@ enum Ended {
 
 enum Verdict {
     Caught(String),
+    /// Caught as well, by the check's never ending.
+    Hangs,
     Missed(String),
 }
 
 impl Verdict {
     fn line(&self, mutation: &Mutation) -> String {
         let (mark, seen) = match self {
-            Self::Caught(seen) => ("caught", seen),
-            Self::Missed(seen) => ("MISSED", seen),
+            Self::Caught(seen) => ("caught", seen.as_str()),
+            Self::Hangs => ("caught", "does not come to an end"),
+            Self::Missed(seen) => ("MISSED", seen.as_str()),
         };
         let [from, to] =
             [&mutation.from, &mutation.to].map(|text| text.lines().map(str::trim).collect::<Vec<_>>().join(" "));
@@ -163,13 +168,17 @@ impl Bench {
             return Ok(Verdict::Missed("its place is not found, or found twice".into()));
         };
         fs::write(&path, broken)?;
+        // A property that fails keeps its seed, and would try it on the next one too.
+        let seeds = self.copy.join("tests/reference/seeds.txt");
+        let kept = fs::read(&seeds)?;
         let ended = self.cargo(&mutation.check, PATIENCE.1.max(unbroken * PATIENCE.0));
         fs::write(&path, text)?;
+        fs::write(&seeds, kept)?;
         Ok(match ended? {
             Ended::Passed => Verdict::Missed("nothing noticed".into()),
             Ended::DoesNotBuild(error) => Verdict::Missed(format!("does not build: {error}")),
             Ended::Failed(seen) => Verdict::Caught(seen),
-            Ended::Hangs => Verdict::Caught("does not come to an end".into()),
+            Ended::Hangs => Verdict::Hangs,
         })
     }
 
