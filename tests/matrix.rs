@@ -374,15 +374,50 @@ fn a_success_in_closed_and_ramping_trips_only_until_warm() {
     breaker.reconfigure(&config.failure_permille(200)).unwrap();
     assert_eq!(good(), Effect::Opened(OpenReason::Failures), "1 of 5 is 200 permille");
 
-    // Warm, a success judges no more: after a lull the same 1 of 2 stands until the next failure.
-    let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(Config::time(4, SECOND).minimum(2).jitter(false), &clock);
-    let good = || breaker.acquire().unwrap().success();
-    let bad = || breaker.acquire().unwrap().failure();
-    assert_eq!([good(), good()], [Effect::Counted; 2]);
-    clock.advance(4 * SECOND);
-    assert_eq!([bad(), good()], [Effect::Counted; 2]);
-    assert_eq!((breaker.state(), breaker.tally().failed, breaker.tally().total), (State::Closed, 1, 2));
-    assert_eq!(bad(), Effect::Opened(OpenReason::Failures));
+    // Warm, a success judges no more: after a lull the same 1 of 2 stands until the next failure. In the failure's own
+    // bucket, or as the one that begins the next.
+    for between in [Duration::ZERO, SECOND] {
+        let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(Config::time(4, SECOND).minimum(2).jitter(false), &clock);
+        let good = || breaker.acquire().unwrap().success();
+        let bad = || breaker.acquire().unwrap().failure();
+        assert_eq!([good(), good()], [Effect::Counted; 2]);
+        clock.advance(4 * SECOND);
+        assert_eq!(bad(), Effect::Counted);
+        clock.advance(between);
+        assert_eq!(good(), Effect::Counted);
+        assert_eq!((breaker.state(), breaker.tally().failed, breaker.tally().total), (State::Closed, 1, 2));
+        assert_eq!(bad(), Effect::Opened(OpenReason::Failures));
+    }
+}
+
+/// Its result is in already, as a failure. What it says of the peer still counts.
+#[test]
+fn a_probe_that_was_written_off_changes_no_result_while_another_is_out() {
+    for (outcome, effect, state) in [
+        (Outcome::Success, Effect::Stale, State::HalfOpen),
+        (Outcome::Failure(FailureKind::Other), Effect::Stale, State::HalfOpen),
+        (Outcome::Alive, Effect::Stale, State::HalfOpen),
+        (Outcome::Ignored, Effect::Stale, State::HalfOpen),
+        (Outcome::Hold(SECOND), Effect::Opened(OpenReason::Hold), State::Open),
+        (Outcome::Latch, Effect::Latched, State::Latched),
+    ] {
+        let clock = ManualClock::new();
+        let config = Config::count(8).minimum(3).failure_permille(600).verdict(Verdict::Rates).probes(3).at_once(1);
+        let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> =
+            Breaker::new(config.jitter(false).open_for(OPEN_FOR).lease(SECOND), &clock);
+        assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
+        clock.advance(OPEN_FOR);
+        let lost = breaker.acquire().unwrap();
+        clock.advance(SECOND);
+        let second = breaker.acquire().unwrap();
+        assert_eq!(lost.record(outcome), effect);
+        assert_eq!(breaker.state(), state);
+        if state == State::HalfOpen {
+            assert_eq!(breaker.status().probes_out, 1);
+            assert_eq!(second.success(), Effect::Counted);
+            assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed, "1 of 3 failed");
+        }
+    }
 }
 
 #[test]

@@ -223,3 +223,21 @@ fn counters_count_each_kind_by_itself() {
     assert_eq!(counts.last_failure, Some((FailureKind::Other, Ticks::new(1024))), "to 16 ticks");
     assert_eq!(breaker.observer().name(), "all");
 }
+
+/// Small letters, with underscores, each its own: what metrics want.
+#[test]
+fn names_are_those_of_the_variants() {
+    fn snake(debug: &str) -> String {
+        let humps = debug.char_indices().map(|(at, letter)| match letter {
+            'A'..='Z' if at > 0 => format!("_{}", letter.to_ascii_lowercase()),
+            _ => letter.to_ascii_lowercase().to_string(),
+        });
+        humps.collect()
+    }
+    let kinds = FailureKind::ALL.map(|kind| (kind.name(), format!("{kind:?}")));
+    let reasons = OpenReason::ALL.map(|reason| (reason.name(), format!("{reason:?}")));
+    let states = State::ALL.map(|state| (state.name(), format!("{state:?}")));
+    for (name, debug) in kinds.into_iter().chain(reasons).chain(states) {
+        assert_eq!(name, snake(&debug));
+    }
+}
