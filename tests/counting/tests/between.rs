@@ -41,3 +41,33 @@ fn a_hold_of_unknown_length_is_as_long_as_any_and_its_clocks_lag() {
     assert!((0..).map_while(hold).count() > 5);
     assert_eq!(told.take(), BTreeSet::from([Some(13), Some(1003)]));
 }
+
+/// The words of the period before are there, all of them, and then one after the other is a new one.
+#[test]
+fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
+    for by_hold in [false, true] {
+        let told = Rc::new(RefCell::new(BTreeSet::new()));
+        let open = |access| {
+            let config = Config::streak(1).open_for(ticks(100_000)).jitter(false).hold_at_most(ticks(500_000));
+            let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+            breaker.hold(ticks(300_000));
+            breaker.reset();
+            breaker.clock().advance_ticks((1 << 16) + 500);
+            let (permit, other, told) = (breaker.acquire().unwrap(), Rc::clone(&breaker), Rc::clone(&told));
+            let meanwhile = move || {
+                // Twice: by the long way, and by the glance at what that decided.
+                for _ in 0..2 {
+                    if let Err(rejected) = other.acquire() {
+                        told.borrow_mut().insert(rejected.retry_in_ticks());
+                    }
+                }
+            };
+            interrupted(access, meanwhile, || if by_hold { breaker.hold(ticks(100_000)) } else { permit.failure() })?;
+            assert_eq!(breaker.retry_in(), Some(ticks(100_000)));
+            Some(())
+        };
+        assert!((0..).map_while(open).count() > 5);
+        let undecided = if by_hold { vec![Some(500_000)] } else { Vec::new() };
+        assert_eq!(told.take(), undecided.into_iter().chain([Some(100_000)]).collect());
+    }
+}
