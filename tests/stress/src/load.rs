@@ -1,10 +1,9 @@
 //! What one thread does: calls with every outcome, permits held over other operations, drops, panics, forced states,
 //! reloads, and a look now and then.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use microbreaker::{Breaker, Clock, Config, FailureKind, ManualClock, OpenReason, Outcome, Permit, Window};
@@ -39,25 +38,73 @@ impl Random {
     }
 }
 
-/// Probes that are certainly out: from the return of `acquire` to the beginning of the report.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge(Mutex<BTreeMap<u32, u32>>);
+/// How many probes a configuration admits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) probes: u8,
+    pub(crate) at_once: u8,
+}
+
+impl Most {
+    fn or(self, other: Self) -> Self {
+        Self { probes: self.probes.max(other.probes), at_once: self.at_once.max(other.at_once) }
+    }
+}
+
+/// What is known for certain of the probes of one generation: between the return of `acquire` and the beginning of the
+/// report one is out, unless its lease is over. All the others have a slot too, as a result or written off, but for
+/// those that were given back.
+#[derive(Debug)]
+struct Round {
+    generation: u32,
+    /// The largest of the configurations that these probes were admitted under.
+    most: Most,
+    admitted: usize,
+    /// The ticks before which none of those that are out was admitted.
+    out: Vec<u32>,
+}
+
+/// The latest half-open generations. One that comes back late to a place taken since is counted anew: too few, never
+/// too many.
+#[derive(Debug)]
+pub(crate) struct Gauge(Vec<Mutex<Option<Round>>>);
+
+impl Default for Gauge {
+    fn default() -> Self {
+        Self((0..1024).map(|_| Mutex::default()).collect())
+    }
+}
 
 impl Gauge {
-    fn enter(&self, generation: u32) -> u32 {
-        let mut out = self.0.lock().expect("nobody panics in it");
-        let count = out.entry(generation).or_insert(0);
-        *count += 1;
-        *count
+    fn place(&self, generation: u32) -> &Mutex<Option<Round>> {
+        &self.0[generation as usize % self.0.len()]
     }
 
-    fn leave(&self, generation: u32) {
-        let mut out = self.0.lock().expect("nobody panics in it");
-        if let Some(count) = out.get_mut(&generation) {
-            *count -= 1;
-            if *count == 0 {
-                out.remove(&generation);
-            }
+    /// One more; what is wrong with it.
+    fn enter(&self, generation: u32, most: Most, begin: u32, lease: u32, clock: &Common) -> Option<String> {
+        let mut place = self.place(generation).lock().expect("nobody panics in it");
+        let round = match &mut *place {
+            Some(round) if round.generation == generation => round,
+            other => other.insert(Round { generation, most, admitted: 0, out: Vec::new() }),
+        };
+        round.most = round.most.or(most);
+        round.admitted += 1;
+        round.out.push(begin);
+        // Read in the lock: not before whoever wrote one off so that another of these took its slot.
+        let now = clock.now().count();
+        let out = round.out.iter().filter(|&&begin| now.wrapping_sub(begin) < lease).count();
+        let wrong = round.admitted > round.most.probes.into() || out > round.most.at_once.into();
+        wrong.then(|| format!("{out} probes out together, {} in all: {round:?}", round.admitted))
+    }
+
+    /// About to report; `neutral`: and then the slot is another's to take.
+    fn leave(&self, generation: u32, begin: u32, neutral: bool) {
+        let mut place = self.place(generation).lock().expect("nobody panics in it");
+        if let Some(round) = place.as_mut().filter(|round| round.generation == generation)
+            && let Some(at) = round.out.iter().position(|&other| other == begin)
+        {
+            round.out.swap_remove(at);
+            round.admitted -= usize::from(neutral);
         }
     }
 }
@@ -68,7 +115,6 @@ pub(crate) struct Counts {
     pub(crate) permits: AtomicU64,
     pub(crate) reports: AtomicU64,
     pub(crate) dropped: AtomicU64,
-    pub(crate) forgotten: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) probes: AtomicU64,
@@ -79,9 +125,13 @@ pub(crate) struct Ground<'a, W: Window> {
     pub(crate) breaker: &'a Stressed<'a, W>,
     pub(crate) clock: &'a Common,
     /// Reloads take turns.
-    pub(crate) configs: [Config; 2],
-    /// The most probes that any of them lets out together; `None` where leases are short, so that some are written off.
-    pub(crate) at_once: Option<u32>,
+    pub(crate) configs: [(Config, Most); 2],
+    /// Which of them is in force, plus 2 while that changes, plus 4 for each change.
+    pub(crate) in_force: AtomicU64,
+    pub(crate) reloading: Mutex<()>,
+    pub(crate) lease: u32,
+    /// Leave some permits neither reported nor dropped: only where leases are short enough to recover from it.
+    pub(crate) forgets: bool,
     pub(crate) gauge: Gauge,
     pub(crate) counts: Counts,
     pub(crate) violations: Mutex<Vec<String>>,
@@ -89,8 +139,8 @@ pub(crate) struct Ground<'a, W: Window> {
 
 struct Held<'a, W: Window> {
     permit: Permit<&'a Stressed<'a, W>>,
-    /// Its generation, if it is a probe.
-    probe: Option<u32>,
+    /// Its generation and a tick before which it was not admitted, if it is a probe.
+    probe: Option<(u32, u32)>,
 }
 
 impl<'a, W: Window> Ground<'a, W> {
@@ -113,7 +163,7 @@ impl<'a, W: Window> Ground<'a, W> {
             }
             match random.below(1000) {
                 0..=1 => self.meddle(random),
-                2 => self.look(),
+                2 => drop(self.breaker.status()),
                 3..=500 if held.len() < 4 => {
                     if let Some(permit) = self.ask() {
                         held.push(permit);
@@ -136,19 +186,25 @@ impl<'a, W: Window> Ground<'a, W> {
     }
 
     fn ask(&self) -> Option<Held<'a, W>> {
+        let before = self.in_force.load(Ordering::Acquire);
         let Ok(permit) = self.breaker.acquire() else {
             self.counts.rejected.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         self.counts.permits.fetch_add(1, Ordering::Relaxed);
-        let probe = permit.is_probe().then(|| permit.generation());
-        if let Some(generation) = probe {
+        let probe = permit.is_probe().then(|| (permit.generation(), BEFORE.get()));
+        if let Some((generation, begin)) = probe {
             self.counts.probes.fetch_add(1, Ordering::Relaxed);
-            let out = self.gauge.enter(generation);
-            if let Some(most) = self.at_once
-                && out > most
-            {
-                self.complain(format!("{out} probes of generation {generation} out together"));
+            // Whoever saw settings of a reload sees that it had begun.
+            fence(Ordering::Acquire);
+            let [(_, one), (_, other)] = self.configs;
+            let most = match before {
+                _ if before != self.in_force.load(Ordering::Relaxed) => one.or(other),
+                _ if before & 2 != 0 => one.or(other),
+                _ => [one, other][(before & 1) as usize],
+            };
+            if let Some(wrong) = self.gauge.enter(generation, most, begin, self.lease, self.clock) {
+                self.complain(wrong);
             }
         }
         Some(Held { permit, probe })
@@ -156,19 +212,19 @@ impl<'a, W: Window> Ground<'a, W> {
 
     /// `sickness`: failures in a thousand calls.
     fn report(&self, Held { permit, probe }: Held<'a, W>, random: &mut Random, sickness: u32) {
-        if let Some(generation) = probe {
-            self.gauge.leave(generation);
-        }
+        let leave = |neutral| {
+            if let Some((generation, begin)) = probe {
+                self.gauge.leave(generation, begin, neutral);
+            }
+        };
         let counted = match random.below(1000) {
             0..=29 => {
+                leave(true);
                 drop(permit);
                 &self.counts.dropped
             }
-            30..=31 if self.at_once.is_none() => {
-                std::mem::forget(permit);
-                &self.counts.forgotten
-            }
-            32 => {
+            30 => {
+                leave(false);
                 let call = move || {
                     let _held = permit;
                     // Without the hook, which would print.
@@ -178,16 +234,22 @@ impl<'a, W: Window> Ground<'a, W> {
                 self.counts.panics.fetch_add(1, Ordering::Relaxed);
                 &self.counts.reports
             }
+            31..=32 if self.forgets => {
+                std::mem::forget(permit);
+                return;
+            }
             roll => {
-                permit.record(match roll - 33 {
-                    0 => Outcome::Hold(ticks(random.below(8))),
-                    1 if random.one_in(4) => Outcome::Latch,
+                let outcome = match roll - 31 {
+                    2 => Outcome::Hold(ticks(random.below(8))),
+                    3 if random.one_in(4) => Outcome::Latch,
                     roll if roll < sickness => Outcome::Failure(FailureKind::Timeout),
                     roll if roll < sickness + 40 => Outcome::Slow,
                     roll if roll < sickness + 60 => Outcome::Alive,
                     roll if roll < sickness + 80 => Outcome::Ignored,
                     _ => Outcome::Success,
-                });
+                };
+                leave(outcome == Outcome::Ignored);
+                permit.record(outcome);
                 &self.counts.reports
             }
         };
@@ -206,12 +268,7 @@ impl<'a, W: Window> Ground<'a, W> {
             9 => drop(breaker.latch()),
             10 => breaker.watch_only(),
             11..=13 => breaker.enforce(),
-            _ => {
-                let config = &self.configs[random.below(2) as usize];
-                if let Err(error) = breaker.reconfigure(config) {
-                    self.complain(format!("a valid reload is refused: {error}"));
-                }
-            }
+            _ => self.reload(random.below(2) as usize),
         }
         // Nothing else leads on from these.
         if !random.one_in(4) && breaker.retry_in().is_none() {
@@ -219,10 +276,15 @@ impl<'a, W: Window> Ground<'a, W> {
         }
     }
 
-    fn look(&self) {
-        let status = self.breaker.status();
-        if status.tally.failed > status.tally.total || status.tally.slow > status.tally.total {
-            self.complain(format!("more in part than in all: {:?}", status.tally));
+    fn reload(&self, which: usize) {
+        // One at a time, or none would know whose settings are in force after two.
+        let _turn = self.reloading.lock().expect("nobody panics in it");
+        let before = self.in_force.load(Ordering::Relaxed);
+        self.in_force.store(before | 2, Ordering::Relaxed);
+        fence(Ordering::Release);
+        if let Err(error) = self.breaker.reconfigure(&self.configs[which].0) {
+            self.complain(format!("a valid reload is refused: {error}"));
         }
+        self.in_force.store((before | 3) + 1 + which as u64, Ordering::Release);
     }
 }

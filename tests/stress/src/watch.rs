@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::moves::MOVES;
 use crossbeam_utils::CachePadded;
-use microbreaker::{Clock, Event, ManualClock, Observer, RejectReason, Report, ReportKind, State, TickRate, Ticks};
+use microbreaker::{
+    Clock, Event, ManualClock, Observer, OpenReason, RejectReason, Report, ReportKind, State, TickRate, Ticks,
+};
 
 /// Ticks that the threads themselves move on. Readings of one word: whoever comes after another reads no less.
 #[derive(Debug, Default)]
@@ -115,7 +117,7 @@ impl<'a> Watch<'a> {
         let (mut generation, mut state) = (1_i64, State::Closed);
         let mut open: Option<Seen> = None;
         for (number, _, seen) in path {
-            let Event { from, to, lasts_ticks, .. } = seen.event;
+            let Event { from, to, reason, attempt, lasts_ticks, .. } = seen.event;
             *kinds.entry((from.name(), to.name())).or_insert(0) += 1;
             let follows =
                 number == generation + 1 || (number == generation && (from, to) == (State::Ramping, State::Closed));
@@ -124,6 +126,10 @@ impl<'a> Watch<'a> {
             }
             if from != state || !is_legal(from, to) {
                 complain(format!("from {state:?}: {:?}", seen.event));
+            }
+            let judged = matches!(reason, Some(OpenReason::Failures | OpenReason::Slow));
+            if judged && lasts_ticks.is_some_and(|span| span < OPEN_FOR << attempt.min(3)) {
+                complain(format!("to be open for less than configured: {:?}", seen.event));
             }
             // Made no earlier than `before` of the one, told no later than `after` of the other: so long it lasted at most.
             if let (Some(begin), State::HalfOpen) = (open, to)
@@ -138,6 +144,10 @@ impl<'a> Watch<'a> {
         kinds
     }
 }
+
+/// The first open time of every configuration; it doubles with each attempt, up to eight times as long. Even, for half a
+/// nanosecond more would be rounded up to a tick more.
+pub(crate) const OPEN_FOR: u32 = 4;
 
 const GENERATIONS: i64 = 1 << 20;
 

@@ -1,0 +1,58 @@
+//! A time window in which every call is failed or slow. Elsewhere the good ones hide a part that was counted before its
+//! call, or read after it; here any such sum shows more in part than in all.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use microbreaker::{Breaker, Config, FailureKind, Outcome, TimeWindow};
+
+use crate::load::{Random, ticks};
+use crate::share_out;
+use crate::watch::Common;
+
+/// The violations found.
+pub(crate) fn run(operations: u64, threads: u64) -> Vec<String> {
+    let clock = Common::default();
+    // Every second call fails: it does not open.
+    let config = Config::time(2, ticks(64)).failure_permille(1000).minimum(4095);
+    let breaker: Breaker<TimeWindow<16>, _> = Breaker::try_new(config, &clock).expect("a valid configuration");
+    let violations = Mutex::new(Vec::new());
+    let complain = |violation: String| {
+        let mut violations = violations.lock().expect("nobody panics in it");
+        if violations.len() < 20 {
+            violations.push(violation);
+        }
+    };
+    let over = AtomicBool::new(false);
+    let look = || {
+        while !over.load(Ordering::Relaxed) {
+            let tally = breaker.tally();
+            if tally.failed + tally.slow > tally.total {
+                complain(format!("more in part than in all: {tally:?}"));
+            }
+        }
+    };
+    let record = |_: &mut Random, operations| {
+        for operation in 0..operations {
+            if operation % 64 == 0 {
+                clock.pass();
+            }
+            let outcome = if operation % 2 == 0 { Outcome::Failure(FailureKind::Other) } else { Outcome::Slow };
+            match breaker.acquire() {
+                Ok(permit) => drop(permit.record(outcome)),
+                Err(rejected) => complain(format!("it was not to open: {rejected}")),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        // Half of them do nothing but look: the moment between two counts, or two looks, is short.
+        let half = threads.div_ceil(2);
+        for _ in 0..half {
+            scope.spawn(look);
+        }
+        share_out(operations, half, record);
+        over.store(true, Ordering::Relaxed);
+    });
+    violations.into_inner().expect("nobody panics in it")
+}
