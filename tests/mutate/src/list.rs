@@ -41,6 +41,8 @@ pub(crate) enum Check {
     Unit(String),
     /// A test on atomics that count, and can be interrupted: binary and name.
     Counting(String, String),
+    /// The stress run.
+    Stress,
 }
 
 impl Check {
@@ -52,6 +54,7 @@ impl Check {
             ("test", Some(binary), test) => Self::Test(binary, test.unwrap_or_default()),
             ("unit", Some(test), None) => Self::Unit(test),
             ("counting", Some(binary), Some(test)) => Self::Counting(binary, test),
+            ("stress", None, None) => Self::Stress,
             _ => return None,
         };
         words.next().is_none().then_some(check)
@@ -68,6 +71,7 @@ impl Check {
             Self::Test(binary, test) => (&["-p", "microbreaker", "--features", "std", "--test", binary], test),
             Self::Unit(test) => (&["-p", "microbreaker", "--features", "std", "--lib"], test),
             Self::Counting(binary, test) => (&["-p", "counting", "--test", binary], test),
+            Self::Stress => return vec!["run", "--quiet", "--release", "-p", "stress", "--", "2_000_000", "8"],
         };
         arguments.extend(of);
         if !test.is_empty() {
@@ -85,6 +89,7 @@ impl fmt::Display for Check {
             Self::Test(binary, test) => ["test", binary, test],
             Self::Unit(test) => ["unit", "", test],
             Self::Counting(binary, test) => ["counting", binary, test],
+            Self::Stress => ["stress", "", ""],
         };
         let words = [kind, binary, test];
         f.write_str(&words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" "))
@@ -163,9 +168,13 @@ mod tests {
 
     #[test]
     fn what_is_no_mutation_is_told() {
-        for wrong in
-            ["src/a.rs\n- a\n+ b", "src/a.rs\n- a\n+ b\n? pray", "- a\n+ b\n? unit c", "src/a.rs\n+ b\n? unit c"]
-        {
+        for wrong in [
+            "src/a.rs\n- a\n+ b",
+            "src/a.rs\n- a\n+ b\n? pray",
+            "src/a.rs\n- a\n+ b\n? stress c",
+            "- a\n+ b\n? unit c",
+            "src/a.rs\n+ b\n? unit c",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         let right = parse("# why\nsrc/a.rs\n- a\n-   b\n+ c\n? test d e").unwrap();

@@ -201,7 +201,11 @@ impl Bench {
             Ok(command)
         };
         let mut build = arguments[..split].to_vec();
-        build.push("--no-run");
+        if *check == Check::Stress {
+            build[0] = "build";
+        } else {
+            build.push("--no-run");
+        }
         if !cargo(&build)?.status()?.success() {
             return Ok(Ended::DoesNotBuild(first_line(&log, |line| line.starts_with("error"))?));
         }
@@ -223,11 +227,10 @@ impl Bench {
         }
         let mut lines = text.lines();
         let panic = lines.find(|line| line.contains("panicked at")).and_then(|_| lines.next());
+        let marks = ["FAILED", "error", "0 passed", "VIOLATION"];
         Ok(Ended::Failed(match panic {
             Some(message) => message.to_owned(),
-            None => {
-                first_line(&log, |line| line.contains("FAILED") || line.contains("error") || line.contains("0 passed"))?
-            }
+            None => first_line(&log, |line| marks.iter().any(|mark| line.contains(mark)))?,
         }))
     }
 }
