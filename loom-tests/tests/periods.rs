@@ -3,12 +3,14 @@
 
 mod common;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Events, OPEN, Stepping, Still, done, explore, plain, shared, ticks, whole_ticks};
 use loom::sync::Arc;
 use loom::thread;
-use microbreaker::{Breaker, Config, Effect, ManualClock, OpenReason, State, Streak};
+use microbreaker::{Breaker, Clock, Config, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks};
 
 /// A failure opens the circuit while `helpers` threads look, `times` each, when it will be over: one deadline.
 fn the_deadline_is_decided_once(helpers: usize, times: usize) {
@@ -66,6 +68,45 @@ fn an_open_time_never_begins_before_its_transition() {
             },
         );
         assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(OPEN));
+    });
+}
+
+/// A clock that the first reading does not come back from: whoever takes it stops there for good. Then a manual one.
+#[derive(Debug)]
+struct Stopping {
+    stopped: AtomicBool,
+    clock: ManualClock,
+}
+
+impl Clock for Stopping {
+    const RATE: TickRate = ManualClock::RATE;
+    const SLACK: u32 = 0;
+
+    fn now(&self) -> Ticks {
+        if !self.stopped.swap(true, Ordering::Relaxed) {
+            resume_unwind(Box::new(()));
+        }
+        self.clock.now()
+    }
+}
+
+#[test]
+fn a_beginning_that_another_decided_is_not_read_by_an_older_clock() {
+    explore(|| {
+        let clock = Stopping { stopped: AtomicBool::new(false), clock: ManualClock::new() };
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), clock, ());
+        // Opened by a thread that stopped before it could say when: the first to ask decides.
+        let opening = catch_unwind(AssertUnwindSafe(|| breaker.trip(OpenReason::Manual, ticks(OPEN))));
+        assert!(opening.is_err() && breaker.state() == State::Open);
+        race!(breaker;
+            // As loom's memory model sees it, the clock is moved by this thread alone.
+            |breaker| {
+                breaker.clock().clock.advance_ticks(8);
+                assert!(breaker.acquire().is_err(), "open for no time at all");
+            },
+            // A beginning by the moved clock, and a reading of before, make a time that is over at once.
+            |breaker| assert!(breaker.acquire().is_err(), "open for no time at all"),
+        );
     });
 }
 
