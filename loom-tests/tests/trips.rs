@@ -45,6 +45,28 @@ fn no_trip_is_lost_across_two_chunks() {
 }
 
 #[test]
+fn no_trip_is_lost_behind_a_chunk_that_another_filled() {
+    explore(|| {
+        // Two outcomes a chunk: S S | S, judged and warm, so successes judge no more.
+        let config = plain(Config::count(4).minimum(3).failure_permille(500));
+        let breaker = shared::<CountWindow<3>, _, _>(config, Still, ());
+        for _ in 0..3 {
+            breaker.acquire().unwrap().success();
+        }
+        let [fills, moves_on, fails] = [0; 3].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        common::race([
+            Box::new(move || {
+                fills.failure();
+                done(moves_on.success());
+            }),
+            // After the other's failure, or before it: one of the two sees both.
+            Box::new(move || done(fails.failure())),
+        ]);
+        assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
+    });
+}
+
+#[test]
 fn no_trip_is_lost_across_two_lanes() {
     two_failures_open::<Lanes>(time().minimum(2), 0);
 }
