@@ -53,6 +53,30 @@ fn a_writer_delayed_by_a_lap_neither_erases_nor_revives() {
 }
 
 #[test]
+fn a_sum_that_meets_a_recycled_chunk_is_not_short() {
+    explore(|| {
+        // Three chunks of two, F S | S S: the third outcome from here takes the place of the first chunk.
+        let breaker = shared::<CountWindow<3>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        for good in [false, true, true, true] {
+            let permit = breaker.acquire().unwrap();
+            if good {
+                permit.success()
+            } else {
+                permit.failure()
+            };
+        }
+        race!(breaker;
+            |breaker| {
+                breaker.acquire().unwrap().failure();
+                breaker.acquire().unwrap().success();
+                breaker.acquire().unwrap().success();
+            },
+            |breaker| assert_eq!(breaker.tally().total, 3, "full before, and ever since"),
+        );
+    });
+}
+
+#[test]
 fn a_time_window_writer_delayed_by_a_lap_neither_erases_nor_revives() {
     explore(|| {
         let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
