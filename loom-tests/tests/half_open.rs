@@ -113,6 +113,25 @@ fn a_probe_that_has_just_begun_is_not_written_off_for_an_older_one() {
 }
 
 #[test]
+fn the_tick_of_the_latest_admission_never_goes_back() {
+    explore(|| {
+        let breaker = due::<Streak>(plain(Config::streak(1).lease(ticks(8))));
+        // Half-open, and its one slot free.
+        breaker.acquire().unwrap().ignore();
+        race!(breaker;
+            |breaker| {
+                // As loom's memory model sees it, the clock is moved by this thread alone, and not again.
+                breaker.clock().advance_ticks(8);
+                if let Ok(probe) = breaker.acquire() {
+                    assert_ne!(probe.success(), Effect::Stale, "written off at the tick it was admitted at");
+                }
+            },
+            |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
+        );
+    });
+}
+
+#[test]
 fn a_dropped_permit_always_returns_its_slot() {
     explore(|| {
         let breaker = due::<Streak>(plain(Config::streak(1)));
