@@ -206,6 +206,28 @@ fn a_stale_writer_cannot_touch_a_generation_that_records_already() {
     beside_the_new_generation::<TimeWindow<2>, _>(|| shared(plain(time()), Still, ()), failure);
 }
 
+#[test]
+fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
+    explore(|| {
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(5)), Still, ());
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let of_the_new = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&of_the_new);
+        let (resetting, failing) = (Arc::clone(&breaker), Arc::clone(&breaker));
+        common::race([
+            Box::new(move || resetting.reset()),
+            Box::new(move || {
+                let permit = failing.acquire().unwrap();
+                seen.store(permit.generation() == 2, std::sync::atomic::Ordering::Relaxed);
+                done(permit.failure());
+            }),
+            Box::new(move || done(old.failure())),
+        ]);
+        let of_the_new = of_the_new.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(breaker.tally().total, u32::from(of_the_new), "just the new generation's");
+    });
+}
+
 /// Warm and quiet: from here on a success is recorded at a glance.
 fn quiet_time_window() -> Arc<Breaker<TimeWindow<2>, Still>> {
     let breaker = shared(plain(time().minimum(1)), Still, ());
