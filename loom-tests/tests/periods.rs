@@ -148,6 +148,24 @@ fn no_rejection_tells_the_time_of_an_older_period() {
 }
 
 #[test]
+fn a_hold_that_is_over_is_not_taken_for_one_whose_length_nobody_has_said() {
+    explore(|| {
+        // The length of the hold was said, and then the next period's was written in its place.
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1).hold_at_most(ticks(100))), Still, ());
+        breaker.hold(ticks(60));
+        race!(breaker;
+            |breaker| {
+                breaker.reset();
+                done(breaker.acquire().map(microbreaker::Permit::failure));
+            },
+            |breaker| if let Err(rejected) = breaker.acquire() {
+                assert!(matches!(rejected.retry_in_ticks(), Some(60 | OPEN)), "{rejected:?}");
+            },
+        );
+    });
+}
+
+#[test]
 fn a_hold_is_never_lost_against_a_trip() {
     explore(|| {
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
