@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use common::{Still, done, explore, plain, shared, ticks};
-use microbreaker::{Config, CountWindow, ManualClock, TimeWindow};
+use loom::sync::Arc;
+use microbreaker::{Breaker, Config, CountWindow, ManualClock, TimeWindow};
 
 #[test]
 fn a_late_failure_never_sticks_in_a_clean_window() {
@@ -134,5 +137,32 @@ fn a_success_beside_one_that_begins_a_chunk_is_not_lost() {
         );
         let tally = breaker.tally();
         assert_eq!((tally.total, tally.failed), (4, 0), "the last four are good");
+    });
+}
+
+#[test]
+fn a_bucket_that_a_new_generation_cleared_is_not_taken_for_an_older_lap() {
+    explore(|| {
+        // 254 laps and a generation on, the slot's old word carries the very tag of the bucket to come.
+        let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
+        breaker.acquire().unwrap().success();
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        // The report comes after the reset, by an order outside loom's sight: what it loads may still be of before.
+        let cleared = std::sync::Arc::new(AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&cleared);
+        let resetting = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || {
+                resetting.clock().advance_ticks(254 * 2 * 64);
+                resetting.reset();
+                cleared.store(true, Ordering::Relaxed);
+            }),
+            Box::new(move || {
+                if seen.load(Ordering::Relaxed) {
+                    done(old.failure());
+                }
+            }),
+        ]);
+        assert_eq!(breaker.tally().total, 0, "nothing of the older generation");
     });
 }
