@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use common::{Still, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
 use microbreaker::{Breaker, Config, CountWindow, ManualClock, TimeWindow};
@@ -141,28 +139,57 @@ fn a_success_beside_one_that_begins_a_chunk_is_not_lost() {
 }
 
 #[test]
-fn a_bucket_that_a_new_generation_cleared_is_not_taken_for_an_older_lap() {
+fn a_sum_that_comes_round_to_a_chunk_just_begun_is_not_short() {
+    explore(|| {
+        // The ring is two chunks of two, and holds F S | S: the second outcome from here takes the first chunk's place.
+        let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        breaker.acquire().unwrap().failure();
+        breaker.acquire().unwrap().success();
+        breaker.acquire().unwrap().success();
+        race!(breaker;
+            |breaker| for _ in 0..2 {
+                breaker.acquire().unwrap().success();
+            },
+            |breaker| assert_eq!(breaker.tally().total, 3, "full before, and ever since"),
+        );
+    });
+}
+
+#[test]
+fn a_bucket_that_a_new_generation_clears_is_not_taken_for_an_older_lap() {
     explore(|| {
         // 254 laps and a generation on, the slot's old word carries the very tag of the bucket to come.
         let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
         breaker.acquire().unwrap().success();
         let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-        // The report comes after the reset, by an order outside loom's sight: what it loads may still be of before.
-        let cleared = std::sync::Arc::new(AtomicBool::new(false));
-        let seen = std::sync::Arc::clone(&cleared);
         let resetting = Arc::clone(&breaker);
         common::race([
             Box::new(move || {
                 resetting.clock().advance_ticks(254 * 2 * 64);
                 resetting.reset();
-                cleared.store(true, Ordering::Relaxed);
             }),
-            Box::new(move || {
-                if seen.load(Ordering::Relaxed) {
-                    done(old.failure());
-                }
-            }),
+            Box::new(move || done(old.failure())),
         ]);
         assert_eq!(breaker.tally().total, 0, "nothing of the older generation");
+    });
+}
+
+#[test]
+fn a_bucket_that_an_old_writer_counts_into_is_cleared_all_the_same() {
+    explore(|| {
+        // 256 laps on, the slot's old word carries the very tag of the bucket to come.
+        let config = plain(Config::time(2, ticks(64)).minimum(100));
+        let breaker = shared::<TimeWindow<2>, _, _>(config, ManualClock::new(), ());
+        breaker.acquire().unwrap().success();
+        let [one, other] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        let later = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || {
+                later.clock().advance_ticks(256 * 2 * 64);
+                done(one.failure());
+            }),
+            Box::new(move || done(other.failure())),
+        ]);
+        assert!(breaker.tally().total <= 2, "the one of 256 laps ago is gone");
     });
 }

@@ -251,7 +251,8 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled meanwhile.
+    /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled or begun
+    /// meanwhile.
     fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
         let slow = shape.counts_slow();
         let mut tally = Tally::empty(WindowKind::Count);
@@ -276,6 +277,11 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             // where the active one is still empty the ring's last is the old content of its own slot.
             chunk = Chunk(self.chunk(slot).load(Ordering::Relaxed));
             if !chunk.is_of(lap) {
+                // Once round, in the slot of the active chunk, which was empty and is so no more: try again.
+                let was_empty = !active.is_of(Self::lap(head));
+                if was_empty && slot == Self::slot(head) && chunk.is_of(Self::lap(head)) {
+                    return None;
+                }
                 // Recycled, and then the head has moved: try again, which gets further, for (Acquire, partner: the
                 // Release of the exchange that recycled it) this look and the next one see the newer head.
                 fence(Ordering::Acquire);

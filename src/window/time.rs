@@ -168,18 +168,21 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             let tag = ring.tag(epoch);
             for word in self.counts(ring.slot(epoch)) {
                 // Acquire, partner: the Release of `count`: a word counted under the new head makes it visible.
-                let present = word.load(Ordering::Acquire);
-                if present & TAG != tag {
-                    continue;
+                let mut present = word.load(Ordering::Acquire);
+                while present & TAG == tag {
+                    // Relaxed, behind the Acquire above. Without this look a second thread that moves the same head
+                    // clears what was counted since the first one did.
+                    if self.head.load(Ordering::Relaxed) != head.0 {
+                        return false;
+                    }
+                    // Release, partner: the Acquire of `count`. Acquire on failure: as above. Bounded: if it fails,
+                    // somebody else cleared the word, or a writer as old as the word has counted into it.
+                    let cleared = (present ^ 0x80) & (TAG | TURN);
+                    match word.compare_exchange(present, cleared, Ordering::Release, Ordering::Acquire) {
+                        Ok(_) => break,
+                        Err(found) => present = found,
+                    }
                 }
-                // Relaxed, behind the Acquire above. Without this look a second thread that moves the same head
-                // clears what was counted since the first one did.
-                if self.head.load(Ordering::Relaxed) != head.0 {
-                    return false;
-                }
-                // Release, partner: the Acquire of `count`. If it fails, somebody else cleared it.
-                let cleared = (present ^ 0x80) & (TAG | TURN);
-                let _ = word.compare_exchange(present, cleared, Ordering::Release, Ordering::Relaxed);
             }
         }
         true
