@@ -423,7 +423,8 @@ mod tests {
         let (quiet, shape) = (state.load(), words.shape);
         let scope =
             Scope { state: &state, generation: quiet.generation(), live: &live, shape, clock: &clock, level: 0 };
-        test(&TimeWindow::INITIAL, scope, quiet);
+        let window = TimeWindow::INITIAL;
+        test(&window, scope, quiet);
     }
 
     /// The writer of a lane goes away; calls go on in another one.
