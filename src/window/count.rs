@@ -39,9 +39,15 @@ const LAP: u32 = 8;
 const LAP_MASK: u32 = (1 << LAP) - 1;
 const PAYLOAD: u32 = 22;
 
-/// Outcomes in a full chunk. Shorter under loom, so that a model sees chunks fill and laps pass.
+/// Outcomes in a full chunk. Shorter under loom and shuttle, so that a model sees chunks fill and laps pass.
 const fn per_chunk(slow: bool) -> u32 {
-    if cfg!(microbreaker_loom) { 2 } else { (PAYLOAD - 1) >> (slow as u32) }
+    if cfg!(microbreaker_loom) {
+        2
+    } else if cfg!(microbreaker_shuttle) {
+        3
+    } else {
+        (PAYLOAD - 1) >> (slow as u32)
+    }
 }
 
 /// The longest window that `words` chunks hold: when the active chunk has one outcome, the others must make up N.

@@ -12,7 +12,7 @@ use crate::settings::{Settings, ticks_in};
 const WRAP: u64 = 1 << 32;
 
 /// A window's sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sums {
     pub(crate) window: WindowKind,
     pub(crate) total: u32,
@@ -21,7 +21,7 @@ pub(crate) struct Sums {
 }
 
 /// A transition. The sums only where they are its cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Move {
     pub(crate) from: State,
     pub(crate) to: State,
@@ -33,7 +33,7 @@ pub(crate) struct Move {
 }
 
 /// What an observer is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Told {
     Moved(Move),
     Permit { probe: bool },
@@ -43,7 +43,7 @@ pub(crate) enum Told {
 }
 
 /// What a status shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) state: State,
     pub(crate) reason: Option<OpenReason>,
@@ -57,13 +57,13 @@ pub(crate) struct View {
 }
 
 /// Why not, and how many ticks to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rejection {
     pub(crate) reason: RejectReason,
     pub(crate) retry_in: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Ordinary,
     Probe,
@@ -71,7 +71,7 @@ enum Kind {
 }
 
 /// Leave to make one call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Permit {
     id: u64,
     generation: u64,
@@ -100,7 +100,7 @@ impl Permit {
 }
 
 /// How a call went, for whatever counts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Mark {
     failed: bool,
     slow: bool,
@@ -114,7 +114,7 @@ struct Opinion {
     level: u8,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Window {
     Streak { threshold: u32, run: u32 },
     Count { calls: usize, counts_slow: bool, outcomes: VecDeque<Mark> },
@@ -241,14 +241,14 @@ fn degrade(mut level: u8, value: u64, trip: u64) -> u8 {
     level
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Verdict {
     Close,
     Reopen(OpenReason),
 }
 
 /// The probes of one half-open generation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Probes {
     /// The permits that are out.
     out: BTreeSet<u64>,
@@ -294,7 +294,7 @@ impl Probes {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Closed,
     Open { reason: OpenReason, since: u64, lasts: u64 },
@@ -306,7 +306,7 @@ enum Phase {
 }
 
 /// The machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Model {
     now: u64,
     settings: Settings,
@@ -316,7 +316,7 @@ pub(crate) struct Model {
     attempt: u8,
     windows: Vec<Window>,
     /// Somebody judged at or above the minimum without tripping.
-    warm: bool,
+    pub(crate) warm: bool,
     level: u8,
     /// The number of the last permit.
     pub(crate) permits: u64,
@@ -332,14 +332,14 @@ pub(crate) struct Model {
 }
 
 /// The move that a report calls for, while its generation lasts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SecondStep {
     generation: u64,
     call: Call,
     sums: Sums,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Call {
     Open(OpenReason),
     CarryOut(Verdict),
@@ -603,6 +603,11 @@ impl Model {
             Phase::ForcedOpen => self.reject(RejectReason::ForcedOpen, None),
             Phase::Disabled => Ok(self.permit(Kind::Uncounted)),
         }
+    }
+
+    /// Whether nothing that is reported on `permit` changes anything any more, except a hold or a latch while open.
+    pub(crate) fn is_inert(&self, permit: &Permit) -> bool {
+        permit.kind == Kind::Uncounted || permit.generation != self.generation
     }
 
     /// The call of a report is in the time window's total, and what it came to is not yet known: so it is for a moment

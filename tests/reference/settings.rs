@@ -37,7 +37,7 @@ pub(crate) fn significant(ticks: u64, bits: u32) -> u64 {
 }
 
 /// What a reload may not change.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) streak: Option<u16>,
     pub(crate) count: Option<u16>,
@@ -75,7 +75,7 @@ impl Shape {
 
 /// What a reload may change. Options are left to the crate's documented defaults where they are `None`; a value that
 /// does not fit the shape is cut to what does, in [`Settings::new`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tuning {
     pub(crate) failure_permille: Option<u16>,
     pub(crate) slow_permille: u16,
@@ -116,7 +116,7 @@ impl Tuning {
 }
 
 /// A valid configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Settings {
     pub(crate) shape: Shape,
     tuning: Tuning,

@@ -26,10 +26,6 @@ impl AtomicU32 {
         self.0.store(value, order);
     }
 
-    pub(crate) fn swap(&self, value: u32, order: Ordering) -> u32 {
-        self.0.swap(value, order)
-    }
-
     pub(crate) fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
         self.0.fetch_add(value, order)
     }
