@@ -4,6 +4,7 @@
 #![no_main]
 
 #[path = "../../reference/lockstep.rs"]
+#[allow(dead_code, reason = "the properties draw their steps by it")]
 mod lockstep;
 #[path = "../../reference/model.rs"]
 #[allow(dead_code, reason = "the search through histories uses more of it")]
