@@ -158,7 +158,8 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
     let reached = |part: u32, permille: u32| {
         permille > 0 && u64::from(part) * 1000 >= u64::from(permille) * u64::from(tally.total)
     };
-    if tally.total < limits.minimum() || tally.total == 0 {
+    // The minimum is at least 1, so there is something to take shares of.
+    if tally.total < limits.minimum() {
         None
     } else if reached(tally.failed, limits.failure()) {
         Some(OpenReason::Failures)
@@ -171,7 +172,7 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
 
 /// The judgement of sums by shares.
 pub(crate) fn judge_shares(limits: Limits, tally: Tally, level: u8) -> Opinion {
-    let ripe = tally.total >= limits.minimum() && tally.total > 0;
+    let ripe = tally.total >= limits.minimum();
     let axis = |part: u32, permille: u32| {
         if permille == 0 || !ripe {
             return 0;

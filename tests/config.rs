@@ -674,3 +674,11 @@ fn a_seed_moves_the_next_open_time() {
     assert_ne!(open_time(1), open_time(2));
     assert_eq!(open_time(2), open_time(2));
 }
+
+#[test]
+fn a_count_window_of_more_words_than_it_can_number_holds_nothing() {
+    assert_eq!(made::<CountWindow<128>>(Config::count(1023)), Ok(()));
+    let error = made::<CountWindow<129>>(Config::count(1)).unwrap_err();
+    assert_eq!((error.field, error.value, error.bound), (Field::Count, 1, Bound::AtMost(0)));
+    assert!(made::<CountWindow<0>>(Config::count(1)).is_err());
+}

@@ -374,6 +374,12 @@ fn a_success_in_closed_and_ramping_trips_only_until_warm() {
     breaker.reconfigure(&config.failure_permille(200)).unwrap();
     assert_eq!(good(), Effect::Opened(OpenReason::Failures), "1 of 5 is 200 permille");
 
+    // Of a pair it is the same, whichever the other one is.
+    let pair: Breaker<(Streak, CountWindow<{ count_words(8, false) }>), _> =
+        Breaker::new(config.and_streak(5), ManualClock::new());
+    assert_eq!(pair.acquire().unwrap().failure(), Effect::Counted);
+    assert_eq!(pair.acquire().unwrap().success(), Effect::Opened(OpenReason::Failures));
+
     // Warm, a success judges no more: after a lull the same 1 of 2 stands until the next failure. In the failure's own
     // bucket, or as the one that begins the next.
     for between in [Duration::ZERO, SECOND] {

@@ -28,14 +28,19 @@ impl Clock for StdClock {
     #[inline]
     fn now(&self) -> Ticks {
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        let passed = ORIGIN.get_or_init(Instant::now).elapsed();
-        // 1024 ticks a second: whole seconds by a shift, the rest by a multiplication. Wraps as the contract asks.
-        #[expect(clippy::cast_possible_truncation, reason = "the counter is modulo 2^32")]
-        let whole = (passed.as_secs() << 10) as u32;
-        let part = (u64::from(passed.subsec_nanos()) << 10) / 1_000_000_000;
-        #[expect(clippy::cast_possible_truncation, reason = "below 1024")]
-        Ticks::new(whole.wrapping_add(part as u32))
+        ticks_after(ORIGIN.get_or_init(Instant::now).elapsed())
     }
+}
+
+/// The reading when `passed` has: 1024 ticks a second, whole seconds by a shift, the rest by a multiplication. Wraps as the
+/// contract asks.
+#[inline]
+fn ticks_after(passed: Duration) -> Ticks {
+    #[expect(clippy::cast_possible_truncation, reason = "the counter is modulo 2^32")]
+    let whole = (passed.as_secs() << 10) as u32;
+    let part = (u64::from(passed.subsec_nanos()) << 10) / 1_000_000_000;
+    #[expect(clippy::cast_possible_truncation, reason = "below 1024")]
+    Ticks::new(whole.wrapping_add(part as u32))
 }
 
 /// A clock whose reading is one load of a word that a background thread moves on about once a millisecond.
@@ -81,8 +86,7 @@ impl CoarseClock {
     fn tick() {
         let now = StdClock.now().count();
         let last = COARSE.load(Ordering::Relaxed);
-        // Zero is skipped (it lags by one tick once in 48 days), and so is a reading older than what stands there.
-        if now != 0 && (last == 0 || now.wrapping_sub(last) < 1 << 31) {
+        if moves_on(last, now) {
             let _ = COARSE.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -96,6 +100,12 @@ impl CoarseClock {
             StdClock.now()
         }
     }
+}
+
+/// Whether the ticking word goes from `last` to `now`. Zero is skipped (it lags by one tick once in 48 days), and so is a
+/// reading older than what stands there.
+fn moves_on(last: u32, now: u32) -> bool {
+    now != 0 && (last == 0 || now.wrapping_sub(last) < 1 << 31)
 }
 
 impl Clock for CoarseClock {
@@ -120,6 +130,29 @@ impl Clock for CoarseClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_is_1024_ticks_rounded_down() {
+        let ticks = |secs, nanos| ticks_after(Duration::new(secs, nanos)).count();
+        assert_eq!([ticks(0, 0), ticks(0, 976_562), ticks(0, 976_563), ticks(0, 999_999_999)], [0, 0, 1, 1023]);
+        assert_eq!([ticks(1, 0), ticks(1, 500_000_000), ticks(86_400, 0)], [1024, 1536, 88_473_600]);
+        assert_eq!(
+            [ticks((1 << 22) - 1, 999_999_999), ticks(1 << 22, 0), ticks((1 << 22) + 3, 0)],
+            [u32::MAX, 0, 3072]
+        );
+    }
+
+    #[test]
+    fn the_ticking_word_never_goes_back_and_never_to_zero() {
+        let (half, wrapped) = (1 << 31, u32::MAX - 5);
+        for (last, now) in [(0, 1), (0, half + 7), (7, 7), (7, 8), (7, half + 6), (wrapped, 3), (wrapped, wrapped + 1)]
+        {
+            assert!(moves_on(last, now), "{last} to {now}");
+        }
+        for (last, now) in [(0, 0), (7, 0), (wrapped, 0), (8, 7), (7, half + 7), (3, wrapped)] {
+            assert!(!moves_on(last, now), "{last} to {now}");
+        }
+    }
 
     #[test]
     fn the_coarse_clock_ticks_by_itself_and_never_leads() {

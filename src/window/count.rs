@@ -54,7 +54,7 @@ const fn per_chunk(slow: bool) -> u32 {
 pub(super) const fn calls_in(words: u32, slow: bool) -> u32 {
     let calls = words.saturating_sub(1) * per_chunk(slow) + 1;
     // 2^7 slots, and N in ten bits.
-    if words == 0 || words > 128 {
+    if words > 128 {
         0
     } else if calls > 1023 {
         1023
