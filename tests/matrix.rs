@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, Config, CountWindow, Effect, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit,
-    RejectReason, State, Status, Streak, TimeWindow, Verdict, count_words,
+    RejectReason, State, Status, Streak, TimeWindow, Verdict, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -424,6 +424,26 @@ fn a_probe_that_was_written_off_changes_no_result_while_another_is_out() {
             assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed, "1 of 3 failed");
         }
     }
+}
+
+#[test]
+fn a_pair_counts_each_call_in_both_whichever_comes_first() {
+    fn five_of_ten<W: Window>(config: Config) {
+        let breaker: Breaker<W, _> = Breaker::new(config.minimum(1), ManualClock::new());
+        for _ in 0..5 {
+            breaker.acquire().unwrap().success();
+        }
+        for _ in 0..4 {
+            assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
+        }
+        assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
+    }
+    let (time, count) = (Config::time(4, SECOND), Config::count(43));
+    five_of_ten::<(TimeWindow<4>, Streak)>(time.and_streak(100));
+    five_of_ten::<(Streak, TimeWindow<4>)>(time.and_streak(100));
+    five_of_ten::<(TimeWindow<4>, CountWindow<3>)>(time.and_count(43));
+    five_of_ten::<(CountWindow<3>, TimeWindow<4>)>(time.and_count(43));
+    five_of_ten::<(CountWindow<3>, Streak)>(count.and_streak(100));
 }
 
 #[test]
