@@ -194,7 +194,7 @@ impl Bench {
             command.args(arguments).current_dir(&self.copy).env("CARGO_TARGET_DIR", self.copy.join("target"));
             command
                 .env("LOOM_MAX_PREEMPTIONS", "2")
-                .env("SHUTTLE_ITERATIONS", "400")
+                .env("SHUTTLE_ITERATIONS", "100")
                 .env("RUST_BACKTRACE", "0")
                 .env("CARGO_TERM_COLOR", "never");
             command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);

@@ -15,6 +15,8 @@
 //!   moment of its own, and then competes for a probe at another.
 //! - Who asks while a hold is under way, whose owner is about to say how long, is told the longest it may be, or what
 //!   another hold has said.
+//! - Who is rejected half-open while another asks may be told the whole lease: the other's tick is there before its
+//!   admission, and stays where that fails.
 //! - Near a reload (while it is under way, or an operation that it was beside) an operation goes by the old thresholds or
 //!   the new, a success judges or not, and the generation is left as warm as it was, as warm as judged, or cold. The
 //!   reload itself is made at one moment.
@@ -93,6 +95,8 @@ struct Done {
     ended: u32,
     /// Whether another thread's hold was under way.
     beside_hold: bool,
+    /// Whether another thread asked.
+    beside_acquire: bool,
     /// Whether a reload was under way, or an operation of which this is true.
     near_reload: bool,
 }
@@ -111,10 +115,12 @@ fn note_neighbours(threads: &mut [Vec<Done>]) {
     };
     let of = |is: &dyn Fn(&Done) -> bool| all.iter().filter(|done| is(done)).copied().collect::<Vec<_>>();
     let holds = of(&Done::holds);
+    let acquires = of(&|done| matches!(done.op, Op::Acquire));
     let reloads = of(&|done| matches!(done.op, Op::Reload(_)));
     let beside_reloads = of(&|done| beside(done, &reloads));
     for done in threads.iter_mut().flatten() {
         done.beside_hold = beside(done, &holds);
+        done.beside_acquire = beside(done, &acquires);
         done.near_reload = beside(done, &reloads) || beside(done, &beside_reloads);
     }
 }
@@ -213,7 +219,15 @@ fn work<W: Window>(plan: &Plan, breaker: &Shared<W>, book: &Book, mut held: Vec<
             };
             (Op::Acquire, seen)
         };
-        done.push(Done { op, seen, began, ended: book.moment(), beside_hold: false, near_reload: false });
+        done.push(Done {
+            op,
+            seen,
+            began,
+            ended: book.moment(),
+            beside_hold: false,
+            beside_acquire: false,
+            near_reload: false,
+        });
     }
     (done, held)
 }
@@ -319,7 +333,9 @@ impl Point {
                 (Err(rejection), Seen::Rejected { reason, ticks }) => {
                     let said = ticks.is_some_and(|ticks| ticks == HOLD_AT_MOST || HOLDS.contains(&ticks));
                     let of_a_hold = done.beside_hold && reason == RejectReason::Open(OpenReason::Hold) && said;
-                    rejection.reason == reason && (rejection.retry_in == ticks || of_a_hold)
+                    let lease = Some(plan.settings[0].lease());
+                    let of_an_admission = done.beside_acquire && reason == RejectReason::HalfOpen && ticks == lease;
+                    rejection.reason == reason && (rejection.retry_in == ticks || of_a_hold || of_an_admission)
                 }
                 _ => false,
             },
