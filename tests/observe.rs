@@ -155,6 +155,16 @@ fn a_pair_and_a_reference_hear_all_that_one_hears() {
 }
 
 #[test]
+fn a_pair_watches_if_one_of_it_does() {
+    let hooks = [Hooks::default(), Hooks::default()];
+    let first: Breaker<Streak, _, _> = Breaker::observed(Config::streak(2), ManualClock::new(), (&hooks[0], ()));
+    let second: Breaker<Streak, _, _> = Breaker::observed(Config::streak(2), ManualClock::new(), ((), &hooks[1]));
+    first.reset();
+    second.reset();
+    assert_eq!(hooks.map(|hooks| hooks.1.get()[0]), [1, 1]);
+}
+
+#[test]
 fn an_observer_has_no_name_unless_it_has_one() {
     fn name_of(observer: impl Observer) -> String {
         observer.name().to_owned()

@@ -427,6 +427,42 @@ mod tests {
         test(&window, scope, quiet);
     }
 
+    /// A head of another bucket is not counted under at a glance.
+    #[test]
+    fn a_glance_counts_in_the_present_bucket_or_not_at_all() {
+        fn refuses_at_first<const LANES: usize>()
+        where
+            Lanes<LANES>: LaneCount,
+        {
+            in_use::<LANES>(64, |window, scope, quiet| {
+                for total in [0, 2, 2] {
+                    assert!(!window.glance(quiet, scope.shape, scope.clock), "there is no such bucket yet");
+                    assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
+                    assert!(window.glance(quiet, scope.shape, scope.clock));
+                    assert_eq!(window.tally(scope).total, total + 2, "the last two buckets");
+                    scope.clock.advance_ticks(64);
+                }
+            });
+        }
+        refuses_at_first::<1>();
+        refuses_at_first::<4>();
+    }
+
+    /// Clocks of two cores may differ by a moment, at the boundary of two buckets too.
+    #[test]
+    fn a_clock_a_bucket_behind_counts_under_the_newer_head() {
+        in_use::<1>(64, |window, scope, _| {
+            scope.clock.advance_ticks(64);
+            assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
+            let head = window.lanes[0].head.load(Ordering::Relaxed);
+            scope.clock.advance_ticks(1_u32.wrapping_neg());
+            assert!(matches!(window.record(scope, BAD, false), Recorded::Judged(_)));
+            assert_eq!(window.lanes[0].head.load(Ordering::Relaxed), head, "it does not move back");
+            let tally = window.tally(scope);
+            assert_eq!((tally.total, tally.failed), (2, 1));
+        });
+    }
+
     /// The writer of a lane goes away; calls go on in another one.
     #[test]
     fn a_lane_that_nobody_writes_to_does_not_sleep_through_a_wrap() {

@@ -76,6 +76,15 @@ fn a_streak_takes_a_stale_failure_after_2_to_the_20_transitions() {
     assert_eq!(seen, [1 << 20]);
 }
 
+/// Each transition gives it its own tag, whether or not there are outcomes.
+#[test]
+fn a_streak_that_is_not_needed_for_2_to_the_20_transitions_stays_empty() {
+    let breaker = shared::<Streak>(Config::streak(2));
+    breaker.acquire().unwrap().failure();
+    reset(&breaker, 1 << 20);
+    assert_eq!(breaker.tally().total, 0);
+}
+
 /// Two transitions before the one that is stopped and again before the one it is mistaken for, the words are the same.
 #[test]
 fn an_open_time_takes_the_length_of_one_256_transitions_before() {
