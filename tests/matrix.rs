@@ -446,7 +446,8 @@ fn a_pair_counts_each_call_in_both_whichever_comes_first() {
     five_of_ten::<(CountWindow<3>, Streak)>(count.and_streak(100));
 
     // A pair of a pair: what only looks still goes first, or a call would be counted twice.
-    let three: Breaker<((TimeWindow<4>, Streak), CountWindow<3>), _> = Breaker::new(time.minimum(1).and_streak(100).and_count(43), ManualClock::new());
+    let three: Breaker<((TimeWindow<4>, Streak), CountWindow<3>), _> =
+        Breaker::new(time.minimum(1).and_streak(100).and_count(43), ManualClock::new());
     for calls in 1..=5 {
         three.acquire().unwrap().success();
         assert_eq!(three.tally().total, calls);
