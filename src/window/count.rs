@@ -248,8 +248,8 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// Moves the head past the full chunk `filled`. Whether it worked does not matter: if not, somebody else did it.
     ///
     /// A thread stopped in here until the index has come round (2¹⁵ laps and slots: 16 640 chunks or more), to the very
-    /// head it read, steps over a chunk that is not full. Then the window is short of up to a chunk of outcomes until that chunk
-    /// has left it; the sums stay those of real outcomes.
+    /// head it read, steps over a chunk that is not full. Then the window is short of up to a chunk of outcomes until
+    /// that chunk has left it; the sums stay those of real outcomes.
     fn advance(&self, generation: Generation, head: Head, filled: Chunk) {
         let run = if filled.is_all_good() { (head.run() + 1).min(RUN_MAX) } else { 0 };
         let next = Head::new(generation, false, run, Self::next_index(head));

@@ -8,11 +8,11 @@
 //! ```
 //!
 //! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
-//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks (less two buckets, the
-//! one begun and one by which a clock may be behind), nothing of before is taken for recent. Each bucket has a word for totals, failures and
-//! slow calls, tagged by lap and generation; whoever moves the head first clears the words whose tag would come round
-//! again. The *turn* bit flips whenever a bucket begins anew, so that a thread that is late to clear such a word cannot
-//! take the new count for it.
+//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks (less two buckets,
+//! the one begun and one by which a clock may be behind), nothing of before is taken for recent. Each bucket has a word
+//! for totals, failures and slow calls, tagged by lap and generation; whoever moves the head first clears the words whose
+//! tag would come round again. The *turn* bit flips whenever a bucket begins anew, so that a thread that is late to clear
+//! such a word cannot take the new count for it.
 
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};

@@ -8,9 +8,9 @@
 //!
 //! - A report is counted and judged at one moment, and the move that it calls for follows at another: between the two
 //!   others may still be admitted.
-//! - In a time window (of one lane) it is counted as a call at a moment before that. So a verdict may see calls whose failure is not
-//!   yet there, no more of them than reports are under way: a share may look smaller than it is, never larger, and the
-//!   last of those reports sees it whole.
+//! - In a time window (of one lane) it is counted as a call at a moment before that. So a verdict may see calls whose
+//!   failure is not yet there, no more of them than reports are under way: a share may look smaller than it is, never
+//!   larger, and the last of those reports sees it whole.
 //! - A caller makes each move that is due (the open time is over, probes are lost or complete, the ramp is over) at a
 //!   moment of its own, and then competes for a probe at another.
 //! - Who asks while a hold is under way, whose owner is about to say how long, is told the longest it may be, or what

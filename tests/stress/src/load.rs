@@ -124,17 +124,34 @@ pub(crate) struct Counts {
 pub(crate) struct Ground<'a, W: Window> {
     pub(crate) breaker: &'a Stressed<'a, W>,
     pub(crate) clock: &'a Common,
-    /// Reloads take turns.
     pub(crate) configs: [(Config, Most); 2],
     /// Which of them is in force, plus 2 while that changes, plus 4 for each change.
     pub(crate) in_force: AtomicU64,
+    /// Reloads take turns.
     pub(crate) reloading: Mutex<()>,
     pub(crate) lease: u32,
     /// Leave some permits neither reported nor dropped: only where leases are short enough to recover from it.
     pub(crate) forgets: bool,
     pub(crate) gauge: Gauge,
     pub(crate) counts: Counts,
-    pub(crate) violations: Mutex<Vec<String>>,
+    pub(crate) violations: Violations,
+}
+
+/// What went wrong in a run: the first twenty.
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Mutex<Vec<String>>);
+
+impl Violations {
+    pub(crate) fn add(&self, violation: String) {
+        let mut violations = self.0.lock().expect("nobody panics in it");
+        if violations.len() < 20 {
+            violations.push(violation);
+        }
+    }
+
+    pub(crate) fn into_inner(self) -> Vec<String> {
+        self.0.into_inner().expect("nobody panics in it")
+    }
 }
 
 struct Held<'a, W: Window> {
@@ -144,13 +161,6 @@ struct Held<'a, W: Window> {
 }
 
 impl<'a, W: Window> Ground<'a, W> {
-    pub(crate) fn complain(&self, violation: String) {
-        let mut violations = self.violations.lock().expect("nobody panics in it");
-        if violations.len() < 20 {
-            violations.push(violation);
-        }
-    }
-
     /// `operations` of them: each asks, reports or moves something.
     pub(crate) fn work(&self, random: &mut Random, operations: u64) {
         let mut held: Vec<Held<'a, W>> = Vec::new();
@@ -204,7 +214,7 @@ impl<'a, W: Window> Ground<'a, W> {
                 _ => [one, other][(before & 1) as usize],
             };
             if let Some(wrong) = self.gauge.enter(generation, most, begin, self.lease, self.clock) {
-                self.complain(wrong);
+                self.violations.add(wrong);
             }
         }
         Some(Held { permit, probe })
@@ -283,7 +293,7 @@ impl<'a, W: Window> Ground<'a, W> {
         self.in_force.store(before | 2, Ordering::Relaxed);
         fence(Ordering::Release);
         if let Err(error) = self.breaker.reconfigure(&self.configs[which].0) {
-            self.complain(format!("a valid reload is refused: {error}"));
+            self.violations.add(format!("a valid reload is refused: {error}"));
         }
         self.in_force.store((before | 3) + 1 + which as u64, Ordering::Release);
     }

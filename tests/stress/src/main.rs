@@ -24,7 +24,7 @@ use std::{env, thread};
 
 use microbreaker::{Breaker, Config, CountWindow, Effect, State, Streak, TimeWindow, Verdict, Window};
 
-use load::{Counts, Gauge, Ground, Most, Random, ticks};
+use load::{Counts, Gauge, Ground, Most, Random, Violations, ticks};
 use watch::{BEFORE, Common, OPEN_FOR, Watch, enter};
 
 fn main() -> ExitCode {
@@ -106,24 +106,23 @@ fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u
         forgets: leases == Leases::Short,
         gauge: Gauge::default(),
         counts: Counts::default(),
-        violations: Mutex::default(),
+        violations: Violations::default(),
     };
     share_out(operations, threads, |random, operations| ground.work(random, operations));
 
-    let mut complain = |violation: String| ground.complain(violation);
     let (counts, sums) = (&ground.counts, watch.sums());
     let [permits, reports, dropped, rejected] = [&counts.permits, &counts.reports, &counts.dropped, &counts.rejected]
         .map(|count| count.load(Ordering::Relaxed));
     // A drop after the slow limit is told as a failure, so only the sum of the two is the same.
     if (sums.permits, sums.reports + sums.cancelled, sums.rejected) != (permits, reports + dropped, rejected) {
-        complain(format!(
+        ground.violations.add(format!(
             "{sums:?} told; {permits} permits, {reports} reports, {dropped} dropped, {rejected} rejected"
         ));
     }
-    works_as_ever(&breaker, &clock, config, &mut complain);
-    let kinds = watch.follow(&mut complain);
+    works_as_ever(&breaker, &clock, config, &ground.violations);
+    let kinds = watch.follow(&ground.violations);
 
-    let violations = ground.violations.into_inner().expect("nobody panics in it");
+    let violations = ground.violations.into_inner();
     println!(
         "{name}: {operations} operations, {permits} permits, {rejected} rejections, {} probes, {} panics, {} transitions \
          of {} kinds, {:.1} s, {} violations",
@@ -178,15 +177,10 @@ fn share_out(operations: u64, threads: u64, work: impl Fn(&mut Random, u64) + Sy
 const PORTION: u64 = 10_000;
 
 /// After all that: from a reset on it does what a new one does.
-fn works_as_ever<W: Window>(
-    breaker: &load::Stressed<'_, W>,
-    clock: &Common,
-    config: Config,
-    complain: &mut impl FnMut(String),
-) {
-    let mut expect = |what: &str, holds: bool| {
+fn works_as_ever<W: Window>(breaker: &load::Stressed<'_, W>, clock: &Common, config: Config, violations: &Violations) {
+    let expect = |what: &str, holds: bool| {
         if !holds {
-            complain(format!("after all: {what}: {:?}", breaker.status()));
+            violations.add(format!("after all: {what}: {:?}", breaker.status()));
         }
     };
     BEFORE.set(microbreaker::Clock::now(&clock).count());

@@ -1,13 +1,12 @@
 //! A time window in which every call is failed or slow. Elsewhere the good ones hide a part that was counted before its
 //! call, or read after it; here any such sum shows more in part than in all.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use microbreaker::{Breaker, Config, FailureKind, Outcome, TimeWindow};
 
-use crate::load::{Random, ticks};
+use crate::load::{Random, Violations, ticks};
 use crate::share_out;
 use crate::watch::Common;
 
@@ -17,19 +16,13 @@ pub(crate) fn run(operations: u64, threads: u64) -> Vec<String> {
     // Every second call fails: it does not open.
     let config = Config::time(2, ticks(64)).failure_permille(1000).minimum(4095);
     let breaker: Breaker<TimeWindow<16>, _> = Breaker::try_new(config, &clock).expect("a valid configuration");
-    let violations = Mutex::new(Vec::new());
-    let complain = |violation: String| {
-        let mut violations = violations.lock().expect("nobody panics in it");
-        if violations.len() < 20 {
-            violations.push(violation);
-        }
-    };
+    let violations = Violations::default();
     let over = AtomicBool::new(false);
     let look = || {
         while !over.load(Ordering::Relaxed) {
             let tally = breaker.tally();
             if tally.failed + tally.slow > tally.total {
-                complain(format!("more in part than in all: {tally:?}"));
+                violations.add(format!("more in part than in all: {tally:?}"));
             }
         }
     };
@@ -41,7 +34,7 @@ pub(crate) fn run(operations: u64, threads: u64) -> Vec<String> {
             let outcome = if operation % 2 == 0 { Outcome::Failure(FailureKind::Other) } else { Outcome::Slow };
             match breaker.acquire() {
                 Ok(permit) => drop(permit.record(outcome)),
-                Err(rejected) => complain(format!("it was not to open: {rejected}")),
+                Err(rejected) => violations.add(format!("it was not to open: {rejected}")),
             }
         }
     };
@@ -54,5 +47,5 @@ pub(crate) fn run(operations: u64, threads: u64) -> Vec<String> {
         share_out(operations, half, record);
         over.store(true, Ordering::Relaxed);
     });
-    violations.into_inner().expect("nobody panics in it")
+    violations.into_inner()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::load::Violations;
 use crate::moves::MOVES;
 use crossbeam_utils::CachePadded;
 use microbreaker::{
@@ -96,7 +97,7 @@ impl<'a> Watch<'a> {
 
     /// Follows the path that the events make, and complains of every step that is none. How many there were of each
     /// kind.
-    pub(crate) fn follow(&self, complain: &mut impl FnMut(String)) -> BTreeMap<(&'static str, &'static str), u64> {
+    pub(crate) fn follow(&self, violations: &Violations) -> BTreeMap<(&'static str, &'static str), u64> {
         let mut moves: Vec<Seen> =
             self.threads.iter().flat_map(|told| told.moves.lock().expect("nobody panics in it").clone()).collect();
         moves.sort_unstable_by_key(|seen| seen.place);
@@ -122,21 +123,21 @@ impl<'a> Watch<'a> {
             let follows =
                 number == generation + 1 || (number == generation && (from, to) == (State::Ramping, State::Closed));
             if !follows {
-                complain(format!("generation {number} after {generation}: {:?}", seen.event));
+                violations.add(format!("generation {number} after {generation}: {:?}", seen.event));
             }
             if from != state || !is_legal(from, to) {
-                complain(format!("from {state:?}: {:?}", seen.event));
+                violations.add(format!("from {state:?}: {:?}", seen.event));
             }
             let judged = matches!(reason, Some(OpenReason::Failures | OpenReason::Slow));
             if judged && lasts_ticks.is_some_and(|span| span < OPEN_FOR << attempt.min(3)) {
-                complain(format!("to be open for less than configured: {:?}", seen.event));
+                violations.add(format!("to be open for less than configured: {:?}", seen.event));
             }
             // Made no earlier than `before` of the one, told no later than `after` of the other: so long it lasted at most.
             if let (Some(begin), State::HalfOpen) = (open, to)
                 && let Some(span) = begin.event.lasts_ticks
                 && seen.after.wrapping_sub(begin.before) < span
             {
-                complain(format!("open for less than {span} ticks: {begin:?}, {seen:?}"));
+                violations.add(format!("open for less than {span} ticks: {begin:?}, {seen:?}"));
             }
             open = (to == State::Open && lasts_ticks.is_some()).then_some(seen);
             (generation, state) = (number, to);
