@@ -1,0 +1,39 @@
+//! Executed instructions, exactly, under `ICOUNT=shift=10`: one takes 1024 ns of virtual time, 25.6 counts of SysTick at
+//! 25 MHz, so two readings tell how many lie between them. Instructions, not cycles.
+
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use cortex_m::peripheral::{SYST, syst::SystClkSource};
+
+/// Counts what a closure executes, less what an empty one does.
+#[derive(Debug)]
+pub struct Counter {
+    empty: u32,
+}
+
+impl Counter {
+    /// Takes SysTick for itself.
+    #[inline(never)]
+    pub fn new(systick: &mut SYST) -> Self {
+        systick.disable_interrupt();
+        systick.set_clock_source(SystClkSource::Core);
+        systick.set_reload(0x00FF_FFFF);
+        systick.clear_current();
+        systick.enable_counter();
+        let raw = Self { empty: 0 };
+        Self { empty: core::hint::black_box(raw.count(|| ())) }
+    }
+
+    /// The instructions of `run`, up to some 600 000.
+    #[inline(always)]
+    pub fn count<T>(&self, run: impl FnOnce() -> T) -> u32 {
+        let before = SYST::get_current();
+        compiler_fence(Ordering::SeqCst);
+        core::hint::black_box(run());
+        compiler_fence(Ordering::SeqCst);
+        let after = SYST::get_current();
+        let counts = u64::from(before.wrapping_sub(after) & 0x00FF_FFFF);
+        let nanos_by_hertz = u64::from(crate::CORE_HZ) << 10;
+        ((counts * 1_000_000_000 + nanos_by_hertz / 2) / nanos_by_hertz) as u32 - self.empty
+    }
+}

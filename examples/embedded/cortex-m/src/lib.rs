@@ -1,0 +1,33 @@
+//! The Cortex-M machines that QEMU emulates, behind the functions that the stories need. `riscv` has the same.
+#![no_std]
+
+pub mod icount;
+pub mod time;
+
+pub use cortex_m_rt::entry;
+pub use semihosting::{eprintln, println, process::exit};
+
+/// Of the processor and SysTick, as emulated.
+pub const CORE_HZ: u32 = parse(env!("CORE_HZ"));
+
+const fn parse(text: &str) -> u32 {
+    let (text, mut at, mut number) = (text.as_bytes(), 0, 0);
+    while at < text.len() {
+        number = number * 10 + (text[at] - b'0') as u32;
+        at += 1;
+    }
+    number
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    eprintln!("{info}");
+    exit(101)
+}
+
+// SAFETY: prints and ends; nothing of the faulting program goes on.
+#[cortex_m_rt::exception]
+unsafe fn HardFault(frame: &cortex_m_rt::ExceptionFrame) -> ! {
+    eprintln!("HardFault {frame:?}");
+    exit(102)
+}
