@@ -24,7 +24,8 @@ use crate::error::{RejectReason, Rejected};
 use crate::observe::{Effect, Event, Observer, Report, ReportKind};
 use crate::outcome::{FailureKind, Outcome};
 use crate::probes::{Admission, Judged, Judgement, Probes, Reported};
-use crate::state::{Generation, Moved, OpenReason, State, StateCell, Step, Word};
+use crate::snapshot::{Snapshot, SnapshotError};
+use crate::state::{ATTEMPT_MAX, Generation, Moved, OpenReason, State, StateCell, Step, Word};
 use crate::sync::{const_fn, initial, panicking};
 use crate::tally::{Status, Tally, WindowKind};
 use crate::timer::Timer;
@@ -127,7 +128,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     pub fn acquire_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
         match holder.admit() {
             Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
-            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, C::RATE)),
+            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &C::RATE })),
         }
     }
 
@@ -158,6 +159,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// no clock.
     pub fn retry_in(&self) -> Option<Duration> {
         self.rest(self.state.load()).map(|ticks| C::RATE.duration_of(ticks))
+    }
+
+    /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock: the same without any arithmetic.
+    pub fn retry_in_ticks(&self) -> Option<u32> {
+        self.rest(self.state.load())
     }
 
     /// The window's sums; of a pair, those of the first. Empty unless closed or ramping.
@@ -197,6 +203,69 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.open_for_good(None)
     }
 
+    /// What must not be forgotten over a restart, for [`restore`](Self::restore). All of it is of one generation.
+    ///
+    /// While the owner of a hold is still about to say how long (it was interrupted in the middle), the time left is the
+    /// longest a hold may be.
+    pub fn snapshot(&self) -> Snapshot {
+        loop {
+            let word = self.state.load();
+            let period = match word.state() {
+                State::Open | State::Ramping => match self.period(word) {
+                    Some(period) => period,
+                    // Over meanwhile: another caller moved on.
+                    None => continue,
+                },
+                _ => Period { elapsed: 0, span: 0 },
+            };
+            return Snapshot {
+                state: word.state(),
+                reason: if word.is_open() { word.reason() } else { OpenReason::Failures },
+                attempt: word.attempt(),
+                rest: period.rest(),
+                age: period.elapsed,
+                sequence: 0,
+                rate: C::RATE.ratio(),
+            };
+        }
+    }
+
+    /// Goes on where a [`snapshot`](Self::snapshot) was taken, `passed` ago: after a restart, before anybody asks. By
+    /// hand, from any state; permits that are out become stale.
+    ///
+    /// `None` is for a time that nobody knows, and the safe choice: an open circuit stays open for all that was left.
+    /// Whatever is given, the open time is never over before it would have been. A ramp goes on for what was left of it,
+    /// from its first step: the window starts empty. A half-open circuit is restored as one whose probes were lost with
+    /// the restart, open for another open time: a device that is brought down by its own probe backs off instead of
+    /// probing again at once, for ever.
+    ///
+    /// On an error nothing changes.
+    pub fn restore(&self, snapshot: &Snapshot, passed: Option<Duration>) -> Result<(), SnapshotError> {
+        if !snapshot.is_of(C::RATE) {
+            return Err(SnapshotError::Rate);
+        }
+        // Whole ticks that have passed for certain.
+        let passed = passed.map_or(0, |time| C::RATE.ticks_in(time).unwrap_or(HORIZON).saturating_sub(1));
+        let (state, reason, attempt, rest) = match snapshot.state {
+            State::HalfOpen => {
+                let attempt = (snapshot.attempt + 1).min(ATTEMPT_MAX);
+                (State::Open, OpenReason::Failures, attempt, backoff::open_time(&self.live, attempt, self.clock.now()))
+            }
+            state => (state, snapshot.reason, snapshot.attempt, snapshot.rest),
+        };
+        let span = rest.saturating_sub(passed).saturating_add(C::SLACK);
+        let tally = self.window_tally();
+        let restore = Step::Restore { state, reason, attempt, cold: Self::COLD };
+        let Moved::Won { from, to } = self.state.step(None, restore) else { return Ok(()) };
+        self.entered(from, to, tally, Some(span));
+        if state == State::Open && self.timer.span(to.generation()).is_none_or(|decided| decided < span) {
+            // A shorter hold, reported meanwhile, said how long before we could, or somebody moved on: see that ours is
+            // covered.
+            self.open_for_ticks(Some(to.generation()), reason, span);
+        }
+        Ok(())
+    }
+
     /// Rejects everything and records nothing until [`reset`](Self::reset): maintenance. `false` if it already did.
     pub fn force_open(&self) -> bool {
         self.take(None, Step::Force, self.window_tally(), None)
@@ -217,6 +286,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// watch production before it is allowed to act.
     pub fn watch_only(&self) {
         self.live.set_shadow(true);
+    }
+
+    /// Whether it is in shadow, see [`watch_only`](Self::watch_only).
+    pub fn is_watch_only(&self) -> bool {
+        self.live.rules().shadow()
     }
 
     /// Seeds the jitter with what tells this device from others, so that a fleet does not probe in step. Takes effect
@@ -454,9 +528,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// Opens for a time that somebody said. `own` is the generation of the permit it came with, if it came with one.
-    fn open_for(&self, mut own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
-        let ticks =
-            C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1).saturating_add(C::SLACK);
+    fn open_for(&self, own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
+        let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1);
+        self.open_for_ticks(own, reason, ticks.saturating_add(C::SLACK))
+    }
+
+    /// See [`open_for`](Self::open_for); slack included.
+    fn open_for_ticks(&self, mut own: Option<Generation>, reason: OpenReason, ticks: u32) -> Effect {
         let mut effect = None;
         loop {
             let word = self.state.load();

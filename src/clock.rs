@@ -1,9 +1,13 @@
 //! Time as a breaker sees it: [`Ticks`] from a monotonic [`Clock`] that declares its exact rate.
 
+#[cfg(feature = "embassy-time")]
+mod embassy;
 mod manual;
 #[cfg(feature = "std")]
 mod std;
 
+#[cfg(feature = "embassy-time")]
+pub use self::embassy::EmbassyClock;
 pub use self::manual::ManualClock;
 #[cfg(feature = "std")]
 pub use self::std::{CoarseClock, StdClock};
@@ -53,9 +57,13 @@ impl Ticks {
 /// 16 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickRate {
-    ticks: u32,
-    seconds: u32,
+    ticks: Divisor,
+    seconds: Divisor,
+    /// As many nanoseconds as `seconds` have.
+    nanos: Divisor,
 }
+
+const NANOS: u64 = 1_000_000_000;
 
 impl TickRate {
     /// `ticks` in every `seconds`.
@@ -65,22 +73,25 @@ impl TickRate {
     pub const fn new(ticks: u32, seconds: u32) -> Self {
         assert!(ticks > 0 && seconds > 0, "a tick rate is a ratio of two positive numbers");
         assert!(ticks / seconds <= HORIZON, "a clock may tick at most 2^30 times a second");
-        Self { ticks, seconds }
+        let (ticks, seconds) = (ticks as u64, seconds as u64);
+        Self { ticks: Divisor::new(ticks), seconds: Divisor::new(seconds), nanos: Divisor::new(NANOS * seconds) }
+    }
+
+    /// The ratio as it was given: ticks, and the seconds they take.
+    #[expect(clippy::cast_possible_truncation, reason = "made of 32 bits each")]
+    pub const fn ratio(self) -> (u32, u32) {
+        (self.ticks.by as u32, self.seconds.by as u32)
     }
 
     /// The ticks that cover `duration`, rounded up; `None` past the [`HORIZON`].
     pub const fn ticks_in(self, duration: Duration) -> Option<u32> {
-        const NANOS: u64 = 1_000_000_000;
-        let (ticks, seconds) = (self.ticks as u64, self.seconds as u64);
-        // Whole seconds first, so that no product passes 64 bits: seconds_in * ticks, then (rest + nanos) * 2^32 / …
+        // Whole seconds first, so that no product passes 64 bits.
         if duration.as_secs() > u32::MAX as u64 {
             return None;
         }
-        let scaled = duration.as_secs() * ticks;
-        let whole = scaled / seconds;
-        let rest = (scaled % seconds) * NANOS + duration.subsec_nanos() as u64 * ticks;
-        let part = rest.div_ceil(NANOS * seconds);
-        let all = whole + part;
+        let (whole, rest) = self.seconds.divide(duration.as_secs() * self.ticks.by);
+        let (part, over) = self.nanos.divide(rest * NANOS + duration.subsec_nanos() as u64 * self.ticks.by);
+        let all = whole + part + (over > 0) as u64;
         if all > HORIZON as u64 {
             return None;
         }
@@ -90,14 +101,56 @@ impl TickRate {
 
     /// How long `ticks` last, rounded up to a nanosecond.
     pub const fn duration_of(self, ticks: u32) -> Duration {
-        const NANOS: u64 = 1_000_000_000;
-        let (rate, seconds) = (self.ticks as u64, self.seconds as u64);
-        let scaled = ticks as u64 * seconds;
-        let nanos = ((scaled % rate) * NANOS).div_ceil(rate);
-        // A part that rounds up to a whole second carries, which `new` does for us.
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder below one second, rounded up")]
-        Duration::new(scaled / rate, nanos as u32)
+        let (seconds, rest) = self.ticks.divide(ticks as u64 * self.seconds.by);
+        let (nanos, over) = self.ticks.divide(rest * NANOS);
+        let nanos = nanos + (over > 0) as u64;
+        // A part that rounds up to a whole second carries.
+        let (seconds, nanos) = if nanos < NANOS { (seconds, nanos) } else { (seconds + 1, 0) };
+        #[expect(clippy::cast_possible_truncation, reason = "below a second")]
+        Duration::new(seconds, nanos as u32)
     }
+}
+
+/// `ticks` / 2^`shift`, rounded up.
+pub(crate) const fn shift_up(ticks: u32, shift: u32) -> u32 {
+    (ticks >> shift) + (ticks & ((1 << shift) - 1) != 0) as u32
+}
+
+/// What can be divided by without a division: its reciprocal is taken when it is made, which for a rate is at compile
+/// time. A 64-bit division is a kilobyte and a half on a Cortex-M0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Divisor {
+    by: u64,
+    /// (2⁶⁴ − 1) / by, rounded down.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    const fn new(by: u64) -> Self {
+        Self { by, reciprocal: u64::MAX / by }
+    }
+
+    /// Quotient and remainder, exact. (Barrett, "Implementing the Rivest Shamir and Adleman Public Key Encryption
+    /// Algorithm on a Standard Digital Signal Processor", 1986.)
+    const fn divide(self, dividend: u64) -> (u64, u64) {
+        // At most two less than the quotient: the reciprocal is short by less than one, and so is each rounding.
+        let mut quotient = high_half(dividend, self.reciprocal);
+        let mut remainder = dividend - quotient * self.by;
+        while remainder >= self.by {
+            quotient += 1;
+            remainder -= self.by;
+        }
+        (quotient, remainder)
+    }
+}
+
+/// The upper 64 bits of a product, from 32-bit pieces: the 128-bit multiplication is a call on these cores.
+const fn high_half(a: u64, b: u64) -> u64 {
+    const LOW: u64 = u32::MAX as u64;
+    let (a_high, a_low, b_high, b_low) = (a >> 32, a & LOW, b >> 32, b & LOW);
+    let (upper, lower) = (a_high * b_low, a_low * b_high);
+    let carry = (a_low * b_low >> 32) + (upper & LOW) + (lower & LOW);
+    a_high * b_high + (upper >> 32) + (lower >> 32) + (carry >> 32)
 }
 
 /// Where a breaker gets its time.
@@ -166,6 +219,28 @@ mod tests {
                 assert!(f64::from(ticks) >= exact && f64::from(ticks) < exact + 1.0, "{micros} us: {ticks} vs {exact}");
                 assert!(rate.duration_of(ticks) >= Duration::from_micros(micros));
                 assert_eq!(rate.ticks_in(rate.duration_of(ticks)).map(|back| back - ticks <= 1), Some(true));
+            }
+        }
+    }
+
+    #[test]
+    fn dividing_by_a_reciprocal_is_exact() {
+        let mut random = 1_u64;
+        for round in 0..200_000_u32 {
+            let mut next = || {
+                // Marsaglia's xorshift, shifted for numbers of every length.
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random >> (random % 64)
+            };
+            let (dividend, by) = (next(), next().max(1));
+            let dividend = if round % 4 == 0 { (dividend / by).wrapping_mul(by).wrapping_sub(1) } else { dividend };
+            assert_eq!(Divisor::new(by).divide(dividend), (dividend / by, dividend % by), "{dividend} / {by}");
+        }
+        for by in [1, 2, 3, u64::MAX - 1, u64::MAX] {
+            for dividend in [0, 1, by - 1, by, u64::MAX - 1, u64::MAX] {
+                assert_eq!(Divisor::new(by).divide(dividend), (dividend / by, dividend % by), "{dividend} / {by}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::{HORIZON, TickRate};
+use crate::clock::{HORIZON, TickRate, shift_up};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 use crate::window::Capacity;
 
@@ -439,7 +439,7 @@ const fn short(ticks: u32) -> u32 {
     let mut mantissa = ticks;
     while mantissa >= 1 << 11 {
         shift += 1;
-        mantissa = ticks.div_ceil(1 << shift);
+        mantissa = shift_up(ticks, shift);
     }
     mantissa << 5 | shift
 }

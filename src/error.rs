@@ -41,12 +41,12 @@ impl RejectReason {
 pub struct Rejected {
     reason: RejectReason,
     ticks: Option<u32>,
-    rate: TickRate,
+    rate: &'static TickRate,
 }
 
 impl Rejected {
     #[inline]
-    pub(crate) const fn new(reason: RejectReason, ticks: Option<u32>, rate: TickRate) -> Self {
+    pub(crate) const fn new(reason: RejectReason, ticks: Option<u32>, rate: &'static TickRate) -> Self {
         Self { reason, ticks, rate }
     }
 

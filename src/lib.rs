@@ -85,6 +85,8 @@
 //! | --- | --- |
 //! | *(none)* | everything but the below; depends on nothing |
 //! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
+//! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
+//! | `defmt` | `Format` for every public type, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -98,19 +100,27 @@ mod breaker;
 mod call;
 mod clock;
 mod config;
+#[cfg(feature = "defmt")]
+mod defmt;
 mod error;
 mod lanes;
 mod observe;
 mod outcome;
 mod probes;
+mod retained;
+mod snapshot;
 mod state;
 mod sync;
 mod tally;
 mod timer;
 mod window;
 
+#[cfg(feature = "defmt")]
+pub use self::defmt::DefmtLog;
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
+#[cfg(feature = "embassy-time")]
+pub use clock::EmbassyClock;
 pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
@@ -119,6 +129,8 @@ pub use error::{Error, RejectReason, Rejected};
 pub use lanes::{LaneCount, Lanes};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
+pub use retained::Retained;
+pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{OpenReason, State};
 #[cfg(microbreaker_counting)]
 pub use sync::counted;

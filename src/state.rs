@@ -29,8 +29,10 @@
 //! | `ForcedOpen` | rejected, no time | – | – | – | – | = | = | = | Closed g+1 | = | Disabled g+1 | = |
 //! | Disabled | permit that counts nowhere | = | = | = | = | = | = | = | Closed g+1 | ForcedOpen g+1 | = | = |
 //!
+//! A restore leads from any state to the one that the snapshot tells, g+1.
+//!
 //! The attempt (exponent of the open time) grows when probes fail, is kept by every other way of opening, and is
-//! zeroed by closing, by `reset`, `force_open` and `disable`.
+//! zeroed by closing, by `reset`, `force_open` and `disable`; a restore brings its own.
 
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
@@ -135,7 +137,8 @@ const GENERATION_AT: u32 = ATTEMPT_AT + ATTEMPT_BITS;
 /// Bits of a generation. A permit aliases a later generation after exactly a multiple of 2²⁰ of them.
 pub(crate) const GENERATION_BITS: u32 = u32::BITS - GENERATION_AT;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
-const ATTEMPT_MAX: u32 = (1 << ATTEMPT_BITS) - 1;
+/// The attempt stays there.
+pub(crate) const ATTEMPT_MAX: u32 = (1 << ATTEMPT_BITS) - 1;
 const LEVEL_MASK: u32 = 0b011;
 const COLD: u32 = 0b100;
 const SAID: u32 = 0b1000;
@@ -317,6 +320,14 @@ impl Word {
             (Step::Finish, Ramping) => {
                 Self(self.0 & !((1 << STATE_BITS) - 1) & !(ATTEMPT_MAX << ATTEMPT_AT) | Closed as u32)
             }
+            (Step::Restore { state, reason, attempt, cold }, _) => {
+                let detail = match state {
+                    Closed | Ramping => Self::fresh(cold),
+                    Open => reason as u32 | SAID,
+                    Latched | HalfOpen | ForcedOpen | Disabled => 0,
+                };
+                self.next(state, attempt, detail)
+            }
             (Step::Latch, Closed | Open | HalfOpen | Ramping) => self.next(Latched, attempt, 0),
             (Step::Force, Closed | Open | Latched | HalfOpen | Ramping | Disabled) => self.next(ForcedOpen, 0, 0),
             (Step::Disable, Closed | Open | Latched | HalfOpen | Ramping | ForcedOpen) => self.next(Disabled, 0, 0),
@@ -354,6 +365,13 @@ pub(crate) enum Step {
     },
     /// The ramp's time is over.
     Finish,
+    /// A snapshot told so; an open circuit's time is said, too.
+    Restore {
+        state: State,
+        reason: OpenReason,
+        attempt: u32,
+        cold: bool,
+    },
     Latch,
     Reset {
         cold: bool,

@@ -17,7 +17,7 @@
 //! A single whole word for the deadline cannot do this: with no room for a tag, a helper that looked before the
 //! deadline was published may overwrite it after.
 
-use crate::clock::{Clock, Ticks};
+use crate::clock::{Clock, Ticks, shift_up};
 use crate::state::{Generation, StateCell};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
@@ -183,7 +183,7 @@ fn pack(ticks: u32) -> u32 {
     let mut mantissa = ticks;
     while mantissa >> MANTISSA != 0 {
         shift += 1;
-        mantissa = (ticks >> shift) + u32::from(ticks & ((1 << shift) - 1) != 0);
+        mantissa = shift_up(ticks, shift);
     }
     shift << MANTISSA | mantissa
 }

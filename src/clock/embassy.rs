@@ -1,0 +1,110 @@
+//! embassy's time as a breaker's clock, and waiting for a circuit on it.
+
+use core::time::Duration;
+
+use embassy_time::{Instant, TICK_HZ, Timer};
+
+use super::{Clock, HORIZON, TickRate, Ticks};
+use crate::breaker::Breaker;
+use crate::error::{RejectReason, Rejected};
+use crate::observe::Observer;
+use crate::state::State;
+use crate::window::Window;
+
+/// embassy-time's clock, shifted down to the rate nearest to 1 kHz: 976.5625 Hz where embassy ticks at 1 MHz, 1024 Hz
+/// at 32 768 Hz, 1 kHz at 1 kHz. No division, and so a rate that is rarely a round one; it is declared exactly.
+///
+/// Which time driver stands behind it is the firmware's choice, as always with embassy-time. A driver that stands still
+/// in deep sleep delays recovery by as much.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmbassyClock;
+
+/// How far embassy's ticks are shifted: the result lies between 1 kHz / √2 and 1 kHz · √2, if it can.
+const SHIFT: u32 = shift(TICK_HZ);
+
+const fn shift(hertz: u64) -> u32 {
+    let mut shift = 0;
+    while hertz >> shift > 1414 {
+        shift += 1;
+    }
+    shift
+}
+
+/// `hertz` / 2^`shift` in lowest terms.
+const fn shifted(hertz: u64, shift: u32) -> TickRate {
+    let common = if hertz.trailing_zeros() < shift { hertz.trailing_zeros() } else { shift };
+    let ticks = hertz >> common;
+    assert!(ticks <= u32::MAX as u64, "embassy-time's tick rate has too many odd hertz");
+    #[expect(clippy::cast_possible_truncation, reason = "just checked")]
+    TickRate::new(ticks as u32, 1 << (shift - common))
+}
+
+impl Clock for EmbassyClock {
+    const RATE: TickRate = shifted(TICK_HZ, SHIFT);
+
+    #[inline]
+    fn now(&self) -> Ticks {
+        // The lower 32 bits: ticks wrap.
+        #[expect(clippy::cast_possible_truncation, reason = "see above")]
+        Ticks::new((Instant::now().as_ticks() >> SHIFT) as u32)
+    }
+}
+
+/// How long [`Breaker::ready`] sleeps at a time while probes are out: a second.
+const LOOK: u32 = match EmbassyClock::RATE.ticks_in(Duration::from_secs(1)) {
+    Some(ticks) => ticks,
+    None => HORIZON,
+};
+
+impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
+    /// Sleeps until it pays to ask: at once while closed, at the end of an open time. It asks for nothing itself, so
+    /// nothing is woken and no probe is taken; [`acquire`](Self::acquire) may still reject, if another was faster.
+    ///
+    /// An error if waiting does not help: latched or forced open, now or after a while. In shadow at once, for nothing
+    /// is rejected.
+    ///
+    /// It wakes up once per open time, and again if a hold has lengthened it meanwhile. While probes are out and no slot
+    /// is free it looks once a second, for they may report sooner than their lease. A [reset](Self::reset) cuts no sleep
+    /// short: who resets by hand may `select` a signal of its own beside this.
+    ///
+    /// Cancel safety: it holds nothing. Dropped at any time, it has changed nothing.
+    pub async fn ready(&self) -> Result<(), Rejected> {
+        loop {
+            let ticks = match self.retry_in_ticks() {
+                _ if self.is_watch_only() => return Ok(()),
+                Some(0) => return Ok(()),
+                Some(ticks) if self.state() == State::HalfOpen => ticks.min(LOOK),
+                Some(ticks) => ticks,
+                None => {
+                    let reason = match self.state() {
+                        State::Latched => RejectReason::Latched,
+                        State::ForcedOpen => RejectReason::ForcedOpen,
+                        // Somebody moved on meanwhile.
+                        _ => continue,
+                    };
+                    return Err(Rejected::new(reason, None, const { &EmbassyClock::RATE }));
+                }
+            };
+            Timer::after_ticks(u64::from(ticks) << SHIFT).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rate_of_embassy_is_shifted_to_about_a_kilohertz_and_declared_exactly() {
+        let powers = (0..33).map(|n| 1_u64 << n);
+        let round = [10, 100, 1_000, 10_000, 64_000, 1_000_000, 12_000_000, 170_000_000, 5_242_880_000];
+        for hertz in powers.chain(round) {
+            let shift = shift(hertz);
+            let rate = shifted(hertz, shift);
+            assert!(hertz >> shift <= 1414 && (shift == 0 || hertz >> shift >= 707), "{hertz} Hz by {shift}");
+            // As many ticks in a day as embassy's, shifted.
+            let day = Duration::from_secs(86_400);
+            assert_eq!(rate.ticks_in(day).map(u64::from), Some((hertz * 86_400).div_ceil(1 << shift)), "{hertz} Hz");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `defmt`: a compact form of every public type, and an observer that logs transitions.
+//!
+//! Names are interned: on the wire they are numbers. Times are ticks of the breaker's clock, for nothing on the target is
+//! to divide; about a millisecond each where the clock is as it should be.
+
+use defmt::{Format, Formatter, write};
+
+use crate::breaker::{Holder, Permit};
+use crate::clock::{TickRate, Ticks};
+use crate::config::{Bound, ConfigError, Field, Verdict};
+use crate::error::{Error, RejectReason, Rejected};
+use crate::observe::{Counts, Effect, Event, Observer, Report, ReportKind};
+use crate::outcome::{FailureKind, Outcome};
+use crate::snapshot::{Snapshot, SnapshotError};
+use crate::state::{OpenReason, State};
+use crate::tally::{Status, Tally, WindowKind};
+
+/// Implements `Format` by an interned text for each case, with what is in it.
+macro_rules! format {
+    ($($type:ty { $($case:pat => $text:literal $(, $value:expr)*;)+ })+) => {$(
+        impl Format for $type {
+            fn format(&self, f: Formatter<'_>) {
+                match *self {
+                    $($case => write!(f, $text $(, $value)*),)+
+                }
+            }
+        }
+    )+};
+}
+
+format! {
+    State {
+        Self::Closed => "closed";
+        Self::Open => "open";
+        Self::Latched => "latched";
+        Self::HalfOpen => "half-open";
+        Self::Ramping => "ramping";
+        Self::ForcedOpen => "forced open";
+        Self::Disabled => "disabled";
+    }
+    OpenReason {
+        Self::Failures => "failures";
+        Self::Slow => "slow";
+        Self::Hold => "hold";
+        Self::Budget => "budget";
+        Self::Dependency => "dependency";
+        Self::Manual => "manual";
+    }
+    RejectReason {
+        Self::Open(reason) => "open ({})", reason;
+        Self::Latched => "latched";
+        Self::HalfOpen => "half-open";
+        Self::Ramping => "ramping";
+        Self::ForcedOpen => "forced open";
+    }
+    FailureKind {
+        Self::Other => "other";
+        Self::Timeout => "timeout";
+        Self::Refused => "refused";
+        Self::Reset => "reset";
+        Self::Dns => "dns";
+        Self::Server => "server";
+        Self::RateLimited => "rate limited";
+        Self::Quota => "quota";
+        Self::Auth => "auth";
+        Self::Client => "client";
+        Self::Protocol => "protocol";
+        Self::Resource => "resource";
+        Self::Panic => "panic";
+    }
+    Outcome {
+        Self::Success => "success";
+        Self::Failure(kind) => "failure ({})", kind;
+        Self::Slow => "slow";
+        Self::Alive => "alive";
+        Self::Ignored => "ignored";
+        Self::Hold(time) => "hold for {=u64} s", time.as_secs();
+        Self::Latch => "latch";
+    }
+    ReportKind {
+        Self::Success => "success";
+        Self::Failure(kind) => "failure ({})", kind;
+        Self::Alive => "alive";
+        Self::Ignored => "ignored";
+        Self::Cancelled => "cancelled";
+        Self::Hold => "hold";
+        Self::Latch => "latch";
+    }
+    Effect {
+        Self::Counted => "counted";
+        Self::Neutral => "neutral";
+        Self::Opened(reason) => "opened ({})", reason;
+        Self::Closed => "closed";
+        Self::Ramping => "ramping";
+        Self::Latched => "latched";
+        Self::Unchanged => "unchanged";
+        Self::Stale => "stale";
+        Self::Uncounted => "uncounted";
+    }
+    WindowKind {
+        Self::None => "none";
+        Self::Streak => "streak";
+        Self::Count => "count";
+        Self::Time => "time";
+        Self::Probes => "probes";
+    }
+    Verdict {
+        Self::FirstFailure => "first failure";
+        Self::Rates => "rates";
+    }
+    Bound {
+        Self::AtLeast(least) => "at least {}", least;
+        Self::AtMost(most) => "at most {}", most;
+        Self::PowerOfTwo => "a power of two";
+        Self::NotInType => "not in the window's type";
+        Self::NeedsSlowAfter => "needs slow_after";
+        Self::NeedsShares => "needs shares";
+        Self::Fixed => "fixed";
+    }
+    Field {
+        Self::Streak => "streak";
+        Self::Count => "count";
+        Self::Buckets => "buckets";
+        Self::Bucket => "bucket";
+        Self::FailurePermille => "failure_permille";
+        Self::SlowPermille => "slow_permille";
+        Self::SlowAfter => "slow_after";
+        Self::Minimum => "minimum";
+        Self::OpenFor => "open_for";
+        Self::Backoff => "backoff_1024ths";
+        Self::OpenAtMost => "open_at_most";
+        Self::HoldAtMost => "hold_at_most";
+        Self::Verdict => "verdict";
+        Self::Probes => "probes";
+        Self::AtOnce => "at_once";
+        Self::Successes => "successes";
+        Self::Lease => "lease";
+        Self::Ramp => "ramp";
+        Self::Shape => "shape";
+    }
+    SnapshotError {
+        Self::Foreign => "not a snapshot";
+        Self::Version(version) => "a snapshot of version {}", version;
+        Self::Corrupt => "a snapshot that was cut off or changed";
+        Self::Rate => "a snapshot by a clock of another rate";
+    }
+    ConfigError { Self { field, value, bound } => "{} is {}, must be {}", field, value, bound; }
+    Ticks { ticks => "{} ticks", ticks.count(); }
+    TickRate { rate => "{=u32} ticks in {=u32} s", rate.ratio().0, rate.ratio().1; }
+    Rejected { rejected => "rejected: {}, retry in {} ticks", rejected.reason(), rejected.retry_in_ticks(); }
+    Tally { Self { window, total, failed, slow } => "{}: {} of {} failed, {} slow", window, failed, total, slow; }
+    Report { Self { kind, slow, effect, at } => "{}, slow {}, {}, at {}", kind, slow, effect, at; }
+    Event {
+        Self { from, to, reason, generation, attempt, tally, lasts_ticks } =>
+            "{} -> {}, reason {}, generation {}, attempt {}, {}, for {} ticks",
+            from, to, reason, generation, attempt, tally, lasts_ticks;
+    }
+    Status {
+        Self { state, reason, level, attempt, generation, retry_in: _, probes_out, shadow, tally } =>
+            "{}, reason {}, level {}, attempt {}, generation {}, {} probes out, shadow {}, {}",
+            state, reason, level, attempt, generation, probes_out, shadow, tally;
+    }
+    Counts {
+        Self { permitted, probes, good, bad, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds,
+            latches, transitions, last_failure } =>
+            "{} permitted, {} probes, {} good, {} bad, {} slow, {} alive, {} ignored, {} cancelled, {} rejected, \
+            {} would reject, {} stale, {} holds, {} latches, transitions {}, last failure {}",
+            permitted, probes, good, bad, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds, latches,
+            transitions, last_failure;
+    }
+    Snapshot {
+        snapshot => "{}, reason {}, attempt {}, {} ticks left, {} passed",
+            snapshot.state(), snapshot.reason(), snapshot.attempt(), snapshot.remaining_ticks(), snapshot.age_ticks();
+    }
+}
+
+impl<E: Format> Format for Error<E> {
+    fn format(&self, f: Formatter<'_>) {
+        match self {
+            Self::Rejected(rejected) => rejected.format(f),
+            Self::Inner(error) => error.format(f),
+        }
+    }
+}
+
+impl<H: Holder> Format for Permit<H> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "permit of generation {}, level {}, probe {}", self.generation(), self.level(), self.is_probe());
+    }
+}
+
+/// Logs each transition of a breaker by its name: openings as warnings, all else as information. Calls, reports and
+/// rejections are not logged.
+///
+/// ```
+/// use microbreaker::{Breaker, Config, DefmtLog, ManualClock, Streak};
+///
+/// static CLOCK: ManualClock = ManualClock::new();
+/// static MODEM: Breaker<Streak, &ManualClock, DefmtLog> =
+///     Breaker::observed(Config::modem(), &CLOCK, DefmtLog::new("modem"));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct DefmtLog {
+    name: &'static str,
+}
+
+impl DefmtLog {
+    /// For a breaker of this name.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name }
+    }
+}
+
+impl Observer for DefmtLog {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn on_event(&self, event: &Event) {
+        match event.to {
+            State::Open | State::Latched => defmt::warn!("{=str}: {}", self.name, event),
+            _ => defmt::info!("{=str}: {}", self.name, event),
+        }
+    }
+}

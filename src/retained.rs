@@ -1,0 +1,82 @@
+//! Snapshots in memory that a reset leaves alone.
+
+use crate::snapshot::{Snapshot, SnapshotError};
+use crate::sync::{AtomicU32, Ordering, const_fn, initial};
+
+/// A place for snapshots in memory that survives a reset: `.uninit` RAM after a watchdog, RTC or backup RAM in deep
+/// sleep.
+///
+/// Two of them in turn, so that a reset in the middle of a [`save`](Self::save) leaves the one before. 64 bytes. Every
+/// pattern of bits is a valid one, so it may lie in memory that nobody initialised:
+///
+/// ```
+/// # use core::mem::MaybeUninit;
+/// use microbreaker::Retained;
+///
+/// # #[cfg(target_os = "none")]
+/// #[unsafe(link_section = ".uninit.modem")] // the section's name is the linker script's
+/// static MEMORY: MaybeUninit<Retained> = MaybeUninit::uninit();
+/// # static MEMORY: MaybeUninit<Retained> = MaybeUninit::new(Retained::new());
+///
+/// // SAFETY: a `Retained` is words of which every pattern of bits is valid.
+/// let retained: &'static Retained = unsafe { MEMORY.assume_init_ref() };
+/// assert!(retained.load().is_err(), "after power came up there is none: a cold start");
+/// ```
+///
+/// Memory behind a data cache must be cleaned after a `save`, or lie in a region that is not cached: a reset forgets the
+/// cache.
+///
+/// May be used from anywhere at any time. Two `save`s that meet (in a thread and in an interrupt) may leave the one
+/// before them both, until the next one.
+#[derive(Debug)]
+pub struct Retained {
+    slots: [[AtomicU32; Snapshot::WORDS]; 2],
+}
+
+impl Retained {
+    const_fn! {
+        /// An empty one.
+        pub const fn new() -> Self {
+            Self { slots: initial!(repeat 2, initial!(repeat Snapshot::WORDS, AtomicU32::new(0))) }
+        }
+    }
+
+    /// The latest snapshot that was wholly saved; the error of the slot that would have been it, if there is none.
+    pub fn load(&self) -> Result<Snapshot, SnapshotError> {
+        self.latest().1
+    }
+
+    /// Saves `snapshot` in the place of the older one.
+    pub fn save(&self, snapshot: &Snapshot) {
+        let (slot, latest) = self.latest();
+        let sequence = latest.map_or(0, |latest| latest.sequence.wrapping_add(1));
+        let words = Snapshot { sequence, ..*snapshot }.words();
+        // Relaxed throughout: nothing is published through these words, a reader trusts only the checksum. In whatever
+        // order they reach the memory, a slot in between is neither the old nor the new one, and the other one stands.
+        // Two writers in one slot are a benign race: a mixture is not valid.
+        for (place, word) in self.slots[1 - slot].iter().zip(words) {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// The slot of the latest snapshot, and that.
+    fn latest(&self) -> (usize, Result<Snapshot, SnapshotError>) {
+        let [first, second] = self.slots.each_ref().map(|slot| {
+            // Relaxed: see `save`.
+            Snapshot::from_words(&slot.each_ref().map(|word| word.load(Ordering::Relaxed)))
+        });
+        match (first, second) {
+            // The difference, for they wrap.
+            (Ok(one), Ok(other)) if one.sequence.wrapping_sub(other.sequence) < 1 << 31 => (0, first),
+            // Of two that are none, one that was begun says more.
+            (Ok(_), Err(_)) | (Err(_), Err(SnapshotError::Foreign)) => (0, first),
+            _ => (1, second),
+        }
+    }
+}
+
+impl Default for Retained {
+    fn default() -> Self {
+        Self::new()
+    }
+}
