@@ -41,7 +41,10 @@ impl Retained {
         }
     }
 
-    /// The latest snapshot that was wholly saved; the error of the slot that would have been it, if there is none.
+    /// The latest snapshot that was wholly saved; if there is none, what is wrong with the one that was begun, if any.
+    ///
+    /// Beside a `save` it finds the one or the one before. Beside two in a row, on another core, it may find neither slot
+    /// whole, and say so.
     pub fn load(&self) -> Result<Snapshot, SnapshotError> {
         self.latest().1
     }
@@ -78,5 +81,31 @@ impl Retained {
 impl Default for Retained {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Breaker, Config, ManualClock, OpenReason, Streak};
+
+    #[test]
+    fn the_later_of_two_stays_the_later_across_the_wrap() {
+        let retained = Retained::new();
+        let snapshot = |seconds| {
+            let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
+            breaker.trip(OpenReason::Manual, Duration::from_secs(seconds));
+            breaker.snapshot()
+        };
+        let nearly = Snapshot { sequence: u32::MAX - 2, ..snapshot(1) };
+        for (place, word) in retained.slots[1].iter().zip(nearly.words()) {
+            place.store(word, Ordering::Relaxed);
+        }
+        for seconds in 2..9 {
+            retained.save(&snapshot(seconds));
+            assert_eq!(retained.load().map(|latest| latest.rest), Ok(snapshot(seconds).rest));
+        }
     }
 }

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{Events, OPEN, Stepping, Still, done, explore, plain, shared, ticks, whole_ticks};
 use loom::sync::Arc;
 use loom::thread;
-use microbreaker::{Breaker, Clock, Config, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks};
+use microbreaker::{
+    Breaker, Clock, Config, Effect, ManualClock, OpenReason, Retained, Snapshot, State, Streak, TickRate, Ticks,
+};
 
 /// A failure opens the circuit while `helpers` threads look, `times` each, when it will be over: one deadline.
 fn the_deadline_is_decided_once(helpers: usize, times: usize) {
@@ -270,5 +272,65 @@ fn the_ramp_admits_its_share_and_ends_once() {
         common::race([ask(), ask()]);
         assert_eq!(breaker.observer().count(|event| event.from == State::Ramping), 1);
         assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+/// Of a breaker that somebody opened for `time`.
+fn open_for(time: u32) -> Snapshot {
+    let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
+    breaker.trip(OpenReason::Manual, ticks(time));
+    breaker.snapshot()
+}
+
+#[test]
+fn a_restored_time_is_never_lost_to_a_shorter_hold() {
+    explore(|| {
+        let snapshot = open_for(100);
+        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
+        race!(breaker; |breaker| breaker.restore(&snapshot, None).unwrap(), |breaker| breaker.hold(ticks(50)));
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(100));
+    });
+}
+
+#[test]
+fn a_snapshot_is_of_one_generation() {
+    explore(|| {
+        let config = plain(Config::streak(1)).hold_at_most(ticks(100));
+        let breaker = shared::<Streak, _, _>(config, Still, ());
+        let permit = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        race!(breaker;
+        |breaker| {
+            permit.failure();
+            breaker.hold(ticks(100));
+        },
+        |breaker| {
+            let snapshot = breaker.snapshot();
+            let told = (snapshot.state(), snapshot.reason(), snapshot.remaining_ticks());
+            assert!(
+                matches!(
+                    told,
+                    (State::Closed, None, 0)
+                        | (State::Open, Some(OpenReason::Failures), OPEN)
+                        | (State::Open, Some(OpenReason::Hold), 100)
+                ),
+                "{told:?}"
+            );
+        });
+    });
+}
+
+#[test]
+fn retained_memory_is_never_without_a_whole_snapshot_while_one_is_saved() {
+    explore(|| {
+        let retained = Arc::new(Retained::new());
+        let times = |snapshot: Snapshot| snapshot.remaining_ticks();
+        retained.save(&open_for(10));
+        retained.save(&open_for(20));
+        let snapshot = open_for(30);
+        race!(retained; |retained| retained.save(&snapshot), |retained| {
+            let found = retained.load().map(times);
+            assert!(matches!(found, Ok(20 | 30)), "{found:?}");
+        });
+        assert_eq!(retained.load().map(times), Ok(30));
     });
 }

@@ -1,0 +1,356 @@
+//! What outlives a restart: every state, at its exact edges, through words, bytes, retained memory and files; and what is
+//! no snapshot, by a typed error and without a trace.
+
+use std::error::Error as _;
+use std::time::Duration;
+use std::{fs, io, mem};
+
+use microbreaker::{
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, Retained, Snapshot, SnapshotError, State,
+    Streak, TickRate, Ticks, Window, count_words,
+};
+use proptest::prelude::*;
+
+const CONFIG: Config = Config::streak(2)
+    .jitter(false)
+    .open_for(Duration::from_secs(60))
+    .open_at_most(Duration::from_secs(480))
+    .hold_at_most(Duration::from_secs(3600))
+    .ramp(Duration::from_secs(16));
+const OPEN: u32 = 60 * 1024;
+
+type Modem<C = ManualClock> = Breaker<Streak, C>;
+
+fn breaker() -> Modem {
+    Breaker::new(CONFIG, ManualClock::new())
+}
+
+fn ticks(ticks: u32) -> Duration {
+    ManualClock::RATE.duration_of(ticks)
+}
+
+/// Trips by failures, and waits out its open time `attempt` times with a failing probe.
+fn opened(attempt: u8) -> Modem {
+    let breaker = breaker();
+    for _ in 0..2 {
+        breaker.acquire().unwrap().failure();
+    }
+    for _ in 0..attempt {
+        breaker.clock().advance_ticks(breaker.retry_in_ticks().unwrap());
+        assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
+    }
+    breaker
+}
+
+fn in_state(state: State) -> Modem {
+    let breaker = opened(1);
+    match state {
+        State::Closed => breaker.reset(),
+        State::Open => {}
+        State::Latched => assert_eq!(breaker.latch(), Effect::Latched),
+        State::HalfOpen | State::Ramping => {
+            breaker.clock().advance_ticks(2 * OPEN);
+            let probe = breaker.acquire().unwrap();
+            if state == State::Ramping { assert_eq!(probe.success(), Effect::Ramping) } else { mem::forget(probe) }
+        }
+        State::ForcedOpen => assert!(breaker.force_open()),
+        State::Disabled => assert!(breaker.disable()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(breaker.state(), state);
+    breaker
+}
+
+#[test]
+fn every_state_goes_on_in_a_breaker_of_any_state() {
+    for before in State::ALL {
+        for found in State::ALL {
+            let (old, new) = (in_state(before), in_state(found));
+            old.clock().advance_ticks(1000);
+            let (was, generation) = (old.status(), new.status().generation);
+            new.restore(&old.snapshot(), None).unwrap();
+            let is = new.status();
+            assert_eq!(is.generation, generation + 1, "{before:?} in {found:?}");
+            let half_open = before == State::HalfOpen;
+            assert_eq!(is.state, if half_open { State::Open } else { before });
+            assert_eq!(is.attempt, was.attempt + u8::from(half_open));
+            assert_eq!(is.retry_in, if half_open { Some(ticks(4 * OPEN)) } else { was.retry_in }, "{before:?}");
+            assert_eq!(is.reason, if half_open { Some(OpenReason::Failures) } else { was.reason });
+        }
+    }
+}
+
+#[test]
+fn an_open_circuit_stays_open_for_exactly_what_was_left() {
+    for (passed, left) in [(None, OPEN - 1000), (Some(0), OPEN - 1000), (Some(500), OPEN - 1499), (Some(OPEN), 0)] {
+        let old = opened(0);
+        old.clock().advance_ticks(1000);
+        let snapshot = old.snapshot();
+        assert_eq!((snapshot.remaining_ticks(), snapshot.age_ticks()), (OPEN - 1000, 1000));
+        let new = breaker();
+        new.clock().advance_ticks(77);
+        new.restore(&snapshot, passed.map(ticks)).unwrap();
+        assert_eq!(new.retry_in_ticks(), Some(left), "{passed:?}");
+        if left > 0 {
+            new.clock().advance_ticks(left - 1);
+            assert_eq!(new.acquire().unwrap_err().retry_in_ticks(), Some(1));
+            new.clock().advance_ticks(1);
+        }
+        assert!(new.acquire().unwrap().is_probe());
+    }
+}
+
+/// Rounds down, as a real clock does: its ticks begin at `phase` sixteenths.
+struct Rounding {
+    sixteenths: ManualClock,
+    phase: u32,
+}
+
+impl Clock for Rounding {
+    const RATE: TickRate = TickRate::new(64, 1);
+
+    fn now(&self) -> Ticks {
+        Ticks::new((self.sixteenths.now().count() + self.phase) / 16)
+    }
+}
+
+#[test]
+fn nothing_is_over_before_it_would_have_been_however_the_clocks_tick() {
+    let config = CONFIG.open_for(Duration::from_secs(1));
+    for (old_phase, new_phase) in (0..256).map(|phases| (phases / 16, phases % 16)) {
+        for taken in [0, 7, 511, 1000] {
+            for passed in [None, Some(0), Some(1), Some(9), Some(100)] {
+                let clock = |phase| Rounding { sixteenths: ManualClock::new(), phase };
+                let old: Modem<Rounding> = Breaker::new(config, clock(old_phase));
+                assert_eq!(old.trip(OpenReason::Manual, Duration::from_secs(1)), Effect::Opened(OpenReason::Manual));
+                old.clock().sixteenths.advance_ticks(taken);
+                let new: Modem<Rounding> = Breaker::new(config, clock(new_phase));
+                new.restore(&old.snapshot(), passed.map(ticks)).unwrap();
+                let rest = 1024_u32.saturating_sub(taken + passed.unwrap_or(0));
+                let mut waited = 0;
+                while new.acquire().is_err() {
+                    waited += 1;
+                    new.clock().sixteenths.advance_ticks(1);
+                }
+                // Late by at most the slack of both clocks, and a tick of what passed.
+                let latest = rest + 16 * (2 + u32::from(passed.is_some()) + 1);
+                assert!(
+                    waited >= rest && waited < latest,
+                    "{old_phase} {new_phase} {taken} {passed:?}: {waited}, {rest}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_attempt_and_the_reason_go_on() {
+    let old = opened(2);
+    let new = breaker();
+    new.restore(&old.snapshot(), None).unwrap();
+    assert_eq!((new.status().attempt, new.retry_in_ticks()), (2, Some(4 * OPEN)));
+    new.clock().advance_ticks(4 * OPEN);
+    new.acquire().unwrap().failure();
+    assert_eq!((new.status().attempt, new.retry_in_ticks()), (3, Some(8 * OPEN)));
+
+    for reason in OpenReason::ALL {
+        let old = breaker();
+        assert_eq!(old.trip(reason, Duration::from_secs(5)), Effect::Opened(reason));
+        assert_eq!(old.snapshot().reason(), Some(reason));
+        new.restore(&old.snapshot(), None).unwrap();
+        assert_eq!(new.status().reason, Some(reason));
+    }
+    assert_eq!(breaker().snapshot().reason(), None);
+}
+
+#[test]
+fn a_device_that_its_own_probe_brings_down_backs_off() {
+    let retained = Retained::new();
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        let breaker = breaker();
+        match retained.load() {
+            Ok(snapshot) => breaker.restore(&snapshot, None).unwrap(),
+            Err(error) => {
+                assert_eq!(error, SnapshotError::Foreign);
+                breaker.restore(&opened(0).snapshot(), None).unwrap();
+            }
+        }
+        waits.push(breaker.retry_in_ticks().unwrap());
+        breaker.clock().advance_ticks(waits[waits.len() - 1]);
+        let probe = breaker.acquire().unwrap();
+        retained.save(&breaker.snapshot());
+        mem::forget(probe); // and down it goes
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 8, 8].map(|times| times * OPEN));
+}
+
+#[test]
+fn a_ramp_goes_on_for_what_was_left_of_it() {
+    let old = in_state(State::Ramping);
+    old.clock().advance_ticks(4 * 1024);
+    let new = breaker();
+    new.restore(&old.snapshot(), None).unwrap();
+    let admitted = (0..16).filter(|_| new.acquire().is_ok()).count();
+    assert_eq!((new.state(), admitted), (State::Ramping, 1), "from its first step");
+    new.clock().advance_ticks(12 * 1024 - 1);
+    assert_eq!((new.state(), (0..16).filter(|_| new.acquire().is_ok()).count()), (State::Ramping, 16));
+    new.clock().advance_ticks(1);
+    assert!(new.acquire().is_ok());
+    assert_eq!((new.state(), new.status().attempt), (State::Closed, 0));
+}
+
+#[test]
+fn a_restore_makes_older_permits_stale_and_begins_with_an_empty_window() {
+    let new: Breaker<CountWindow<{ count_words(10, false) }>, ManualClock> =
+        Breaker::new(Config::count(10).minimum(2).jitter(false), ManualClock::new());
+    new.acquire().unwrap().failure();
+    let [first, second] = [0; 2].map(|_| new.acquire().unwrap());
+    let closed = breaker().snapshot();
+    new.restore(&closed, None).unwrap();
+    assert_eq!((first.failure(), second.hold(Duration::from_secs(1))), (Effect::Stale, Effect::Stale));
+    assert_eq!(new.tally().total, 0);
+    // The minimum counts anew, and a success that completes it judges.
+    new.acquire().unwrap().failure();
+    assert_eq!(new.acquire().unwrap().success(), Effect::Opened(OpenReason::Failures));
+}
+
+fn restores_nothing<W: Window, C: Clock>(new: &Breaker<W, C>, snapshot: &Snapshot) {
+    let before = new.status();
+    assert_eq!(new.restore(snapshot, None), Err(SnapshotError::Rate));
+    assert_eq!(new.status(), before);
+}
+
+#[test]
+fn a_snapshot_by_a_clock_of_another_rate_is_refused() {
+    let config = CONFIG.open_for(Duration::from_secs(1));
+    let rounding = || Rounding { sixteenths: ManualClock::new(), phase: 0 };
+    restores_nothing(&Modem::new(config, rounding()), &opened(0).snapshot());
+    let other: Modem<Rounding> = Breaker::new(config, rounding());
+    other.latch();
+    restores_nothing(&opened(1), &other.snapshot());
+}
+
+#[test]
+fn every_changed_bit_is_noticed() {
+    let words = opened(3).snapshot().words();
+    let mut kinds = [0; 3];
+    for bit in 0..32 * Snapshot::WORDS {
+        let mut changed = words;
+        changed[bit / 32] ^= 1 << (bit % 32);
+        match Snapshot::from_words(&changed) {
+            Err(SnapshotError::Foreign) => kinds[0] += 1,
+            Err(SnapshotError::Version(_)) => kinds[1] += 1,
+            Err(SnapshotError::Corrupt) => kinds[2] += 1,
+            other => panic!("bit {bit}: {other:?}"),
+        }
+    }
+    assert_eq!(kinds, [24, 8, 224]);
+}
+
+#[test]
+fn what_is_no_snapshot_is_told_apart() {
+    for words in [[0; 8], [u32::MAX; 8], [0xDEAD_BEEF; 8]] {
+        assert_eq!(Snapshot::from_words(&words), Err(SnapshotError::Foreign));
+    }
+    let mut next = breaker().snapshot().words();
+    next[0] += 1;
+    assert_eq!(Snapshot::from_words(&next), Err(SnapshotError::Version(2)));
+    let bytes = breaker().snapshot().bytes();
+    for short in 0..bytes.len() {
+        assert_eq!(Snapshot::from_bytes(&bytes[..short]), Err(SnapshotError::Corrupt));
+    }
+    assert_eq!(Snapshot::from_bytes(&[&bytes[..], &[0]].concat()), Err(SnapshotError::Corrupt));
+}
+
+/// The format is for ever: these bytes are what version 1 writes.
+#[test]
+fn the_bytes_of_version_one() {
+    let old = opened(1);
+    old.clock().advance_ticks(0x1234);
+    let bytes = old.snapshot().bytes();
+    let words = old.snapshot().words().map(u32::swap_bytes);
+    assert_eq!(
+        format!("{words:08x?}"),
+        "[0142434d, 41000000, cccd0100, 34120000, 00000000, 00040000, 01000000, 2a7b7ba1]"
+    );
+    assert_eq!(bytes.as_chunks().0, words.map(u32::to_be_bytes));
+    assert_eq!(Snapshot::from_bytes(&bytes), Ok(old.snapshot()));
+}
+
+#[test]
+fn the_names_of_errors_say_what_to_do() {
+    for (error, text) in [
+        (SnapshotError::Foreign, "not a snapshot of a circuit breaker"),
+        (SnapshotError::Version(9), "a snapshot of version 9, this is 1"),
+        (SnapshotError::Corrupt, "a snapshot that was cut off or changed"),
+        (SnapshotError::Rate, "a snapshot by a clock of another rate"),
+    ] {
+        assert_eq!((error.to_string().as_str(), error.source().is_none()), (text, true));
+    }
+}
+
+#[test]
+fn retained_memory_gives_the_latest_and_never_none_once_it_had_one() {
+    let retained = Retained::default();
+    assert_eq!(retained.load(), Err(SnapshotError::Foreign));
+    for attempt in 0..10 {
+        retained.save(&opened(attempt).snapshot());
+        assert_eq!(retained.load().unwrap().attempt(), attempt);
+    }
+}
+
+#[test]
+fn a_file_is_replaced_as_a_whole() {
+    let folder = std::env::temp_dir().join(format!("microbreaker-snapshot-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("modem");
+    assert_eq!(Snapshot::read_from(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    for attempt in 0..3 {
+        let snapshot = opened(attempt).snapshot();
+        snapshot.write_to(&path).unwrap();
+        assert_eq!(Snapshot::read_from(&path).unwrap(), snapshot);
+        // What a crash in the middle of the next one leaves does no harm.
+        fs::write(folder.join("modem.new"), [0; 5]).unwrap();
+        assert_eq!(Snapshot::read_from(&path).unwrap(), snapshot);
+    }
+    fs::write(&path, [0; 31]).unwrap();
+    let error = Snapshot::read_from(&path).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<SnapshotError>());
+    assert_eq!(cause, Some(&SnapshotError::Corrupt));
+    assert!(opened(0).snapshot().write_to(folder.join("missing").join("modem")).is_err());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_taken_for_a_snapshot_is_one(state in 0..State::ALL.len(), attempt in 0..4_u8, gone in 0..OPEN) {
+        let old = if state == 1 { opened(attempt) } else { in_state(State::ALL[state]) };
+        old.clock().advance_ticks(gone);
+        let snapshot = old.snapshot();
+        prop_assert_eq!(Snapshot::from_words(&snapshot.words()), Ok(snapshot));
+        prop_assert_eq!(Snapshot::from_bytes(&snapshot.bytes()), Ok(snapshot));
+    }
+
+    /// However two of them are mixed, word by word: it is one of them, or none.
+    #[test]
+    fn a_mixture_of_two_is_one_of_them_or_none(one in 0..4_u8, other in 0..4_u8, gone in 0..OPEN, mask in 0..256_u32) {
+        let [one, other] = [one, other].map(opened);
+        other.clock().advance_ticks(gone);
+        let (first, second) = (one.snapshot().words(), other.snapshot().words());
+        let mixed = std::array::from_fn(|at| if mask >> at & 1 == 0 { first[at] } else { second[at] });
+        if let Ok(snapshot) = Snapshot::from_words(&mixed) {
+            prop_assert!(snapshot == one.snapshot() || snapshot == other.snapshot());
+        }
+    }
+
+    #[test]
+    fn no_words_panic(words: [u32; 8], restored: bool) {
+        let mut words = words;
+        if restored {
+            words[0] = breaker().snapshot().words()[0];
+        }
+        prop_assert!(Snapshot::from_words(&words).is_err());
+    }
+}
