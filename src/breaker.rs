@@ -23,11 +23,11 @@ use crate::config::{Bound, Config, ConfigError, Field, Live, Shape, Words};
 use crate::error::{RejectReason, Rejected};
 use crate::observe::{Effect, Event, Observer, Report, ReportKind};
 use crate::outcome::{FailureKind, Outcome};
-use crate::probes::{Admission, Judged, Judgement, Probes, Reported};
+use crate::probes::{Admission, Judged, Judgement, Probes};
 use crate::snapshot::{Snapshot, SnapshotError};
-use crate::state::{ATTEMPT_MAX, Generation, Moved, OpenReason, State, StateCell, Step, Word};
+use crate::state::{ATTEMPT_MAX, Generation, OpenReason, State, StateCell, Step, Word};
 use crate::sync::{const_fn, initial, panicking};
-use crate::tally::{Status, Tally, WindowKind};
+use crate::tally::{Status, Tally};
 use crate::timer::Timer;
 use crate::window::{Mark, Recorded, Scope, Window};
 
@@ -183,7 +183,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Closes the circuit and empties its window, whatever the state. Permits that are out become stale.
     pub fn reset(&self) {
-        self.take(None, Step::Reset { cold: Self::COLD }, self.window_tally(), None);
+        self.take(None, const { Step::reset(Self::COLD) }, self.window_tally(), None);
     }
 
     /// Opens the circuit for `time`, capped by [`Config::hold_at_most`]: what layers above use (a budget, a
@@ -255,8 +255,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         };
         let span = rest.saturating_sub(passed).saturating_add(C::SLACK);
         let tally = self.window_tally();
-        let restore = Step::Restore { state, reason, attempt, cold: Self::COLD };
-        let Moved::Won { from, to } = self.state.step(None, restore) else { return Ok(()) };
+        let restore = Step::restore(state, reason, attempt, Self::COLD);
+        let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };
         self.entered(from, to, tally, Some(span));
         if state == State::Open && self.timer.span(to.generation()).is_none_or(|decided| decided < span) {
             // A shorter hold, reported meanwhile, said how long before we could, or somebody moved on: see that ours is
@@ -268,12 +268,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Rejects everything and records nothing until [`reset`](Self::reset): maintenance. `false` if it already did.
     pub fn force_open(&self) -> bool {
-        self.take(None, Step::Force, self.window_tally(), None)
+        self.take(None, Step::FORCE, self.window_tally(), None)
     }
 
     /// Admits everything and records nothing until [`reset`](Self::reset). `false` if it already did.
     pub fn disable(&self) -> bool {
-        self.take(None, Step::Disable, self.window_tally(), None)
+        self.take(None, Step::DISABLE, self.window_tally(), None)
     }
 
     /// Ends shadow: from now on, rejections are real.
@@ -314,7 +314,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         // The minimum may have grown: until somebody has judged at or above it again, successes judge too. Whoever
         // judged by the old thresholds and warms after this exchange has by it seen the new ones, and cools again.
         if Self::COLD {
-            let _ = self.state.step(None, Step::Cool);
+            // One of the two, unless the word moves in between.
+            while self.state.step(None, Step::COOL).won().is_none()
+                && self.state.step(None, Step::TOUCH).won().is_none()
+            {}
         }
         Ok(())
     }
@@ -376,50 +379,47 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     fn admit_unhealthy(&self) -> Result<Ticket, Refusal> {
-        loop {
+        let (word, reason, ticks) = loop {
             let word = self.state.load();
             let generation = word.generation();
-            match word.state() {
+            let (reason, ticks) = match word.state() {
                 State::Closed => return Ok(self.permit(word, 0)),
-                State::Open => {
-                    let Some(period) = self.period(word) else { continue };
-                    if period.elapsed < period.span {
-                        return self.reject(word, RejectReason::Open(word.reason()), Some(period.rest()));
-                    }
-                    // The first caller after the open time. Whoever wins, all then compete for a probe.
-                    self.take(Some(generation), Step::Probe, Tally::empty(WindowKind::None), None);
-                }
-                State::Latched => return self.reject(word, RejectReason::Latched, None),
-                State::HalfOpen => match self.probes.admit(&self.state, generation, &self.live, &self.clock) {
-                    Admission::Probe(era) => return Ok(self.permit(word, PROBE | u32::from(era) << ERA_AT)),
-                    Admission::Full(rest) => return self.reject(word, RejectReason::HalfOpen, Some(rest)),
-                    Admission::Complete(judged) => {
-                        self.carry_out(generation, judged);
-                    }
-                    Admission::Over => {}
-                },
-                State::Ramping => {
-                    let Some(period) = self.period(word) else { continue };
-                    let Some(share) = period.share() else {
-                        self.take(Some(generation), Step::Finish, self.window_tally(), None);
-                        continue;
-                    };
-                    match self.probes.ramp(&self.state, generation, share) {
-                        Some(true) => return Ok(self.permit(word, 0)),
-                        Some(false) => {
-                            return self.reject(word, RejectReason::Ramping, Some(period.until_share(share + 1)));
-                        }
-                        None => {}
-                    }
-                }
-                State::ForcedOpen => return self.reject(word, RejectReason::ForcedOpen, None),
                 State::Disabled => return Ok(self.permit(word, UNCOUNTED)),
-            }
-        }
-    }
-
-    #[inline]
-    fn reject(&self, word: Word, reason: RejectReason, ticks: Option<u32>) -> Result<Ticket, Refusal> {
+                State::Open | State::Ramping => {
+                    let Some(period) = self.period(word) else { continue };
+                    if period.is_over() {
+                        // The first caller after it. Whoever wins, all then compete for a probe, or are closed.
+                        let step = if word.is_open() { Step::PROBE } else { Step::FINISH };
+                        self.take(Some(generation), step, self.window_tally(), None);
+                        continue;
+                    }
+                    if word.is_open() {
+                        (RejectReason::Open(word.reason()), Some(period.rest()))
+                    } else {
+                        let share = period.share();
+                        match self.probes.ramp(&self.state, generation, share) {
+                            Some(true) => return Ok(self.permit(word, 0)),
+                            Some(false) => (RejectReason::Ramping, Some(period.until_share(share + 1))),
+                            None => continue,
+                        }
+                    }
+                }
+                State::HalfOpen => {
+                    match self.probes.admit(&self.state, generation, &self.live, &self.clock, Self::COLD) {
+                        Admission::Probe(era) => return Ok(self.permit(word, PROBE | u32::from(era) << ERA_AT)),
+                        Admission::Full(rest) => (RejectReason::HalfOpen, Some(rest)),
+                        Admission::Complete(judged) => {
+                            self.carry_out(generation, judged);
+                            continue;
+                        }
+                        Admission::Over => continue,
+                    }
+                }
+                State::Latched => (RejectReason::Latched, None),
+                State::ForcedOpen => (RejectReason::ForcedOpen, None),
+            };
+            break (word, reason, ticks);
+        };
         if self.live.rules().shadow() {
             self.observer.on_would_reject(reason);
             return Ok(self.permit(word, UNCOUNTED));
@@ -432,31 +432,34 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// if the generation is over.
     #[inline]
     fn period(&self, word: Word) -> Option<Period> {
-        let elapsed = self.timer.elapsed(&self.state, word.generation(), &self.clock)?;
-        let span = match self.timer.span(word.generation()) {
-            Some(span) => span,
-            None => self.decide_span(word, elapsed.opened)?,
-        };
-        Some(Period { elapsed: elapsed.ticks, span })
+        let period = self.period_or_over(word);
+        (period.span != Period::OVER.span).then_some(period)
+    }
+
+    /// [`period`](Self::period), answering in two registers.
+    #[inline(never)]
+    fn period_or_over(&self, word: Word) -> Period {
+        let generation = word.generation();
+        let Some(elapsed) = self.timer.elapsed(&self.state, generation, &self.clock) else { return Period::OVER };
+        let span = self.timer.span(generation).or_else(|| self.decide_span(word, elapsed.opened));
+        Period { elapsed: elapsed.ticks, span: span.unwrap_or(Period::OVER.span) }
     }
 
     #[cold]
     fn decide_span(&self, word: Word, opened: Ticks) -> Option<u32> {
         let generation = word.generation();
-        if word.state() == State::Ramping {
-            return self
-                .timer
-                .settle_span(&self.state, generation, || self.live.ramp().max(1).saturating_add(C::SLACK));
-        }
-        if !word.was_said() {
-            return self.timer.settle_span(&self.state, generation, || {
-                backoff::open_time(&self.live, word.attempt(), opened).saturating_add(C::SLACK)
-            });
-        }
-        // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
-        // longest it can be: never early (unless a reload lowers the cap just then), and not for ever should it never
-        // come back.
-        self.timer.span_or(&self.state, generation, self.live.hold_at_most().saturating_add(C::SLACK))
+        let length = match word.state() {
+            State::Ramping => self.live.ramp().max(1),
+            _ if !word.was_said() => backoff::open_time(&self.live, word.attempt(), opened),
+            // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
+            // longest it can be: never early (unless a reload lowers the cap just then), and not for ever should it never
+            // come back.
+            _ => {
+                let longest = self.live.hold_at_most().saturating_add(C::SLACK);
+                return self.timer.span_or(&self.state, generation, longest);
+            }
+        };
+        self.timer.settle_span(&self.state, generation, length.saturating_add(C::SLACK))
     }
 
     /// Ticks until it pays to ask; `None`: not by waiting.
@@ -464,7 +467,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         match word.state() {
             State::Closed | State::Ramping | State::Disabled => Some(0),
             State::Open => Some(self.period(word).map_or(0, Period::rest)),
-            State::HalfOpen => Some(self.probes.free_in(&self.state, word.generation(), &self.live, &self.clock)),
+            State::HalfOpen => {
+                Some(self.probes.free_in(&self.state, word.generation(), &self.live, &self.clock, Self::COLD))
+            }
             State::Latched | State::ForcedOpen => None,
         }
     }
@@ -477,13 +482,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Takes a step and, as its winner, does all that a transition entails. `span`: how long, if somebody said so.
     /// `false` if another was faster, or there is nothing to do.
     fn take(&self, generation: Option<Generation>, step: Step, tally: Tally, span: Option<u32>) -> bool {
-        match self.state.step(generation, step) {
-            Moved::Won { from, to } => {
-                self.entered(from, to, tally, span);
-                true
-            }
-            Moved::Refused => false,
+        let moved = self.state.step(generation, step).won();
+        if let Some((from, to)) = moved {
+            self.entered(from, to, tally, span);
         }
+        moved.is_some()
     }
 
     /// The winner's part. All of it may also be done, or be found done, by others: nobody waits for us.
@@ -491,7 +494,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let generation = to.generation();
         let lasts_ticks = if matches!(to.state(), State::Open | State::Ramping) {
             if let Some(span) = span {
-                let _ = self.timer.settle_span(&self.state, generation, || span);
+                let _ = self.timer.settle_span(&self.state, generation, span);
             }
             self.period(to).map(|period| period.span)
         } else {
@@ -520,9 +523,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Makes the move that complete probe results call for, unless somebody has.
     fn carry_out(&self, generation: Generation, judged: Judged) -> Option<Effect> {
         let (step, effect) = match judged.judgement {
-            Judgement::Close if self.live.ramp() > 0 => (Step::Ramp { cold: Self::COLD }, Effect::Ramping),
-            Judgement::Close => (Step::Close { cold: Self::COLD }, Effect::Closed),
-            Judgement::Reopen(reason) => (Step::Reopen(reason), Effect::Opened(reason)),
+            Judgement::Close if self.live.ramp() > 0 => (const { Step::ramp(Self::COLD) }, Effect::Ramping),
+            Judgement::Close => (const { Step::close(Self::COLD) }, Effect::Closed),
+            Judgement::Reopen(reason) => (Step::reopen(reason), Effect::Opened(reason)),
         };
         self.take(Some(generation), step, judged.tally, None).then_some(effect)
     }
@@ -546,7 +549,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                         // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner
                         // finds a shorter time than its own and opens anew. (Moving on at once instead would lose
                         // the owner's hold, if it were the longer one and said so in the same moment.)
-                        let _ = self.timer.settle_span(&self.state, generation, || ticks);
+                        let _ = self.timer.settle_span(&self.state, generation, ticks);
                     }
                     match self.period(word) {
                         None => continue,
@@ -561,7 +564,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             // A move of its own, even from open: lengthening a deadline in place could be overtaken by the first
             // caller after the old one, and the hold would be lost.
             let tally = self.window_tally();
-            let Moved::Won { from, to } = self.state.step(Some(generation), Step::Ask(reason)) else { continue };
+            let Some((from, to)) = self.state.step(Some(generation), Step::ask(reason)).won() else { continue };
             self.entered(from, to, tally, Some(ticks));
             effect = Some(Effect::Opened(reason));
             if self.timer.span(to.generation()).is_some_and(|decided| decided >= ticks) {
@@ -585,7 +588,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::Latched | State::ForcedOpen | State::Disabled => return Effect::Unchanged,
                 State::Closed | State::Open | State::HalfOpen | State::Ramping => {}
             }
-            if self.take(Some(word.generation()), Step::Latch, self.window_tally(), None) {
+            if self.take(Some(word.generation()), Step::LATCH, self.window_tally(), None) {
                 return Effect::Latched;
             }
         }
@@ -606,31 +609,36 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(never)]
     fn settle_success_slowly(&self, ticket: Ticket) -> Effect {
-        self.settle(ticket, Outcome::Success, None)
+        self.settle_result(ticket, ReportKind::Success, false, None)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn settle_failure(&self, ticket: Ticket) -> Effect {
-        self.settle(ticket, Outcome::Failure(FailureKind::Other), None)
+        self.settle_result(ticket, ReportKind::Failure(FailureKind::Other), false, None)
     }
 
     /// Reports `outcome` on a ticket.
     fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
-        let slow = (ticket.kind() & TIMED != 0 || elapsed.is_some()) && self.is_slow(ticket, elapsed);
-        let (kind, mark) = match outcome {
-            Outcome::Success => (ReportKind::Success, Mark { failed: false, slow }),
-            Outcome::Slow => (ReportKind::Success, Mark { failed: false, slow: true }),
-            Outcome::Failure(kind) => (ReportKind::Failure(kind), Mark { failed: true, slow }),
-            Outcome::Alive | Outcome::Ignored | Outcome::Hold(_) | Outcome::Latch => {
-                return self.settle_other(ticket, outcome);
-            }
-        };
+        match outcome {
+            Outcome::Success => self.settle_result(ticket, ReportKind::Success, false, elapsed),
+            Outcome::Slow => self.settle_result(ticket, ReportKind::Success, true, elapsed),
+            Outcome::Failure(kind) => self.settle_result(ticket, ReportKind::Failure(kind), false, elapsed),
+            Outcome::Alive | Outcome::Ignored | Outcome::Hold(_) | Outcome::Latch => self.settle_other(ticket, outcome),
+        }
+    }
+
+    /// Reports a success or a failure, `slow` if the caller said so.
+    #[inline(never)]
+    fn settle_result(&self, ticket: Ticket, kind: ReportKind, slow: bool, elapsed: Option<Duration>) -> Effect {
+        let timed = ticket.kind() & TIMED != 0 || elapsed.is_some();
+        let slow = slow || timed && self.is_slow(ticket, elapsed);
+        let mark = Mark { failed: matches!(kind, ReportKind::Failure(_)), slow };
         let effect = if ticket.kind() & (PROBE | UNCOUNTED) == 0 {
             self.record(ticket.word.generation(), mark)
         } else {
             self.settle_special(ticket, Some(mark))
         };
-        self.tell(kind, mark.slow, effect);
+        self.tell(kind, slow, effect);
         effect
     }
 
@@ -697,20 +705,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return Effect::Stale;
         }
         let era = (ticket.kind() >> ERA_AT & 15) as u8;
-        let (reported, effect) = match mark {
-            Some(mark) => (self.probes.report(&self.state, generation, &self.live, era, mark), Effect::Counted),
-            None => (self.probes.release(&self.state, generation, &self.live, era), Effect::Neutral),
-        };
-        match reported {
-            Reported::Counted(Some(judged)) => self.carry_out(generation, judged).unwrap_or(effect),
-            Reported::Counted(None) => effect,
-            Reported::Late(judged) => {
-                // The results were complete before ours: carry the verdict out in case its owner sleeps.
-                if let Some(judged) = judged {
-                    self.carry_out(generation, judged);
-                }
-                Effect::Stale
-            }
+        let reported = self.probes.report(&self.state, generation, &self.live, era, mark, Self::COLD);
+        // If the results were complete before ours: carry the verdict out in case its owner sleeps.
+        let carried = reported.judged.and_then(|judged| self.carry_out(generation, judged));
+        match mark {
+            _ if !reported.counted => Effect::Stale,
+            Some(_) => carried.unwrap_or(Effect::Counted),
+            None => carried.unwrap_or(Effect::Neutral),
         }
     }
 
@@ -736,21 +737,21 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             Recorded::Stale => Effect::Stale,
             Recorded::Judged(opinion) => {
                 if let Some(reason) = opinion.trip {
-                    let opened = self.take(Some(generation), Step::Trip(reason), opinion.tally, None);
+                    let opened = self.take(Some(generation), Step::trip(reason), opinion.tally, None);
                     return if opened { Effect::Opened(reason) } else { Effect::Counted };
                 }
-                if opinion.ripe && word.is_cold() {
-                    let _ = self.state.step(Some(generation), Step::Warm);
+                if Self::COLD && opinion.ripe && word.is_cold() {
+                    let _ = self.state.step(Some(generation), Step::WARM);
                     // Judged by thresholds that a reload has replaced meanwhile: they warm nothing.
                     if self.live.limits() != opinion.limits {
-                        let _ = self.state.step(Some(generation), Step::Cool);
+                        let _ = self.state.step(Some(generation), Step::COOL);
                     }
                 }
                 // The level is advice: of two that differ the later stays, and while it is above 0 every outcome
                 // evaluates it again. A benign race.
                 let level = if self.live.rules().levels() { opinion.level } else { 0 };
                 if level != word.level() {
-                    let _ = self.state.step(Some(generation), Step::Level(level));
+                    let _ = self.state.step(Some(generation), Step::level(level));
                 }
                 Effect::Counted
             }
@@ -774,23 +775,27 @@ struct Period {
 }
 
 impl Period {
+    /// Of a generation that is over. No span is as long: they are kept in 20 bits and a shift.
+    const OVER: Self = Self { elapsed: 0, span: u32::MAX };
+
     #[inline]
     fn rest(self) -> u32 {
         self.span.saturating_sub(self.elapsed)
     }
 
-    /// The share of calls to admit, 1 to 16 sixteenths; `None` if the time is over. Found by halving: no division.
-    fn share(self) -> Option<u32> {
-        if self.elapsed >= self.span {
-            return None;
+    #[inline]
+    fn is_over(self) -> bool {
+        self.elapsed >= self.span
+    }
+
+    /// The share of calls to admit, 1 to 16 sixteenths, unless the time is over.
+    fn share(self) -> u32 {
+        let (elapsed, mut step, mut share) = (u64::from(self.elapsed) << 4, u64::from(self.span), 1);
+        while elapsed >= step {
+            step += u64::from(self.span);
+            share += 1;
         }
-        let mut passed = 0;
-        for half in [8, 4, 2, 1] {
-            if u64::from(self.elapsed) << 4 >= u64::from(self.span) * (passed + half) {
-                passed += half;
-            }
-        }
-        u32::try_from(passed + 1).ok()
+        share
     }
 
     /// Ticks until `share` sixteenths are admitted.

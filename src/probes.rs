@@ -64,20 +64,21 @@ impl Word {
 
     /// All probes that are out count as failed; and, by rates, as slow, for so they were, and a share of slow calls may
     /// be the only one that is judged.
-    const fn written_off(self, rules: Rules) -> Self {
+    const fn written_off(self, rates: bool) -> Self {
         let out = self.field(OUT);
-        let slow = if rules.by_rates() { out * SLOW } else { 0 };
+        let slow = if rates { out * SLOW } else { 0 };
         Self(self.bump(ERA).0 - out * OUT + out * BAD + slow)
     }
 
     /// What the results say, if they are enough.
-    fn verdict(self, rules: Rules, limits: Limits) -> Option<Judgement> {
-        if rules.by_rates() {
+    #[inline(never)]
+    fn verdict(self, rules: Rules, limits: Limits, rates: bool) -> Option<Judgement> {
+        if rates {
             let limits = limits.over(rules.probes());
             if self.results() < limits.minimum() {
                 return None;
             }
-            return Some(over_threshold(limits, self.tally(rules)).map_or(Judgement::Close, Judgement::Reopen));
+            return Some(over_threshold(limits, self.tally(rates)).map_or(Judgement::Close, Judgement::Reopen));
         }
         if self.field(BAD) > 0 {
             // Here a slow success is bad, and only those count as slow: failures name the reason first.
@@ -87,10 +88,10 @@ impl Word {
         (self.field(GOOD) >= rules.successes()).then_some(Judgement::Close)
     }
 
-    fn tally(self, rules: Rules) -> Tally {
+    fn tally(self, rates: bool) -> Tally {
         let (bad, slow) = (self.field(BAD), self.field(SLOW));
         // By first failure the bad ones are failures or slow successes, and only the latter are counted as slow.
-        let failed = if rules.by_rates() { bad } else { bad.saturating_sub(slow) };
+        let failed = if rates { bad } else { bad.saturating_sub(slow) };
         Tally { window: WindowKind::Probes, total: self.results(), failed, slow }
     }
 }
@@ -124,11 +125,11 @@ pub(crate) enum Admission {
 
 /// What a report came to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Reported {
-    /// Counted; with it the results may be complete.
-    Counted(Option<Judged>),
-    /// Not counted: the results were complete before (carry the verdict out), or the probe had been written off.
-    Late(Option<Judged>),
+pub(crate) struct Reported {
+    /// Not, if the results were complete before, or the probe had been written off.
+    pub(crate) counted: bool,
+    /// The verdict, if the results are complete.
+    pub(crate) judged: Option<Judged>,
 }
 
 #[derive(Debug)]
@@ -158,25 +159,28 @@ impl Probes {
     }
 
     /// One exchange; `true` if it happened.
+    #[inline(never)]
     fn exchange(&self, raw: u32, next: Word) -> bool {
         // Release, partner: the Acquire of `load`: who sees this word sees the admission tick written before it, and
         // the control word its writer saw. Relaxed on failure: the caller starts over with `load`.
         self.word.compare_exchange(raw, next.0, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Asks for a probe. At most `rules.probes()` are admitted in a generation and `rules.at_once()` out together.
+    /// Asks for a probe. `shares`, here and below: whether the window judges by shares, so that a verdict may. At most `rules.probes()` are admitted in a generation and `rules.at_once()` out together.
     pub(crate) fn admit<C: Clock>(
         &self,
         state: &StateCell,
         generation: Generation,
         live: &Live,
         clock: &C,
+        shares: bool,
     ) -> Admission {
         loop {
             let (rules, limits) = (live.rules(), live.limits());
+            let rates = shares && rules.by_rates();
             let Some((raw, word)) = self.load(state, generation) else { return Admission::Over };
-            if let Some(judgement) = word.verdict(rules, limits) {
-                return Admission::Complete(Judged { judgement, tally: word.tally(rules) });
+            if let Some(judgement) = word.verdict(rules, limits, rates) {
+                return Admission::Complete(Judged { judgement, tally: word.tally(rates) });
             }
             // Acquire, partner: the Release below: our reading is not older than the one found.
             let latest = self.admitted.load(Ordering::Acquire);
@@ -204,58 +208,49 @@ impl Probes {
                     return Admission::Full(lease - age);
                 }
                 // Only if the word is still the one whose lease ran out: any admission since changed its turn.
-                self.exchange(raw, word.written_off(rules));
+                self.exchange(raw, word.written_off(rates));
             }
             // Bounded: an exchange failed because another thread's succeeded, or ours wrote lost probes off, which
             // happens at most once per probe.
         }
     }
 
-    /// Reports a probe admitted in `era`. `bad` where the verdict is by first failure includes slow successes.
+    /// Reports a probe admitted in `era`; without a mark its slot goes back, uncounted. `bad` where the verdict is by first
+    /// failure includes slow successes.
     pub(crate) fn report(
         &self,
         state: &StateCell,
         generation: Generation,
         live: &Live,
         era: u8,
-        mark: Mark,
-    ) -> Reported {
-        self.settle(state, generation, live, era, |word, rules| {
-            let bad = mark.failed || (mark.slow && !rules.by_rates());
-            let slow = mark.slow && (rules.by_rates() || !mark.failed);
-            Word(word.0 - OUT + if bad { BAD } else { GOOD } + if slow { SLOW } else { 0 })
-        })
-    }
-
-    /// Gives a probe's slot back, uncounted.
-    pub(crate) fn release(&self, state: &StateCell, generation: Generation, live: &Live, era: u8) -> Reported {
-        self.settle(state, generation, live, era, |word, _| Word(word.0 - OUT))
-    }
-
-    fn settle(
-        &self,
-        state: &StateCell,
-        generation: Generation,
-        live: &Live,
-        era: u8,
-        change: impl Fn(Word, Rules) -> Word,
+        mark: Option<Mark>,
+        shares: bool,
     ) -> Reported {
         loop {
             let (rules, limits) = (live.rules(), live.limits());
-            let Some((raw, word)) = self.load(state, generation) else { return Reported::Late(None) };
-            if let Some(judgement) = word.verdict(rules, limits) {
-                return Reported::Late(Some(Judged { judgement, tally: word.tally(rules) }));
+            let rates = shares && rules.by_rates();
+            let Some((raw, word)) = self.load(state, generation) else { break };
+            if let Some(judgement) = word.verdict(rules, limits, rates) {
+                let judged = Some(Judged { judgement, tally: word.tally(rates) });
+                return Reported { counted: false, judged };
             }
             // The tag is short: a probe of 256 generations ago must not pass for one of this.
             if word.field(ERA) != u32::from(era) || word.field(OUT) == 0 || !state.is(generation) {
-                return Reported::Late(None);
+                break;
             }
-            let next = change(word, rules);
+            let result = mark.map_or(0, |mark| {
+                let bad = mark.failed || (mark.slow && !rates);
+                let slow = mark.slow && (rates || !mark.failed);
+                (if bad { BAD } else { GOOD }) + if slow { SLOW } else { 0 }
+            });
+            let next = Word(word.0 - OUT + result);
             if self.exchange(raw, next) {
-                let tally = next.tally(rules);
-                return Reported::Counted(next.verdict(rules, limits).map(|judgement| Judged { judgement, tally }));
+                let judgement = next.verdict(rules, limits, rates);
+                let judged = judgement.map(|judgement| Judged { judgement, tally: next.tally(rates) });
+                return Reported { counted: true, judged };
             }
         }
+        Reported { counted: false, judged: None }
     }
 
     /// Counts a call while ramping and says whether it is among the admitted `share` of 16; `None`: generation over.
@@ -275,11 +270,18 @@ impl Probes {
     }
 
     /// Ticks until [`admit`](Self::admit) is certain not to say `Full`; for status only, changes nothing.
-    pub(crate) fn free_in<C: Clock>(&self, state: &StateCell, generation: Generation, live: &Live, clock: &C) -> u32 {
+    pub(crate) fn free_in<C: Clock>(
+        &self,
+        state: &StateCell,
+        generation: Generation,
+        live: &Live,
+        clock: &C,
+        shares: bool,
+    ) -> u32 {
         let (rules, limits) = (live.rules(), live.limits());
         let Some((_, word)) = self.load(state, generation) else { return 0 };
         let free = word.field(OUT) < rules.at_once() && word.admitted() < rules.probes();
-        if free || word.verdict(rules, limits).is_some() {
+        if free || word.verdict(rules, limits, shares && rules.by_rates()).is_some() {
             return 0;
         }
         // Acquire: see `admit`.
@@ -323,7 +325,7 @@ mod tests {
         for _ in 0..15 {
             word = word.with_probe();
         }
-        let lost = word.written_off(Rules::default());
+        let lost = word.written_off(false);
         assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.0 >> TAG_AT), (0, 15, 1, 0xAB));
     }
 

@@ -227,7 +227,7 @@ impl Word {
     /// Whether outcomes go to the window.
     #[inline]
     pub(crate) const fn records(self) -> bool {
-        matches!(self.state(), State::Closed | State::Ramping)
+        self.0 & UNRECORDED == 0
     }
 
     /// The degradation level, 0 to 3.
@@ -292,108 +292,170 @@ impl Word {
         self.0 & ((1 << STATE_BITS) - 1) == State::Open as u32
     }
 
-    const fn with_detail(self, detail: u32) -> Self {
-        Self(self.0 & !(((1 << DETAIL_BITS) - 1) << DETAIL_AT) | detail << DETAIL_AT)
-    }
-
-    /// The next generation, in `state`.
-    const fn next(self, state: State, attempt: u32, detail: u32) -> Self {
-        let generation = (self.generation().0 + 1) & GENERATION_MASK;
-        Self(generation << GENERATION_AT | attempt << ATTEMPT_AT | detail << DETAIL_AT | state as u32)
-    }
-
     /// The matrix: where `step` leads from here, `None` where it does nothing.
     pub(crate) const fn after(self, step: Step) -> Option<Self> {
-        use State::{Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
-        let attempt = self.attempt();
-        Some(match (step, self.state()) {
-            (Step::Trip(reason), Closed | Ramping) => self.next(Open, attempt, reason as u32),
-            (Step::Ask(reason), Closed | Open | HalfOpen | Ramping) => self.next(Open, attempt, reason as u32 | SAID),
-            (Step::Probe, Open) => self.next(HalfOpen, attempt, 0),
-            (Step::Reopen(reason), HalfOpen) => {
-                let longer = if attempt < ATTEMPT_MAX { attempt + 1 } else { attempt };
-                self.next(Open, longer, reason as u32)
-            }
-            (Step::Close { cold }, HalfOpen) | (Step::Reset { cold }, _) => self.next(Closed, 0, Self::fresh(cold)),
-            (Step::Ramp { cold }, HalfOpen) => self.next(Ramping, attempt, Self::fresh(cold)),
-            // Ramping and Closed share a window, so they share a generation: nothing but the state and attempt move.
-            (Step::Finish, Ramping) => {
-                Self(self.0 & !((1 << STATE_BITS) - 1) & !(ATTEMPT_MAX << ATTEMPT_AT) | Closed as u32)
-            }
-            (Step::Restore { state, reason, attempt, cold }, _) => {
-                let detail = match state {
-                    Closed | Ramping => Self::fresh(cold),
-                    Open => reason as u32 | SAID,
-                    Latched | HalfOpen | ForcedOpen | Disabled => 0,
-                };
-                self.next(state, attempt, detail)
-            }
-            (Step::Latch, Closed | Open | HalfOpen | Ramping) => self.next(Latched, attempt, 0),
-            (Step::Force, Closed | Open | Latched | HalfOpen | Ramping | Disabled) => self.next(ForcedOpen, 0, 0),
-            (Step::Disable, Closed | Open | Latched | HalfOpen | Ramping | ForcedOpen) => self.next(Disabled, 0, 0),
-            (Step::Warm, Closed | Ramping) if self.is_cold() => self.with_detail(self.detail() & !COLD),
-            (Step::Cool, Closed | Ramping) => self.with_detail(self.detail() | COLD),
-            // Exchanged for itself: the order of the exchanges is what `Breaker::reconfigure` needs. Whoever closes
-            // the circuit after this one has by it seen the new settings.
-            (Step::Cool, _) => self,
-            (Step::Level(level), Closed | Ramping) if self.level() != level => {
-                self.with_detail(self.detail() & !LEVEL_MASK | (level as u32 & LEVEL_MASK))
-            }
-            _ => return None,
-        })
+        if step.0 >> FROM_AT >> (self.0 & STATE_MASK) & 1 == 0 {
+            return None;
+        }
+        let below = (self.0 & step.0 >> KEEP_AT) + (step.0 & BELOW_MASK);
+        // Only an attempt can grow out of its bits: then it stays at its most.
+        let below = if below > BELOW_MASK { below - (1 << ATTEMPT_AT) } else { below };
+        // The generation stands on top and wraps.
+        Some(Self((self.0 & !BELOW_MASK).wrapping_add(step.0 & NEW_GENERATION) | below))
     }
 }
 
-/// What can move the control word.
+/// What can move the control word: a row of the matrix, as data. A table costs a fraction of the code that it is.
+///
+/// ```text
+///  31                   20 19          13     12     11                    0
+/// +-----------------------+--------------+----------+-----------------------+
+/// | what stays below the  | states it    | a new    | what is added: state, |
+/// | generation (mask, 12) | leads from 7 | one? (1) | detail, attempt (12)  |
+/// +-----------------------+--------------+----------+-----------------------+
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) struct Step(u32);
+
+const STATE_MASK: u32 = (1 << STATE_BITS) - 1;
+/// All states but Closed and Ramping have one of these bits, and so has [`NO_STATE`].
+const UNRECORDED: u32 = 0b011;
+/// All but the generation.
+const BELOW_MASK: u32 = (1 << GENERATION_AT) - 1;
+/// The generation's unit.
+const NEW_GENERATION: u32 = 1 << GENERATION_AT;
+const FROM_AT: u32 = GENERATION_AT + 1;
+const KEEP_AT: u32 = FROM_AT + 7;
+const _: () = assert!(State::ALL.len() == 7);
+
+impl Step {
+    /// A new generation: from any of the `states`, with `kept` of the bits below it, into `state` with `detail`.
+    const fn into(states: &[State], kept: u32, state: State, detail: u32) -> Self {
+        Self(Self::within(states, kept, detail << DETAIL_AT | state as u32).0 | NEW_GENERATION)
+    }
+
+    /// Within the generation: keeps `kept`, adds `added`.
+    const fn within(states: &[State], kept: u32, added: u32) -> Self {
+        let (mut from, mut at) = (0, 0);
+        while at < states.len() {
+            from |= 1 << states[at] as u32;
+            at += 1;
+        }
+        Self(kept << KEEP_AT | from << FROM_AT | added)
+    }
+
     /// The window reached a threshold.
-    Trip(OpenReason),
+    pub(crate) const fn trip(reason: OpenReason) -> Self {
+        const TRIP: Step = Step::into(&[State::Closed, State::Ramping], ATTEMPT, State::Open, 0);
+        Self(TRIP.0 | (reason as u32) << DETAIL_AT)
+    }
+
     /// Someone said to open, and for how long: a hold, or a trip from outside.
-    Ask(OpenReason),
+    pub(crate) const fn ask(reason: OpenReason) -> Self {
+        const ASK: Step = Step::into(&ORDINARY, ATTEMPT, State::Open, SAID);
+        Self(ASK.0 | (reason as u32) << DETAIL_AT)
+    }
+
     /// The open time is over.
-    Probe,
-    /// Probes failed.
-    Reopen(OpenReason),
+    pub(crate) const PROBE: Self = Self::into(&[State::Open], ATTEMPT, State::HalfOpen, 0);
+
+    /// Probes failed: the attempt grows.
+    pub(crate) const fn reopen(reason: OpenReason) -> Self {
+        const REOPEN: Step = Step::into(&[State::HalfOpen], ATTEMPT, State::Open, 0);
+        Self(REOPEN.0 + (1 << ATTEMPT_AT) | (reason as u32) << DETAIL_AT)
+    }
+
     /// Probes succeeded. `cold`, here and below: whether there is a minimum of calls, so that successes judge.
-    Close {
-        cold: bool,
-    },
+    pub(crate) const fn close(cold: bool) -> Self {
+        Self::into(&[State::HalfOpen], 0, State::Closed, Word::fresh(cold))
+    }
+
     /// Probes succeeded, and a ramp is configured.
-    Ramp {
-        cold: bool,
-    },
-    /// The ramp's time is over.
-    Finish,
+    pub(crate) const fn ramp(cold: bool) -> Self {
+        Self::into(&[State::HalfOpen], ATTEMPT, State::Ramping, Word::fresh(cold))
+    }
+
+    /// The ramp's time is over. Ramping and Closed share a window, so they share a generation: nothing but the state and
+    /// attempt move.
+    pub(crate) const FINISH: Self = Self::within(&[State::Ramping], DETAIL, State::Closed as u32);
+
+    pub(crate) const LATCH: Self = Self::into(&ORDINARY, ATTEMPT, State::Latched, 0);
+
+    pub(crate) const fn reset(cold: bool) -> Self {
+        Self::into(&State::ALL, 0, State::Closed, Word::fresh(cold))
+    }
+
+    pub(crate) const FORCE: Self = Self::into(
+        &[State::Closed, State::Open, State::Latched, State::HalfOpen, State::Ramping, State::Disabled],
+        0,
+        State::ForcedOpen,
+        0,
+    );
+
+    pub(crate) const DISABLE: Self = Self::into(
+        &[State::Closed, State::Open, State::Latched, State::HalfOpen, State::Ramping, State::ForcedOpen],
+        0,
+        State::Disabled,
+        0,
+    );
+
     /// A snapshot told so; an open circuit's time is said, too.
-    Restore {
-        state: State,
-        reason: OpenReason,
-        attempt: u32,
-        cold: bool,
-    },
-    Latch,
-    Reset {
-        cold: bool,
-    },
-    Force,
-    Disable,
+    pub(crate) const fn restore(state: State, reason: OpenReason, attempt: u32, cold: bool) -> Self {
+        const RESTORE: Step = Step::into(&State::ALL, 0, State::Closed, 0);
+        let detail = match state {
+            State::Closed | State::Ramping => Word::fresh(cold),
+            State::Open => reason as u32 | SAID,
+            State::Latched | State::HalfOpen | State::ForcedOpen | State::Disabled => 0,
+        };
+        Self(RESTORE.0 | attempt << ATTEMPT_AT | detail << DETAIL_AT | state as u32)
+    }
+
     /// Somebody judged at or above the minimum: successes need not judge any more.
-    Warm,
+    pub(crate) const WARM: Self = Self::within(&RECORDING, BELOW_MASK & !(COLD << DETAIL_AT), 0);
+
     /// The thresholds changed: successes judge again until somebody judged at or above the minimum.
-    Cool,
+    pub(crate) const COOL: Self = Self::within(&RECORDING, Self::WARM.0 >> KEEP_AT, COLD << DETAIL_AT);
+
+    /// The word is exchanged for itself where [`COOL`](Self::COOL) does nothing: the order of the exchanges is what
+    /// `Breaker::reconfigure` needs. Whoever closes the circuit after this one has by it seen the new settings.
+    pub(crate) const TOUCH: Self = Self::within(
+        &[State::Open, State::Latched, State::HalfOpen, State::ForcedOpen, State::Disabled],
+        BELOW_MASK,
+        0,
+    );
+
     /// The degradation level changed.
-    Level(u8),
+    pub(crate) const fn level(level: u8) -> Self {
+        const LEVEL: Step = Step::within(&RECORDING, BELOW_MASK & !(LEVEL_MASK << DETAIL_AT), 0);
+        Self(LEVEL.0 | (level as u32 & LEVEL_MASK) << DETAIL_AT)
+    }
 }
 
-/// What a step came to.
+const ATTEMPT: u32 = ATTEMPT_MAX << ATTEMPT_AT;
+const DETAIL: u32 = ((1 << DETAIL_BITS) - 1) << DETAIL_AT;
+/// Those in which outcomes go to the window.
+const RECORDING: [State; 2] = [State::Closed, State::Ramping];
+/// Those that a hold or a latch can leave.
+const ORDINARY: [State; 4] = [State::Closed, State::Open, State::HalfOpen, State::Ramping];
+
+/// What a step came to. Two words: it travels in registers.
 #[must_use]
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Moved {
-    /// This caller, and nobody else, moved the word.
-    Won { from: Word, to: Word },
+pub(crate) struct Moved {
+    from: Word,
+    /// No control word, if it was refused.
+    to: Word,
+}
+
+impl Moved {
     /// The step does nothing from here, or the generation it was meant for is over.
-    Refused,
+    const REFUSED: Self = Self { from: Word(NO_STATE), to: Word(NO_STATE) };
+
+    /// From where to where this caller, and nobody else, moved the word.
+    #[inline]
+    pub(crate) fn won(self) -> Option<(Word, Word)> {
+        (self.to.0 & STATE_MASK != NO_STATE).then_some((self.from, self.to))
+    }
 }
 
 /// The control word itself. Every ordering on it lives here.
@@ -437,18 +499,19 @@ impl StateCell {
     }
 
     /// Takes `step` if `generation` (any, if `None`) is the present one and the matrix allows it.
+    #[inline(never)]
     pub(crate) fn step(&self, generation: Option<Generation>, step: Step) -> Moved {
         let mut from = self.load();
         loop {
             if generation.is_some_and(|meant| meant != from.generation()) {
-                return Moved::Refused;
+                return Moved::REFUSED;
             }
-            let Some(to) = from.after(step) else { return Moved::Refused };
+            let Some(to) = from.after(step) else { return Moved::REFUSED };
             // Release, partner: the Acquire of `load` — the clock reading above. Acquire, partner: the Release of the
             // exchange that wrote `from`, so that generations are totally ordered in every thread that moves them.
             // Bounded: a failed exchange means another thread moved the word.
             match self.0.compare_exchange_weak(from.0, to.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Moved::Won { from, to },
+                Ok(_) => return Moved { from, to },
                 Err(present) => from = Word(present),
             }
         }
@@ -458,6 +521,16 @@ impl StateCell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn word(state: State, attempt: u32, detail: u32) -> Word {
+        Word(NEW_GENERATION | attempt << ATTEMPT_AT | detail << DETAIL_AT | state as u32)
+    }
+
+    #[test]
+    fn the_fields_of_a_step_fill_its_word() {
+        assert_eq!(Step::within(&State::ALL, BELOW_MASK, BELOW_MASK).0 | NEW_GENERATION, u32::MAX);
+        assert_eq!((Step::COOL.0 ^ Step::TOUCH.0) >> FROM_AT & 0x7F, 0x7F, "one of the two leads from every state");
+    }
 
     #[test]
     fn the_fields_are_disjoint_and_fill_the_word() {
@@ -475,7 +548,7 @@ mod tests {
     fn a_word_with_a_kind_is_no_control_word() {
         for state in State::ALL {
             assert_ne!(state as u32, NO_STATE);
-            let word = Word::initial(false).next(state, 31, 0b111);
+            let word = word(state, 31, 0b111);
             for kind in 0..1 << GENERATION_AT {
                 let carried = word.with_kind(kind);
                 assert_eq!(carried.0 & ((1 << STATE_BITS) - 1), NO_STATE);
@@ -487,10 +560,10 @@ mod tests {
     #[test]
     fn every_state_and_reason_survives_the_word() {
         for state in State::ALL {
-            assert_eq!(Word::initial(false).next(state, 31, 0).state(), state);
+            assert_eq!(word(state, 31, 0).state(), state);
         }
         for reason in OpenReason::ALL {
-            let word = Word::initial(false).next(State::Open, 7, reason as u32);
+            let word = word(State::Open, 7, reason as u32);
             assert_eq!((word.reason(), word.attempt()), (reason, 7));
         }
     }
@@ -499,17 +572,17 @@ mod tests {
     fn generations_wrap_and_nothing_leaks_into_the_neighbours() {
         let mut word = Word::initial(false);
         for _ in 0..(1 << GENERATION_BITS) - 1 {
-            word = word.after(Step::Reset { cold: false }).unwrap();
+            word = word.after(Step::reset(false)).unwrap();
         }
         assert_eq!(word, Word(0), "generation 0 after a whole wrap less one");
-        assert_eq!(word.after(Step::Reset { cold: false }), Some(Word::initial(false)));
+        assert_eq!(word.after(Step::reset(false)), Some(Word::initial(false)));
     }
 
     #[test]
     fn the_attempt_saturates() {
-        let mut word = Word::initial(false).after(Step::Trip(OpenReason::Failures)).unwrap();
+        let mut word = Word::initial(false).after(Step::trip(OpenReason::Failures)).unwrap();
         for expected in (1..=31).chain([31, 31]) {
-            word = word.after(Step::Probe).unwrap().after(Step::Reopen(OpenReason::Slow)).unwrap();
+            word = word.after(Step::PROBE).unwrap().after(Step::reopen(OpenReason::Slow)).unwrap();
             assert_eq!(word.attempt(), expected);
         }
     }
@@ -517,27 +590,29 @@ mod tests {
     #[test]
     fn a_step_keeps_the_generation_only_where_the_window_goes_on() {
         let steps = [
-            Step::Trip(OpenReason::Failures),
-            Step::Ask(OpenReason::Hold),
-            Step::Probe,
-            Step::Reopen(OpenReason::Failures),
-            Step::Close { cold: true },
-            Step::Ramp { cold: true },
-            Step::Finish,
-            Step::Latch,
-            Step::Reset { cold: true },
-            Step::Force,
-            Step::Disable,
-            Step::Warm,
-            Step::Cool,
-            Step::Level(2),
+            Step::trip(OpenReason::Failures),
+            Step::ask(OpenReason::Hold),
+            Step::PROBE,
+            Step::reopen(OpenReason::Failures),
+            Step::close(true),
+            Step::ramp(true),
+            Step::FINISH,
+            Step::LATCH,
+            Step::reset(true),
+            Step::FORCE,
+            Step::DISABLE,
+            Step::WARM,
+            Step::COOL,
+            Step::TOUCH,
+            Step::level(2),
+            Step::restore(State::Ramping, OpenReason::Failures, 9, true),
         ];
         for state in State::ALL {
-            let from = Word::initial(false).next(state, 3, 0);
+            let from = word(state, 3, 0);
             for step in steps {
                 let Some(to) = from.after(step) else { continue };
-                assert!(step != Step::Cool || to.state() == state, "{state:?}");
-                let same = matches!(step, Step::Finish | Step::Warm | Step::Cool | Step::Level(_));
+                let same = [Step::FINISH, Step::WARM, Step::COOL, Step::TOUCH, Step::level(2)].contains(&step);
+                assert!(step == Step::FINISH || !same || to.state() == state, "{state:?}");
                 assert_eq!(to.generation() == from.generation(), same, "{state:?} {step:?}");
                 assert!(same || to.generation().0 == from.generation().0 + 1, "{state:?} {step:?}");
             }

@@ -86,16 +86,15 @@ impl Timer {
     }
 
     #[cold]
+    #[inline(never)]
     fn begin<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Ticks> {
-        let low = decide(&self.low, state, generation, HALF_TAG, || clock.now().count() & 0xFFFF)? & 0xFFFF;
-        let high = decide(&self.high, state, generation, HALF_TAG, || {
-            // The low half was decided by somebody's clock, and the Acquire of its word puts our reading after that
-            // one; the whole is the latest reading before ours that ends in it. Exact unless this thread slept for
-            // 64 seconds (at 1024 Hz) in between; then the period begins later than it might have, never earlier.
-            let now = clock.now().count();
-            let whole = now.wrapping_sub(now.wrapping_sub(low) & 0xFFFF);
-            whole >> HALF_TAG
-        })?;
+        let low = decide(&self.low, state, generation, HALF_TAG, clock.now().count() & 0xFFFF)? & 0xFFFF;
+        // The low half was decided by somebody's clock, and the Acquire of its word puts this reading after that one; the
+        // whole is the latest reading before this one that ends in it. Exact unless this thread slept for 64 seconds (at
+        // 1024 Hz) in between; then the period begins later than it might have, never earlier.
+        let now = clock.now().count();
+        let whole = now.wrapping_sub(now.wrapping_sub(low) & 0xFFFF);
+        let high = decide(&self.high, state, generation, HALF_TAG, whole >> 16)?;
         Some(Ticks::new(high << HALF_TAG | low))
     }
 
@@ -114,14 +113,9 @@ impl Timer {
         decided.or_else(|| state.is(generation).then_some(otherwise))
     }
 
-    /// The length of `generation`, decided by `length` if nobody has; `None` if the generation is over.
-    pub(crate) fn settle_span(
-        &self,
-        state: &StateCell,
-        generation: Generation,
-        length: impl Fn() -> u32,
-    ) -> Option<u32> {
-        decide(&self.span, state, generation, SPAN_TAG, || pack(length())).map(unpack)
+    /// The length of `generation`, decided as `length` if nobody has; `None` if the generation is over.
+    pub(crate) fn settle_span(&self, state: &StateCell, generation: Generation, length: u32) -> Option<u32> {
+        decide(&self.span, state, generation, SPAN_TAG, pack(length)).map(unpack)
     }
 
     /// Gives words that were not needed for long a fresh (empty) tag, lest the tags wrap to look like a later one's.
@@ -138,24 +132,20 @@ fn decided_span(word: u32, generation: Generation) -> Option<u32> {
     (word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG)).then(|| unpack(word))
 }
 
-/// Reads a word whose top `bits` tag it with a generation, deciding its payload if it is still an older one's.
-fn decide(
-    word: &AtomicU32,
-    state: &StateCell,
-    generation: Generation,
-    bits: u32,
-    payload: impl Fn() -> u32,
-) -> Option<u32> {
+/// Reads a word whose top `bits` tag it with a generation, deciding its payload if it is still an older one's. What the
+/// caller read for `payload`, it read after it had seen the generation.
+#[inline(never)]
+fn decide(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32, payload: u32) -> Option<u32> {
     let tag = generation.tag(bits);
+    let decided = tag << (u32::BITS - bits) | payload;
     // Acquire, partner: the Release below. It lets `state.is` see at least the generation this word belongs to.
     let mut present = word.load(Ordering::Acquire);
     while present >> (u32::BITS - bits) != tag {
-        let decided = tag << (u32::BITS - bits) | payload();
         if !state.is(generation) {
             return None;
         }
         // AcqRel: Release as above; Acquire (also on failure) so that a value found here orders the caller's next
-        // clock reading behind the one it was made from. Bounded: each failure is another thread's decision, at most
+        // clock reading behind the one it was made of. Bounded: each failure is another thread's decision, at most
         // one for this generation and one for each helper of an older one.
         match word.compare_exchange(present, decided, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Some(decided),
@@ -167,6 +157,7 @@ fn decide(
 
 /// Retags a word whose tag is about to come round again. The winner of each transition does this, so a tag can only
 /// alias if half its range of winners are all preempted before they get here.
+#[inline(never)]
 pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32) {
     // Acquire, partner: the Release of whoever wrote the word; see `StateCell::is`.
     let present = word.load(Ordering::Acquire);
