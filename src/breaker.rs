@@ -207,6 +207,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     ///
     /// While the owner of a hold is still about to say how long (it was interrupted in the middle), the time left is the
     /// longest a hold may be.
+    #[must_use = "a snapshot that is not kept outlives nothing"]
     pub fn snapshot(&self) -> Snapshot {
         loop {
             let word = self.state.load();

@@ -51,8 +51,8 @@ use crate::state::{ATTEMPT_MAX, OpenReason, State};
 ///
 /// [`Breaker::snapshot`]: crate::Breaker::snapshot
 /// [`Breaker::restore`]: crate::Breaker::restore
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a snapshot that is not kept outlives nothing"]
+/// Two are equal if they tell the same, whenever they were saved.
+#[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
     pub(crate) state: State,
     pub(crate) reason: OpenReason,
@@ -63,6 +63,14 @@ pub struct Snapshot {
     /// [`TickRate::ratio`]
     pub(crate) rate: (u32, u32),
 }
+
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        Self { sequence: 0, ..*self }.words() == Self { sequence: 0, ..*other }.words()
+    }
+}
+
+impl Eq for Snapshot {}
 
 /// "MCB"
 const MAGIC: u32 = 0x4D43_4200;

@@ -295,8 +295,9 @@ fn retained_memory_gives_the_latest_and_never_none_once_it_had_one() {
     let retained = Retained::default();
     assert_eq!(retained.load(), Err(SnapshotError::Foreign));
     for attempt in 0..10 {
-        retained.save(&opened(attempt).snapshot());
-        assert_eq!(retained.load().unwrap().attempt(), attempt);
+        let snapshot = opened(attempt).snapshot();
+        retained.save(&snapshot);
+        assert_eq!(retained.load(), Ok(snapshot));
     }
 }
 
