@@ -11,8 +11,9 @@ fn main() {
     } else {
         ("256K", "64K", 25_000_000) // mps2-an385, mps2-an386
     };
-    let memory =
-        format!("MEMORY\n{{\n  FLASH : ORIGIN = 0, LENGTH = {flash}\n  RAM : ORIGIN = 0x20000000, LENGTH = {ram}\n}}\n");
+    let memory = format!(
+        "MEMORY\n{{\n  FLASH : ORIGIN = 0, LENGTH = {flash}\n  RAM : ORIGIN = 0x20000000, LENGTH = {ram}\n}}\n"
+    );
     fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-env=CORE_HZ={hertz}");

@@ -1,7 +1,9 @@
 //! The Cortex-M machines that QEMU emulates, behind the functions that the stories need. `riscv` has the same.
 #![no_std]
 
+pub mod cut;
 pub mod icount;
+pub mod reset;
 pub mod time;
 
 pub use cortex_m_rt::entry;

@@ -1,7 +1,9 @@
 //! The RISC-V machine that QEMU emulates, behind the functions that the stories need. `cortex-m` has the same.
 #![no_std]
 
+pub mod cut;
 pub mod icount;
+pub mod reset;
 pub mod time;
 
 pub use riscv_rt::entry;
