@@ -343,17 +343,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             self.observer.on_permit(false);
             return Ok(Ticket { word, start: Ticks::new(0) });
         }
-        if word.is_open() {
-            // Once more, with Acquire: see `StateCell::load`.
-            let word = self.state.load();
-            if word.is_open()
-                && let Some(rest) = self.timer.glance(word.generation(), &self.clock)
-                && !self.live.rules().shadow()
-            {
-                let reason = RejectReason::Open(word.reason());
-                self.observer.on_reject(reason);
-                return Err((reason, Some(rest)));
-            }
+        // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::glance`.
+        if word.is_open()
+            && let Some(rest) = self.timer.glance(word.generation(), &self.clock)
+            && !self.live.rules().shadow()
+        {
+            let reason = RejectReason::Open(word.reason());
+            self.observer.on_reject(reason);
+            return Err((reason, Some(rest)));
         }
         self.admit_packed().unpack()
     }
