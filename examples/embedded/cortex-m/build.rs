@@ -21,5 +21,6 @@ fn main() {
     for argument in ["--nmagic", "-Tlink.x"] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    println!("cargo:rustc-env=BOARD_TARGET={target}");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -15,5 +15,7 @@ fn main() {
     for argument in ["-Tmemory.x", "-Tlink.x"] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    let target = env::var("TARGET").expect("cargo sets it");
+    println!("cargo:rustc-env=BOARD_TARGET={target}");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use cortex_m::peripheral::{SYST, syst::SystClkSource};
+use cortex_m::peripheral::{Peripherals, SYST, syst::SystClkSource};
 
 /// Counts what a closure executes, less what an empty one does.
 #[derive(Debug)]
@@ -12,16 +12,27 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Takes SysTick for itself.
+    /// Takes the processor's peripherals, for SysTick is its own from now on. Panics if time does not pass as it needs.
     #[inline(never)]
-    pub fn new(systick: &mut SYST) -> Self {
+    #[expect(clippy::new_without_default, reason = "once in a program")]
+    pub fn new() -> Self {
+        let mut systick = Peripherals::take().expect("nobody else took the peripherals").SYST;
         systick.disable_interrupt();
         systick.set_clock_source(SystClkSource::Core);
         systick.set_reload(0x00FF_FFFF);
         systick.clear_current();
         systick.enable_counter();
         let raw = Self { empty: 0 };
-        Self { empty: core::hint::black_box(raw.count(|| ())) }
+        let counter = Self { empty: core::hint::black_box(raw.count(|| ())) };
+        let eight = counter.count_call(crate::eight_instructions) - counter.count_call(|| ());
+        assert_eq!(eight, 8, "run it with ICOUNT=shift=10");
+        counter
+    }
+
+    /// One place of measurement for all that is called: what the compiler puts around an inlined closure differs.
+    #[inline(never)]
+    fn count_call(&self, call: fn()) -> u32 {
+        self.count(core::hint::black_box(call))
     }
 
     /// The instructions of `run`, up to some 600 000.
@@ -34,6 +45,7 @@ impl Counter {
         let after = SYST::get_current();
         let counts = u64::from(before.wrapping_sub(after) & 0x00FF_FFFF);
         let nanos_by_hertz = u64::from(crate::CORE_HZ) << 10;
-        ((counts * 1_000_000_000 + nanos_by_hertz / 2) / nanos_by_hertz) as u32 - self.empty
+        let instructions = (counts * 1_000_000_000 + nanos_by_hertz / 2) / nanos_by_hertz;
+        u32::try_from(instructions).unwrap_or(u32::MAX) - self.empty
     }
 }

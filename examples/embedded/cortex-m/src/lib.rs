@@ -4,10 +4,14 @@
 pub mod cut;
 pub mod icount;
 pub mod reset;
+pub mod shot;
 pub mod time;
 
 pub use cortex_m_rt::entry;
 pub use semihosting::{eprintln, println, process::exit};
+
+/// What it was built for.
+pub const TARGET: &str = env!("BOARD_TARGET");
 
 /// Of the processor and SysTick, as emulated.
 pub const CORE_HZ: u32 = parse(env!("CORE_HZ"));
@@ -19,6 +23,13 @@ const fn parse(text: &str) -> u32 {
         at += 1;
     }
     number
+}
+
+/// What [`icount::Counter`] tries itself on.
+#[inline(always)]
+fn eight_instructions() {
+    // SAFETY: they do nothing.
+    unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
 
 #[panic_handler]

@@ -56,6 +56,7 @@ pub fn tick() {
 /// Starts the ticks. Once, before anything waits.
 pub fn start(systick: &mut SYST) {
     systick.set_clock_source(SystClkSource::Core);
+    #[expect(clippy::cast_possible_truncation, reason = "a thousand")]
     systick.set_reload(crate::CORE_HZ / TICK_HZ as u32 - 1);
     systick.clear_current();
     systick.enable_interrupt();

@@ -4,10 +4,21 @@
 pub mod cut;
 pub mod icount;
 pub mod reset;
+pub mod shot;
 pub mod time;
 
 pub use riscv_rt::entry;
 pub use semihosting::{eprintln, println, process::exit};
+
+/// What it was built for.
+pub const TARGET: &str = env!("BOARD_TARGET");
+
+/// What [`icount::Counter`] tries itself on.
+#[inline(always)]
+fn eight_instructions() {
+    // SAFETY: they do nothing.
+    unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
+}
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {

@@ -26,6 +26,7 @@ pub fn machine_time() -> u64 {
 }
 
 /// When the machine's timer interrupts next.
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
 pub fn set_machine_alarm(at: u64) {
     // SAFETY: the compare register; its high half is never too soon while the low one changes.
     unsafe {

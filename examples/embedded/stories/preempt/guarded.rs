@@ -1,0 +1,690 @@
+//! The breaker, every operation of it, and what can be seen of it afterwards.
+
+use core::cell::Cell;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use core::time::Duration;
+
+// Of the atomics only the one that is added to: plain loads and stores are every core's own.
+#[cfg(not(feature = "portable-atomic"))]
+use core::sync::atomic::AtomicU32 as AddU32;
+#[cfg(feature = "portable-atomic")]
+use portable_atomic::AtomicU32 as AddU32;
+
+use board::shot::Interrupt;
+use critical_section::Mutex;
+use microbreaker::{
+    Clock, Config, CountWindow, Counters, Counts, Effect, Event, Observer, OpenReason, Outcome, RejectReason, State,
+    Streak, TickRate, Ticks, TimeWindow, Window, count_words,
+};
+
+use crate::freedom::Pair;
+use crate::sweep::Meeting;
+
+/// The time, which stands still but for what a story says.
+static NOW: AtomicU32 = AtomicU32::new(0);
+
+#[derive(Debug)]
+pub(crate) struct Hand;
+
+impl Clock for Hand {
+    const RATE: TickRate = TickRate::new(1024, 1);
+    const SLACK: u32 = 0;
+
+    fn now(&self) -> Ticks {
+        Ticks::new(NOW.load(SeqCst))
+    }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn pass(time: Duration) {
+    NOW.store(NOW.load(SeqCst) + Hand::RATE.ticks_in(time).expect("within the horizon"), SeqCst);
+}
+
+/// The events told, in no order: of two that an interrupt tells within another's telling, either may come first.
+#[derive(Debug)]
+pub(crate) struct Events {
+    told: AddU32,
+    log: [AtomicU32; Self::MOST],
+}
+
+impl Events {
+    pub(crate) const MOST: usize = 8;
+
+    const fn new() -> Self {
+        Self { told: AddU32::new(0), log: [const { AtomicU32::new(0) }; Self::MOST] }
+    }
+
+    fn sorted(&self) -> [Told; Self::MOST] {
+        let mut all = core::array::from_fn(|at| Told(self.log[at].load(SeqCst)));
+        all.sort_unstable_by_key(|told| core::cmp::Reverse(told.0));
+        all
+    }
+}
+
+impl Observer for Events {
+    fn on_event(&self, event: &Event) {
+        let at = self.told.fetch_add(1, SeqCst) as usize;
+        if let Some(place) = self.log.get(at) {
+            place.store(Told::new(event).0, SeqCst);
+        }
+    }
+}
+
+/// An event: from (3 bits) · to (3) · reason + 1 (3) · attempt (5) · 1 · how long (17). 0: none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told(u32);
+
+const LENGTH: u32 = (1 << 17) - 1;
+const REASON_AT: u32 = 23;
+
+impl Told {
+    pub(crate) const NONE: Self = Self(0);
+
+    fn new(event: &Event) -> Self {
+        let reason = event.reason.map_or(0, |reason| reason as u32 + 1);
+        let lasts = event.lasts_ticks.unwrap_or(0) & LENGTH;
+        let states = (event.from as u32) << 3 | event.to as u32;
+        Self(states << 26 | reason << REASON_AT | u32::from(event.attempt) << 18 | LENGTH + 1 | lasts)
+    }
+
+    pub(crate) fn from(self) -> State {
+        State::ALL[(self.0 >> 29) as usize]
+    }
+
+    pub(crate) fn to(self) -> State {
+        State::ALL[(self.0 >> 26 & 7) as usize]
+    }
+
+    /// How long; 0 if it was not told.
+    pub(crate) fn lasts(self) -> u32 {
+        self.0 & LENGTH
+    }
+
+    pub(crate) fn with_reason(self, reason: OpenReason) -> Self {
+        Self(self.0 & !(7 << REASON_AT) | (reason as u32 + 1) << REASON_AT)
+    }
+
+    pub(crate) fn without_length(self) -> Self {
+        Self(self.0 & !LENGTH)
+    }
+
+    pub(crate) fn without_from(self) -> Self {
+        Self(self.0 & u32::MAX >> 3)
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("-");
+        }
+        let (reason, attempt, lasts) = (self.0 >> REASON_AT & 7, self.0 >> 18 & 31, self.lasts());
+        write!(f, "{}>{}/{reason}/{attempt}/{lasts}", self.from().name(), self.to().name())
+    }
+}
+
+type Breaker<W> = microbreaker::Breaker<W, Hand, (Counters, Events)>;
+type Permit<'a, W> = microbreaker::Permit<&'a Breaker<W>>;
+
+/// A window, and settings that bring each state near.
+pub(crate) trait Kind: Sync {
+    type Window: Window + Sync;
+    const NAME: &'static str;
+    const CONFIG: Config;
+    /// The same but for one group of what may change while calls run: of several, a call meanwhile may see some old
+    /// and some new, as documented.
+    const OTHER: Config;
+    /// Good calls after which one more changes nothing.
+    const FULL: u32;
+    /// Good and bad calls after which one failure more opens the circuit.
+    const BRINK: (u32, u32);
+    #[expect(clippy::declare_interior_mutable_const, reason = "copied anew for each meeting")]
+    const FRESH: Breaker<Self::Window> =
+        Breaker::observed(Self::CONFIG, Hand, (Counters::new("preempted"), Events::new()));
+}
+
+/// The longest hold.
+pub(crate) const LONGEST: Duration = seconds(100);
+
+const fn recovering(config: Config) -> Config {
+    config.open_for(seconds(2)).probes(3).at_once(2).successes(2).hold_at_most(LONGEST).lease(seconds(30))
+}
+
+pub(crate) struct InARow;
+
+impl Kind for InARow {
+    type Window = Streak;
+    const NAME: &'static str = "streak";
+    const CONFIG: Config = recovering(Config::streak(3));
+    const OTHER: Config = Self::CONFIG.probes(2).at_once(1).successes(1);
+    const FULL: u32 = 1;
+    const BRINK: (u32, u32) = (0, 2);
+}
+
+pub(crate) struct OfTheLast;
+
+impl Kind for OfTheLast {
+    type Window = CountWindow<{ count_words(24, true) }>;
+    const NAME: &'static str = "count";
+    const CONFIG: Config = recovering(Config::count(24))
+        .minimum(4)
+        .slow_permille(500)
+        .slow_after(seconds(1))
+        .ramp(seconds(16))
+        .levels(true);
+    const OTHER: Config = Self::CONFIG.minimum(2).failure_permille(250);
+    const FULL: u32 = 24;
+    // With the one that opens, in the second word.
+    const BRINK: (u32, u32) = (6, 5);
+}
+
+pub(crate) struct InTime;
+
+impl Kind for InTime {
+    type Window = TimeWindow<4>;
+    const NAME: &'static str = "time";
+    const CONFIG: Config = recovering(Config::time(4, Duration::from_millis(250))).minimum(4).ramp(seconds(16));
+    const OTHER: Config = Self::CONFIG.minimum(2).failure_permille(250);
+    const FULL: u32 = 4;
+    const BRINK: (u32, u32) = (3, 2);
+}
+
+pub(crate) struct Both;
+
+impl Kind for Both {
+    type Window = (Streak, CountWindow<{ count_words(24, false) }>);
+    const NAME: &'static str = "pair";
+    const CONFIG: Config = recovering(Config::streak(3).and_count(24)).minimum(6);
+    const OTHER: Config = Self::CONFIG.minimum(4).failure_permille(250);
+    const FULL: u32 = 24;
+    const BRINK: (u32, u32) = (3, 2);
+}
+
+/// What may become of a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    Success,
+    Failure,
+    Slow,
+    Alive,
+    Ignore,
+    Drop,
+    Hold,
+    Latch,
+}
+
+impl Report {
+    fn make<W: Window>(self, permit: Permit<'_, W>) -> Answer {
+        Answer::Effect(match self {
+            Self::Success => permit.success(),
+            Self::Failure => permit.failure(),
+            Self::Slow => permit.record(Outcome::Slow),
+            Self::Alive => permit.alive(),
+            Self::Ignore => permit.ignore(),
+            Self::Hold => permit.hold(seconds(10)),
+            Self::Latch => permit.latch(),
+            Self::Drop => {
+                drop(permit);
+                return Answer::Nothing;
+            }
+        })
+    }
+}
+
+/// What the thread does: all that there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Acquire,
+    Report(Report),
+    Hold,
+    Trip,
+    Latch,
+    Reset,
+    ForceOpen,
+    Disable,
+    Enforce,
+    WatchOnly,
+    Seed,
+    Reconfigure,
+    Status,
+    RetryIn,
+    Tally,
+}
+
+impl Operation {
+    /// Each with its name.
+    pub(crate) const ALL: [(&'static str, Self); 22] = [
+        ("acquire", Self::Acquire),
+        ("success", Self::Report(Report::Success)),
+        ("failure", Self::Report(Report::Failure)),
+        ("slow", Self::Report(Report::Slow)),
+        ("alive", Self::Report(Report::Alive)),
+        ("ignore", Self::Report(Report::Ignore)),
+        ("drop", Self::Report(Report::Drop)),
+        ("permit hold", Self::Report(Report::Hold)),
+        ("permit latch", Self::Report(Report::Latch)),
+        ("hold", Self::Hold),
+        ("trip", Self::Trip),
+        ("latch", Self::Latch),
+        ("reset", Self::Reset),
+        ("force_open", Self::ForceOpen),
+        ("disable", Self::Disable),
+        ("enforce", Self::Enforce),
+        ("watch_only", Self::WatchOnly),
+        ("seed", Self::Seed),
+        ("reconfigure", Self::Reconfigure),
+        ("status", Self::Status),
+        ("retry_in", Self::RetryIn),
+        ("tally", Self::Tally),
+    ];
+
+    /// Reads or writes the window, or begins another one.
+    pub(crate) fn concerns_the_window(self) -> bool {
+        use Report::{Failure, Ignore, Slow, Success};
+        match self {
+            Self::Report(report) => matches!(report, Success | Failure | Slow | Ignore),
+            Self::Hold | Self::Reset | Self::Reconfigure | Self::Status | Self::Tally => true,
+            _ => false,
+        }
+    }
+
+    /// Performs it on `breaker`, or on `own`. Answers in place: what a return would copy, the sweep would have to cross.
+    fn perform<'a, K: Kind>(
+        self,
+        breaker: &'a Breaker<K::Window>,
+        own: Option<Permit<'a, K::Window>>,
+        done: &mut Done<'a, K>,
+    ) {
+        done.answer = match self {
+            Self::Acquire => match breaker.acquire() {
+                Ok(permit) => {
+                    let answer = Answer::admitted(&permit);
+                    done.given = Some(permit);
+                    answer
+                }
+                Err(rejected) => Answer::Rejected(rejected.reason(), rejected.retry_in_ticks()),
+            },
+            Self::Report(report) => own.map_or(Answer::Nothing, |own| report.make(own)),
+            Self::Hold => Answer::Effect(breaker.hold(seconds(10))),
+            Self::Trip => Answer::Effect(breaker.trip(OpenReason::Budget, seconds(10))),
+            Self::Latch => Answer::Effect(breaker.latch()),
+            Self::Reset => {
+                breaker.reset();
+                return;
+            }
+            Self::ForceOpen => Answer::Moved(breaker.force_open()),
+            Self::Disable => Answer::Moved(breaker.disable()),
+            Self::Enforce => {
+                breaker.enforce();
+                return;
+            }
+            Self::WatchOnly => {
+                breaker.watch_only();
+                return;
+            }
+            Self::Seed => {
+                breaker.seed(77);
+                return;
+            }
+            Self::Reconfigure => Answer::Moved(breaker.reconfigure(&K::OTHER).is_ok()),
+            Self::Status => Answer::Status(Look::at::<K>(breaker)),
+            Self::RetryIn => Answer::RetryIn(breaker.retry_in()),
+            Self::Tally => Answer::Tally(Sums::of(breaker.tally())),
+        };
+    }
+
+    /// Performs it where it needs no permit.
+    fn alone<K: Kind>(self, breaker: &Breaker<K::Window>) -> Done<'_, K> {
+        let mut done = Done::default();
+        self.perform(breaker, None, &mut done);
+        done
+    }
+}
+
+/// What an operation returned: an answer, or also a permit.
+struct Done<'a, K: Kind> {
+    answer: Answer,
+    given: Option<Permit<'a, K::Window>>,
+}
+
+impl<K: Kind> Default for Done<'_, K> {
+    fn default() -> Self {
+        Self { answer: Answer::Nothing, given: None }
+    }
+}
+
+/// What the interrupt does: whole calls, and what an operator does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intruder {
+    Success,
+    Failure,
+    Cancel,
+    ShortHold,
+    LongHold,
+    Trip,
+    Latch,
+    Reset,
+    ForceOpen,
+    Disable,
+    Enforce,
+    Reconfigure,
+    Status,
+}
+
+const SHORT: Duration = seconds(5);
+const TRIP: Duration = seconds(7);
+const LONG: Duration = seconds(20);
+
+impl Intruder {
+    /// The ticks, if it asks to open for a time.
+    pub(crate) fn asks(self) -> Option<u32> {
+        Hand::RATE.ticks_in(match self {
+            Self::ShortHold => SHORT,
+            Self::LongHold => LONG,
+            Self::Trip => TRIP,
+            _ => return None,
+        })
+    }
+
+    /// All but the one that fails.
+    pub(crate) const OTHERS: [Self; 12] = [
+        Self::Success,
+        Self::Cancel,
+        Self::ShortHold,
+        Self::LongHold,
+        Self::Trip,
+        Self::Latch,
+        Self::Reset,
+        Self::ForceOpen,
+        Self::Disable,
+        Self::Enforce,
+        Self::Reconfigure,
+        Self::Status,
+    ];
+
+    /// What acquiring came to, and what came after it.
+    fn perform<K: Kind>(self, breaker: &Breaker<K::Window>) -> (Answer, Answer) {
+        let call = |report: Report| {
+            let Done { answer, given } = Operation::Acquire.alone::<K>(breaker);
+            (answer, given.map_or(Answer::Nothing, |permit| report.make(permit)))
+        };
+        let alone = |operation: Operation| (operation.alone::<K>(breaker).answer, Answer::Nothing);
+        match self {
+            Self::Success => call(Report::Success),
+            Self::Failure => call(Report::Failure),
+            Self::Cancel => call(Report::Drop),
+            Self::ShortHold => (Answer::Effect(breaker.hold(SHORT)), Answer::Nothing),
+            Self::LongHold => (Answer::Effect(breaker.hold(LONG)), Answer::Nothing),
+            Self::Trip => (Answer::Effect(breaker.trip(OpenReason::Dependency, TRIP)), Answer::Nothing),
+            Self::Latch => alone(Operation::Latch),
+            Self::Reset => alone(Operation::Reset),
+            Self::ForceOpen => alone(Operation::ForceOpen),
+            Self::Disable => alone(Operation::Disable),
+            Self::Enforce => alone(Operation::Enforce),
+            Self::Reconfigure => alone(Operation::Reconfigure),
+            Self::Status => alone(Operation::Status),
+        }
+    }
+}
+
+/// What an operation returned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Answer {
+    Nothing,
+    Admitted { probe: bool, level: u8, counted: bool },
+    Rejected(RejectReason, Option<u32>),
+    Effect(Effect),
+    Moved(bool),
+    Status(Look),
+    RetryIn(Option<Duration>),
+    Tally(Sums),
+}
+
+impl Answer {
+    fn admitted<W: Window>(permit: &Permit<'_, W>) -> Self {
+        Self::Admitted { probe: permit.is_probe(), level: permit.level(), counted: permit.is_counted() }
+    }
+}
+
+/// A tally, or a report of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sums(pub(crate) u32, pub(crate) u32, pub(crate) u32);
+
+impl Sums {
+    fn of(tally: microbreaker::Tally) -> Self {
+        Self(tally.total, tally.failed, tally.slow)
+    }
+}
+
+/// A breaker's status, but for the number of its generation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Look {
+    pub(crate) state: State,
+    pub(crate) reason: Option<OpenReason>,
+    pub(crate) level: u8,
+    pub(crate) attempt: u8,
+    pub(crate) retry_in: Option<Duration>,
+    pub(crate) probes_out: u8,
+    pub(crate) shadow: bool,
+    pub(crate) sums: Sums,
+}
+
+impl Look {
+    fn at<K: Kind>(breaker: &Breaker<K::Window>) -> Self {
+        let status = breaker.status();
+        Self {
+            state: status.state,
+            reason: status.reason,
+            level: status.level,
+            attempt: status.attempt,
+            retry_in: status.retry_in,
+            probes_out: status.probes_out,
+            shadow: status.shadow,
+            sums: Sums::of(status.tally),
+        }
+    }
+}
+
+/// What the operation and the interrupt find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    Fresh,
+    Healthy,
+    Brink,
+    Open,
+    Due,
+    HalfOpen,
+    HalfTaken,
+    HalfLost,
+    HalfBrink,
+    Ramping,
+    Held,
+    Latched,
+    ForcedOpen,
+    Disabled,
+    Shadow,
+}
+
+impl Prepared {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Fresh,
+        Self::Healthy,
+        Self::Brink,
+        Self::Open,
+        Self::Due,
+        Self::HalfOpen,
+        Self::HalfTaken,
+        Self::HalfLost,
+        Self::HalfBrink,
+        Self::Ramping,
+        Self::Held,
+        Self::Latched,
+        Self::ForcedOpen,
+        Self::Disabled,
+        Self::Shadow,
+    ];
+
+    /// Brings a fresh breaker there. Permits: the operation's own, and one more that is out.
+    fn bring<K: Kind>(self, breaker: &Breaker<K::Window>) -> [Option<Permit<'_, K::Window>>; 2] {
+        let call = |good: bool| {
+            let permit = breaker.acquire().ok()?;
+            Some(if good { permit.success() } else { permit.failure() })
+        };
+        let old = breaker.acquire().ok();
+        let open = || {
+            breaker.trip(OpenReason::Manual, seconds(2));
+        };
+        let half = || {
+            open();
+            pass(seconds(3));
+            breaker.acquire().ok()
+        };
+        match self {
+            Self::Fresh => [breaker.acquire().ok(), old],
+            Self::Healthy => {
+                for _ in 0..K::FULL {
+                    call(true);
+                }
+                [breaker.acquire().ok(), old]
+            }
+            Self::Brink => {
+                for _ in 0..K::BRINK.0 {
+                    call(true);
+                }
+                for _ in 0..K::BRINK.1 {
+                    call(false);
+                }
+                [breaker.acquire().ok(), old]
+            }
+            Self::Open => {
+                while breaker.state() == State::Closed {
+                    call(false);
+                }
+                pass(seconds(1));
+                [old, None]
+            }
+            Self::Due => {
+                open();
+                pass(seconds(3));
+                [old, None]
+            }
+            Self::HalfOpen => [half(), old],
+            Self::HalfTaken => [half(), breaker.acquire().ok()],
+            Self::HalfLost => {
+                let both = [half(), breaker.acquire().ok()];
+                pass(seconds(31));
+                both
+            }
+            Self::HalfBrink => {
+                let own = half();
+                call(true);
+                [own, old]
+            }
+            Self::Ramping => {
+                half();
+                let _ = (call(true), call(true));
+                pass(seconds(9));
+                // Of two calls one is admitted by now.
+                [breaker.acquire().or_else(|_| breaker.acquire()).ok(), old]
+            }
+            Self::Held => {
+                breaker.hold(seconds(8));
+                pass(seconds(1));
+                [old, None]
+            }
+            Self::Latched => {
+                breaker.latch();
+                [old, None]
+            }
+            Self::ForcedOpen => {
+                breaker.force_open();
+                [old, None]
+            }
+            Self::Disabled => {
+                breaker.disable();
+                [breaker.acquire().ok(), old]
+            }
+            Self::Shadow => {
+                breaker.watch_only();
+                open();
+                [breaker.acquire().ok(), old]
+            }
+        }
+    }
+}
+
+/// All that can be told of a meeting afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) operation: Answer,
+    pub(crate) intruder: (Answer, Answer),
+    pub(crate) left: Look,
+    pub(crate) counts: Counts,
+    pub(crate) events: [Told; Events::MOST],
+    pub(crate) next: [Answer; 9],
+}
+
+/// Which operation meets which interrupt, and where.
+pub(crate) struct Encounter<K> {
+    pub(crate) prepared: Prepared,
+    pub(crate) operation: Operation,
+    pub(crate) intruder: Intruder,
+    pub(crate) kind: core::marker::PhantomData<K>,
+}
+
+impl<K: Kind> Meeting for Encounter<K> {
+    type Seen = Seen;
+
+    #[inline(never)]
+    fn meet(&self, interleave: impl FnOnce(Interrupt<'_>, &mut dyn FnMut())) -> Seen {
+        NOW.store(1 << 20, SeqCst);
+        let breaker = K::FRESH;
+        let [mut own, other] = self.prepared.bring::<K>(&breaker);
+        let intruder = Mutex::new(Cell::new((Answer::Nothing, Answer::Nothing)));
+        let mut done = Done::<K>::default();
+        let mut reported = if matches!(self.operation, Operation::Report(_)) { own.take() } else { None };
+        interleave(
+            &|| {
+                let answer = self.intruder.perform::<K>(&breaker);
+                critical_section::with(|cs| intruder.borrow(cs).set(answer));
+            },
+            &mut || self.operation.perform(&breaker, reported.take(), &mut done),
+        );
+        let intruder = critical_section::with(|cs| intruder.borrow(cs).get());
+        let left = Look::at::<K>(&breaker);
+        let (counts, events) = (breaker.observer().0.counts(), breaker.observer().1.sorted());
+
+        // How it goes on, for what does not show: are permits stale, is a slot free, what is in the window, when does
+        // it open, and close.
+        let tell = |permit: Option<Permit<'_, K::Window>>, report: Report| {
+            permit.map_or(Answer::Nothing, |permit| report.make(permit))
+        };
+        let acquire = || Operation::Acquire.alone::<K>(&breaker);
+        let given = tell(done.given, Report::Failure);
+        let Done { answer: first, given: permit } = acquire();
+        let (own, other) = (tell(own, Report::Success), tell(other, Report::Failure));
+        let permit = tell(permit, Report::Failure);
+        let sums = Answer::Tally(Sums::of(breaker.tally()));
+        pass(seconds(3));
+        let second = acquire().answer;
+        pass(seconds(60));
+        let Done { answer: third, given: last } = acquire();
+        let next = [given, first, own, other, permit, sums, second, third, tell(last, Report::Failure)];
+        Seen { operation: done.answer, intruder, left, counts, events, next }
+    }
+
+    #[inline(never)]
+    fn permits(&self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
+        Pair { operation: self.operation, intruder: self.intruder }.permits(seen, before, after)
+    }
+}
+
+impl<K: Kind> fmt::Debug for Encounter<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}: {:?} met by {:?}", K::NAME, self.prepared, self.operation, self.intruder)
+    }
+}
