@@ -460,15 +460,24 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.timer.settle_span(&self.state, generation, length.saturating_add(C::SLACK))
     }
 
-    /// Ticks until it pays to ask; `None`: not by waiting.
-    fn rest(&self, word: Word) -> Option<u32> {
-        match word.state() {
-            State::Closed | State::Ramping | State::Disabled => Some(0),
-            State::Open => Some(self.period(word).map_or(0, Period::rest)),
-            State::HalfOpen => {
-                Some(self.probes.free_in(&self.state, word.generation(), &self.live, &self.clock, Self::COLD))
-            }
-            State::Latched | State::ForcedOpen => None,
+    /// Ticks until it pays to ask; `None`: not by waiting. Of `word`'s generation, or of a later one if that is over.
+    fn rest(&self, mut word: Word) -> Option<u32> {
+        loop {
+            return match word.state() {
+                State::Closed | State::Ramping | State::Disabled => Some(0),
+                State::Open => {
+                    let Some(period) = self.period(word) else {
+                        word = self.state.load();
+                        continue;
+                    };
+                    Some(period.rest())
+                }
+                State::HalfOpen => {
+                    let generation = word.generation();
+                    Some(self.probes.free_in(&self.state, generation, &self.live, &self.clock, Self::COLD))
+                }
+                State::Latched | State::ForcedOpen => None,
+            };
         }
     }
 
@@ -543,15 +552,20 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let stale = own.is_some_and(|own| own != generation);
             match word.state() {
                 State::Open => {
-                    if word.was_said() {
-                        // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner
-                        // finds a shorter time than its own and opens anew. (Moving on at once instead would lose
-                        // the owner's hold, if it were the longer one and said so in the same moment.)
+                    // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner finds a
+                    // shorter time than its own and opens anew. (Moving on at once instead would lose the owner's hold,
+                    // if it were the longer one and said so in the same moment.)
+                    let unsaid = word.was_said() && self.timer.span(generation).is_none();
+                    if unsaid {
                         let _ = self.timer.settle_span(&self.state, generation, ticks);
                     }
                     match self.period(word) {
                         None => continue,
-                        Some(period) if period.rest() >= ticks => return effect.unwrap_or(Effect::Unchanged),
+                        Some(period) if period.rest() > ticks => return effect.unwrap_or(Effect::Unchanged),
+                        // As long as that, but perhaps by what this one said: the move, and its reason, are still due.
+                        Some(period) if period.rest() == ticks && !unsaid => {
+                            return effect.unwrap_or(Effect::Unchanged);
+                        }
                         Some(_) => {}
                     }
                 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
-use microbreaker::{Breaker, Clock, Config, ManualClock, Streak, TickRate, Ticks};
+use microbreaker::{Breaker, Clock, Config, Effect, ManualClock, OpenReason, Streak, TickRate, Ticks};
 
 /// Stands still, and may show up to three ticks more than have passed.
 struct Lagging;
@@ -40,6 +40,33 @@ fn a_hold_of_unknown_length_is_as_long_as_any_and_its_clocks_lag() {
     };
     assert!((0..).map_while(hold).count() > 5);
     assert_eq!(told.take(), BTreeSet::from([Some(13), Some(1003)]));
+}
+
+#[test]
+fn a_hold_keeps_its_reason_wherever_it_meets_a_trip() {
+    let trip = |access| {
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), ManualClock::new()));
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || assert_eq!(other.hold(ticks(2000)), Effect::Opened(OpenReason::Hold));
+        interrupted(access, meanwhile, || breaker.trip(OpenReason::Budget, ticks(1000)))?;
+        Some((breaker.status().reason, breaker.retry_in_ticks()))
+    };
+    for (access, found) in (0..).map_while(trip).enumerate() {
+        assert_eq!(found, (Some(OpenReason::Hold), Some(2000)), "before access {access}");
+    }
+}
+
+#[test]
+fn nobody_is_told_to_ask_at_once_while_a_hold_follows_another() {
+    let look = |access| {
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), ManualClock::new()));
+        breaker.hold(ticks(1000));
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || assert_eq!(other.hold(ticks(2000)), Effect::Opened(OpenReason::Hold));
+        interrupted(access, meanwhile, || breaker.retry_in_ticks())
+    };
+    let told: Vec<_> = (0..).map_while(look).collect();
+    assert!(told.len() > 3 && told.iter().all(|&ticks| ticks == Some(2000)), "{told:?}");
 }
 
 /// The words of the period before are there, all of them, and then one after the other is a new one.
