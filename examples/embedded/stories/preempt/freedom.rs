@@ -23,19 +23,20 @@ impl Pair {
     pub(crate) fn permits(self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
         let orders = [before, after];
         let asked = self.asked();
-        let lent = asked.map(|(reason, ticks)| lent(before, reason, ticks));
-        let left = orders.into_iter().chain(&lent).any(|order| seen.left == order.left && seen.next == order.next);
-        let told = orders.into_iter().chain(&lent).any(|order| alike(&seen.events, &order.events))
-            || asked.is_some_and(|(reason, ticks)| opened_anew(seen, after, reason, ticks));
+        let left = orders.into_iter().any(|order| seen.left == order.left && seen.next == order.next);
+        let told = orders.into_iter().any(|order| alike(&seen.events, &order.events))
+            || asked.is_some_and(|reason| opened_anew(seen, before, reason, None))
+            || asked.is_some_and(|reason| opened_anew(seen, after, reason, self.intruder.asks()));
         let answers = orders.iter().any(|order| seen.operation == order.operation) || self.may_answer(seen, orders);
         let intrudes = orders.iter().any(|order| seen.intruder == order.intruder) || self.may_intrude(seen, orders);
         let counted = orders.iter().any(|order| self.unaccounted(seen) == self.unaccounted(order));
         left && told && answers && intrudes && counted && is_path(seen)
     }
 
-    /// Where both ask to open for a time: the operation's reason, and the interrupt's time.
-    fn asked(self) -> Option<(OpenReason, u32)> {
-        Some((self.operation.asks()?, self.intruder.asks()?))
+    /// Where both ask to open for a time: the operation's reason.
+    fn asked(self) -> Option<OpenReason> {
+        self.intruder.asks()?;
+        self.operation.asks()
     }
 
     fn may_answer(self, seen: &Seen, [before, after]: [&Seen; 2]) -> bool {
@@ -48,9 +49,8 @@ impl Pair {
                 let (Answer::Status(before), Answer::Status(after)) = (before.operation, after.operation) else {
                     return false;
                 };
-                // One look at the state, and others at the rest, "a moment younger": of a state that is over by then
-                // nothing is left to tell.
-                let rest = look.retry_in == Some(Duration::ZERO) || look.retry_in == before.retry_in;
+                // One look at the state, and others at the rest, "a moment younger".
+                let rest = look.retry_in == before.retry_in;
                 let probes = look.probes_out == 0 || look.probes_out == before.probes_out;
                 let sums = look.sums == Sums(0, 0, 0) || look.sums == before.sums || look.sums.is_after(after.sums);
                 look.is_of(before, after)
@@ -63,8 +63,6 @@ impl Pair {
             (Operation::Tally, Answer::Tally(sums)) => {
                 matches!(after.operation, Answer::Tally(after) if sums.is_after(after))
             }
-            // As above: "ask now", where both orders tell to wait. Whoever asks is rejected with the right time.
-            (Operation::RetryIn, Answer::RetryIn(rest)) => rest == Some(Duration::ZERO),
             _ => false,
         }
     }
@@ -81,10 +79,10 @@ impl Pair {
         }
         let opens = self.operation.asks().is_some();
         match seen.intruder.0 {
-            // It said how long the operation's opening lasts.
-            Answer::Effect(Effect::Unchanged) => self.asked().is_some(),
             // Open, and nobody has said yet for how long: the longest it can be.
             Answer::Rejected(RejectReason::Open(_), ticks) => opens && ticks == Hand::RATE.ticks_in(LONGEST),
+            // The circuit was open already, for a time that nobody had said yet.
+            Answer::Effect(Effect::Opened(_)) => self.operation == Operation::Restore && self.asked().is_some(),
             Answer::Status(look) => {
                 let (Answer::Status(before), Answer::Status(after)) = (before.intruder.0, after.intruder.0) else {
                     return false;
@@ -133,6 +131,7 @@ impl Operation {
         match self {
             Self::Hold | Self::Report(Report::Hold) => Some(OpenReason::Hold),
             Self::Trip => Some(OpenReason::Budget),
+            Self::Restore => Some(OpenReason::Manual),
             _ => None,
         }
     }
@@ -168,35 +167,17 @@ fn alike(seen: &[Told; 8], order: &[Told; 8]) -> bool {
     found && rest == [Told::NONE; 8]
 }
 
-/// The order in which the interrupt came first, but it lent the time that it asked for to the operation's opening, which
-/// had not said its own: with the operation's reason. (The reason is the first one's, the time the longest of both.)
-fn lent(before: &Seen, reason: OpenReason, ticks: u32) -> Seen {
-    let mut seen = before.clone();
-    for told in &mut seen.events {
-        if told.to() == State::Open && told.lasts() == ticks {
-            *told = told.with_reason(reason);
-        }
-    }
-    if seen.left.retry_in == Some(Hand::RATE.duration_of(ticks)) {
-        seen.left.reason = Some(reason);
-        for answer in &mut seen.next {
-            if let Answer::Rejected(RejectReason::Open(found), _) = answer {
-                *found = reason;
-            }
-        }
-    }
-    seen
-}
-
-/// A shorter time was lent, and then the operation opened anew for its own: one event more than where the interrupt came
-/// after it and changed nothing.
-fn opened_anew(seen: &Seen, after: &Seen, reason: OpenReason, ticks: u32) -> bool {
+/// The interrupt opened for a shorter time before the operation had said its own, and then the operation opened anew: one
+/// event more than where the interrupt came first, of an opening that was overtaken before anybody knew its length. Where
+/// the interrupt's own opening would have done nothing in either order (a restore's state is left by hand alone), one more:
+/// the one that lasts `intruded` ticks.
+fn opened_anew(seen: &Seen, order: &Seen, reason: OpenReason, intruded: Option<u32>) -> bool {
     let mut events = seen.events;
-    let Some(lent) = events.iter_mut().find(|told| told.lasts() == ticks && **told == told.with_reason(reason)) else {
-        return false;
-    };
-    *lent = Told::NONE;
-    alike(&events.map(Told::without_from), &after.events.map(Told::without_from))
+    let mut forget =
+        |is: &dyn Fn(&Told) -> bool| events.iter_mut().find(|told| is(told)).map(|told| *told = Told::NONE).is_some();
+    let overtaken = forget(&|told| told.lasts() == 0 && *told == told.with_reason(reason));
+    let intruded = intruded.is_none_or(|ticks| forget(&|told| told.lasts() == ticks));
+    overtaken && intruded && alike(&events.map(Told::without_from), &order.events.map(Told::without_from))
 }
 
 /// Each event begins where another one ended: from closed, by way of all of them, to the state that is left.

@@ -14,8 +14,8 @@ use portable_atomic::AtomicU32 as AddU32;
 use board::shot::Interrupt;
 use critical_section::Mutex;
 use microbreaker::{
-    Clock, Config, CountWindow, Counters, Counts, Effect, Event, Observer, OpenReason, Outcome, RejectReason, State,
-    Streak, TickRate, Ticks, TimeWindow, Window, count_words,
+    Clock, Config, CountWindow, Counters, Counts, Effect, Event, Observer, OpenReason, Outcome, RejectReason, Snapshot,
+    State, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
 };
 
 use crate::freedom::Pair;
@@ -253,11 +253,20 @@ pub(crate) enum Operation {
     Status,
     RetryIn,
     Tally,
+    Snapshot,
+    Restore,
+}
+
+/// What `Restore` restores: a circuit that somebody opened for a while.
+fn kept() -> Snapshot {
+    let breaker = microbreaker::Breaker::<Streak, _>::new(Config::streak(1), Hand);
+    breaker.trip(OpenReason::Manual, seconds(10));
+    breaker.snapshot()
 }
 
 impl Operation {
     /// Each with its name.
-    pub(crate) const ALL: [(&'static str, Self); 22] = [
+    pub(crate) const ALL: [(&'static str, Self); 24] = [
         ("acquire", Self::Acquire),
         ("success", Self::Report(Report::Success)),
         ("failure", Self::Report(Report::Failure)),
@@ -280,6 +289,8 @@ impl Operation {
         ("status", Self::Status),
         ("retry_in", Self::RetryIn),
         ("tally", Self::Tally),
+        ("snapshot", Self::Snapshot),
+        ("restore", Self::Restore),
     ];
 
     /// Reads or writes the window, or begins another one.
@@ -334,6 +345,12 @@ impl Operation {
             Self::Status => Answer::Status(Look::at::<K>(breaker)),
             Self::RetryIn => Answer::RetryIn(breaker.retry_in()),
             Self::Tally => Answer::Tally(Sums::of(breaker.tally())),
+            Self::Snapshot => Answer::Kept(breaker.snapshot()),
+            // What it restores lies where its answer will.
+            Self::Restore => match done.answer {
+                Answer::Kept(kept) => Answer::Moved(breaker.restore(&kept, None).is_ok()),
+                _ => Answer::Nothing,
+            },
         };
     }
 
@@ -442,6 +459,7 @@ pub(crate) enum Answer {
     Status(Look),
     RetryIn(Option<Duration>),
     Tally(Sums),
+    Kept(Snapshot),
 }
 
 impl Answer {
@@ -646,6 +664,9 @@ impl<K: Kind> Meeting for Encounter<K> {
         let [mut own, other] = self.prepared.bring::<K>(&breaker);
         let intruder = Mutex::new(Cell::new((Answer::Nothing, Answer::Nothing)));
         let mut done = Done::<K>::default();
+        if self.operation == Operation::Restore {
+            done.answer = Answer::Kept(kept());
+        }
         let mut reported = if matches!(self.operation, Operation::Report(_)) { own.take() } else { None };
         interleave(
             &|| {
