@@ -21,6 +21,7 @@ fn main() {
     for argument in ["--nmagic", "-Tlink.x"] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
-    println!("cargo:rustc-env=BOARD_TARGET={target}");
+    let backend = env::var_os("CARGO_FEATURE_SINGLE_CORE").map_or("", |_| "+single-core");
+    println!("cargo:rustc-env=BOARD_TARGET={target}{backend}");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -16,6 +16,7 @@ fn main() {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
     let target = env::var("TARGET").expect("cargo sets it");
-    println!("cargo:rustc-env=BOARD_TARGET={target}");
+    let backend = env::var_os("CARGO_FEATURE_SINGLE_CORE").map_or("", |_| "+single-core");
+    println!("cargo:rustc-env=BOARD_TARGET={target}{backend}");
     println!("cargo:rerun-if-changed=build.rs");
 }

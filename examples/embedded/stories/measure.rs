@@ -9,9 +9,9 @@
 use core::hint::black_box;
 use core::time::Duration;
 
-#[cfg(not(feature = "portable-atomic"))]
+#[cfg(not(any(feature = "portable-atomic", feature = "single-core")))]
 use core::sync::atomic::{AtomicU32, Ordering};
-#[cfg(feature = "portable-atomic")]
+#[cfg(any(feature = "portable-atomic", feature = "single-core"))]
 use portable_atomic::{AtomicU32, Ordering};
 
 use board::icount::Counter;
