@@ -6,14 +6,11 @@ use std::{env, fs};
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let arm = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "arm");
-    let mut memory = "MEMORY\n{\n  FLASH : ORIGIN = 0, LENGTH = 256K\n  RAM : ORIGIN = 0x20000000, LENGTH = 16K\n}\n".to_owned();
-    if !arm {
-        for (region, place) in
-            [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("HEAP", "RAM"), ("STACK", "RAM")]
-        {
-            memory += &format!("REGION_ALIAS(\"REGION_{region}\", {place});\n");
-        }
-    }
+    let memory = "MEMORY\n{\n  FLASH : ORIGIN = 0, LENGTH = 256K\n  RAM : ORIGIN = 0x20000000, LENGTH = 16K\n}\n".to_owned();
+    let places =
+        [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("HEAP", "RAM"), ("STACK", "RAM")];
+    let aliases = places.map(|(region, place)| format!("REGION_ALIAS(\"REGION_{region}\", {place});\n"));
+    let memory = if arm { memory } else { memory + &aliases.concat() };
     fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-search={}", out.display());
     let script = if arm { "--nmagic" } else { "-Tmemory.x" };
