@@ -167,6 +167,26 @@ const fn high_half(a: u64, b: u64) -> u64 {
 ///    an open circuit that nobody asked for longer than that may lose up to one open time.
 ///
 /// What stands still while the machine sleeps delays recovery by as much, and does no other harm.
+///
+/// ```
+/// use microbreaker::{Clock, TickRate, Ticks};
+///
+/// /// Any monotonic counter: here one at 1 MHz, shifted, because no path of a breaker divides.
+/// struct Uptime;
+///
+/// impl Clock for Uptime {
+///     const RATE: TickRate = TickRate::new(15_625, 16); // 1 000 000 / 1024 Hz, exactly
+///
+///     fn now(&self) -> Ticks {
+///         Ticks::new((micros() >> 10) as u32)
+///     }
+/// }
+///
+/// fn micros() -> u64 {
+///     0 // your timer
+/// }
+/// # assert_eq!(Uptime.now(), Ticks::new(0));
+/// ```
 pub trait Clock {
     /// The exact rate. Durations of a configuration become ticks by it, once, rounded up.
     const RATE: TickRate;

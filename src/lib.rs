@@ -35,8 +35,8 @@
 //! | [`TimeWindow`] | a share of the last B buckets of time | one clock reading, one write | 256 for 10 buckets in 16 slots |
 //! | `(A, B)` | either | both | the sum of both |
 //!
-//! The [`Clock`] is a type as well: [`StdClock`] or [`CoarseClock`] on a host (feature `std`), [`ManualClock`] in
-//! tests, your own one anywhere else. [`Config`] says the rest, and is checked at compile time in a `const`.
+//! The [`Clock`] is a type as well: [`StdClock`] or [`CoarseClock`] on a host (feature `std`), [`EmbassyClock`] in
+//! firmware (feature `embassy-time`), [`ManualClock`] in tests, your own one anywhere else. [`Config`] says the rest, and is checked at compile time in a `const`.
 //!
 //! # Promises
 //!
@@ -138,6 +138,6 @@ pub use tally::{Status, Tally, WindowKind};
 pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
 
 /// The README's examples, compiled and run.
-#[cfg(all(doctest, feature = "std"))]
+#[cfg(all(doctest, feature = "std", feature = "embassy-time"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
