@@ -37,10 +37,14 @@ echo "compiler: $(rustc --version)"
 # Cores without compare-exchange: critical sections stand for it, or (`+single-core`) what suffices where there is one core.
 lacks_exchange() { case $1 in thumbv6m-* | riscv32imc-*) ;; *) return 1 ;; esac; }
 
-firmware() { # target[+single-core] bin: built, and run under QEMU
-  local target=${1%+*} package features=()
+firmware() { # target[+single-core] bin [features]: built, and run under QEMU
+  local target=${1%+*} package features=(--features "${3-}")
   case $target in thumb*) package=cortex-m-boards ;; *) package=riscv-boards ;; esac
-  if [ "$target" != "$1" ]; then features=(--features "${1#*+}"); elif lacks_exchange "$target"; then features=(--features portable-atomic); fi
+  if [ "$target" != "$1" ]; then
+    features+=(--features "${1#*+}")
+  elif lacks_exchange "$target"; then
+    features+=(--features portable-atomic)
+  fi
   # Another compiler's artifacts must not meet the host's.
   cargo run --quiet --release --target "$target" --target-dir target/bare-metal -p "$package" "${features[@]}" --bin "$2"
 }
@@ -53,6 +57,15 @@ measure() { # One instruction is a fixed time: SysTick tells how many were execu
 }
 preempt() { ICOUNT=shift=10 firmware "$1" preempt; }
 survive() { ICOUNT=shift=10,sleep=off firmware "$1" survive; }
+modem() { # The simulator is at the other end of QEMU's serial socket, and what the firmware logs is decoded.
+  local log=target/modem.log rc=0
+  export -f firmware lacks_exchange
+  DECODE=$tools/defmt-decode "$tools/modem-simulator" bash -c 'firmware "$1" modem defmt' modem "$1" >"$log" 2>&1 || rc=$?
+  # The same story on every core: told once.
+  if [ $rc = 0 ] && [ -n "${told-}" ]; then tail -4 "$log"; else cat "$log"; fi
+  told=yes
+  return $rc
+}
 
 for target; do
   echo "--- $target"

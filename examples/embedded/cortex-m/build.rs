@@ -17,8 +17,13 @@ fn main() {
     fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-env=CORE_HZ={hertz}");
+    println!("cargo:rustc-check-cfg=cfg(cortex_m0)");
+    if target == "thumbv6m-none-eabi" {
+        println!("cargo:rustc-cfg=cortex_m0");
+    }
     // No page alignment of segments. The arguments are lld's, as rustc drives it for these targets.
-    for argument in ["--nmagic", "-Tlink.x"] {
+    for argument in ["--nmagic", "-Tlink.x"].into_iter().chain(env::var_os("CARGO_FEATURE_DEFMT").map(|_| "-Tdefmt.x"))
+    {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
     let backend = env::var_os("CARGO_FEATURE_SINGLE_CORE").map_or("", |_| "+single-core");

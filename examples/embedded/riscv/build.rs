@@ -12,7 +12,9 @@ fn main() {
             .concat();
     fs::write(out.join("memory.x"), memory).expect("OUT_DIR is writable");
     println!("cargo:rustc-link-search={}", out.display());
-    for argument in ["-Tmemory.x", "-Tlink.x"] {
+    for argument in
+        ["-Tmemory.x", "-Tlink.x"].into_iter().chain(env::var_os("CARGO_FEATURE_DEFMT").map(|_| "-Tdefmt.x"))
+    {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
     let target = env::var("TARGET").expect("cargo sets it");

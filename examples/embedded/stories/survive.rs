@@ -3,8 +3,7 @@
 //!
 //! One run is many boots. What they must remember of each other is kept as a firmware would keep it: in `.uninit`.
 //!
-//! Run with `ICOUNT=shift=10,sleep=off` where the timer is coarser than an instruction (RISC-V): otherwise it cuts at
-//! most instructions of a save in RAM, not at all of them, and says so.
+//! Needs `ICOUNT=shift=10,sleep=off`.
 #![no_std]
 #![no_main]
 #![expect(clippy::cast_possible_truncation, reason = "counts and sizes of a small flash")]
@@ -22,8 +21,8 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 
-use board::cut::Cut;
 use board::println;
+use board::shot::Gun;
 use embassy_time::block_for;
 use microbreaker::{
     Breaker, Clock, Config, EmbassyClock, Event, ManualClock, Observer, OpenReason, RejectReason, Snapshot,
@@ -33,7 +32,7 @@ use microbreaker::{
 use crate::flash::{Cells, Flash, Way};
 use crate::keeper::{Keeper, Naive, OneMap, TwoMaps, essence};
 
-board::cut_handler!();
+board::shot_handler!();
 
 const CONFIG: Config = Config::streak(3).open_for(Duration::from_millis(200)).open_at_most(Duration::from_secs(2));
 static MODEM: Breaker<Streak, EmbassyClock> = Breaker::new(CONFIG, EmbassyClock);
@@ -115,7 +114,7 @@ fn main() -> ! {
 
 /// Nothing was kept: whatever the memory came up with is refused, and says what it is.
 fn power_up() {
-    board::cut::start_time();
+    board::start();
     let (head, noise) = (MODEM.snapshot().words()[0], 0xA5A5_A5A5);
     let patterns = [
         (0, 0, SnapshotError::Foreign),
@@ -151,7 +150,7 @@ fn trip() {
 
 /// As firmware does it, first of all.
 fn restore() -> Snapshot {
-    board::cut::start_time();
+    board::start();
     let snapshot = ram::retained().load().expect("it was kept");
     MODEM.restore(&snapshot, None).expect("a clock of the same rate");
     snapshot
@@ -250,13 +249,12 @@ fn states<const N: usize>() -> [Snapshot; N] {
 }
 
 fn cut_ram() {
-    let mut cut = Cut::new();
+    let mut gun = Gun::new();
     let states = states::<9>();
     let words = ram::every_subset(&states);
-    let (instructions, first_change) = ram::every_instruction(&mut cut, [&states[2], &states[3], &states[4]]);
-    let every = if cut.is_exact() { "every instruction" } else { "most instructions" };
+    let (instructions, first_change) = ram::every_instruction(&mut gun, [&states[2], &states[3], &states[4]]);
     println!("RAM, any words of a save missing: {} cuts, {} wrong", words.cuts, words.wrong);
-    println!("RAM, at {every} of a save: {} cuts, {} wrong", instructions.cuts, instructions.wrong);
+    println!("RAM, at every instruction of a save: {} cuts, {} wrong", instructions.cuts, instructions.wrong);
     println!("RAM, one place without a checksum: {} and {} wrong", words.naive_wrong, instructions.naive_wrong);
     assert!(words.naive_wrong > 0 && instructions.naive_wrong > 0, "a check that catches nothing");
     add(&progress().ram_cuts, words.cuts + instructions.cuts);
@@ -268,7 +266,7 @@ fn cut_ram() {
 
 /// True resets, at each instruction of a save from where it begins to write.
 fn reset_in_ram() {
-    let (mut cut, states, progress) = (Cut::new(), states::<3>(), progress());
+    let (mut gun, states, progress) = (Gun::new(), states::<3>(), progress());
     let nth = progress.nth.load(Relaxed);
     if nth > 0 {
         add(&progress.ram_cuts, 1);
@@ -276,7 +274,7 @@ fn reset_in_ram() {
         add(&progress.wrong, u32::from(!is_right));
     }
     progress.nth.store(nth + 1, Relaxed);
-    ram::reset_within(&mut cut, progress.expected.load(Relaxed) + nth, reset, states.each_ref());
+    ram::reset_within(&mut gun, progress.expected.load(Relaxed) + nth, reset, states.each_ref());
     println!("RAM, resets in a save where it writes: {nth}");
     assert!(nth > Snapshot::WORDS as u32, "fewer than words");
     next_phase();

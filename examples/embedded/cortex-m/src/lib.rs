@@ -1,11 +1,21 @@
 //! The Cortex-M machines that QEMU emulates, behind the functions that the stories need. `riscv` has the same.
 #![no_std]
 
-pub mod cut;
+#[path = "../../shared/executor.rs"]
+pub mod executor;
 pub mod icount;
+mod interrupts;
 pub mod reset;
+#[cfg_attr(cortex_m0, path = "nrf51.rs")]
+#[cfg_attr(not(cortex_m0), path = "cmsdk.rs")]
+mod serial;
 pub mod shot;
 pub mod time;
+#[path = "../../shared/uart.rs"]
+pub mod uart;
+
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
 
 pub use cortex_m_rt::entry;
 pub use semihosting::{eprintln, println, process::exit};
@@ -32,6 +42,9 @@ fn eight_instructions() {
     unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
 
+#[cfg(feature = "defmt")]
+defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
+
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     eprintln!("{info}");
@@ -43,4 +56,10 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 unsafe fn HardFault(frame: &cortex_m_rt::ExceptionFrame) -> ! {
     eprintln!("HardFault {frame:?}");
     exit(102)
+}
+
+/// Starts the time. Once, before anything waits.
+pub fn start() {
+    let mut peripherals = cortex_m::Peripherals::take().expect("once");
+    time::start(&mut peripherals.SYST);
 }

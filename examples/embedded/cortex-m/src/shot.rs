@@ -84,14 +84,16 @@ fn stop() {
 /// The handler's part, called with the address of the interrupted instruction.
 #[doc(hidden)]
 pub extern "C" fn landed(at: u32) {
+    let Some(interrupt) = critical_section::with(|cs| ARMED.borrow(cs).take()) else {
+        return crate::time::tick();
+    };
     stop();
     AT.store(at, Ordering::Relaxed);
-    if let Some(interrupt) = critical_section::with(|cs| ARMED.borrow(cs).get()) {
-        interrupt();
-    }
+    interrupt();
 }
 
-/// Defines the handler of the [`Gun`]'s interrupt, once in a program that has one.
+/// Defines the handler of the [`Gun`]'s interrupt, once in a program that has one. While no shot is out, the timer is
+/// embassy's.
 #[macro_export]
 macro_rules! shot_handler {
     () => {

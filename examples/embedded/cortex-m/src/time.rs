@@ -1,35 +1,86 @@
-//! embassy-time's driver on SysTick: an interrupt a millisecond.
+//! embassy-time's driver on SysTick, without a tick: it counts down to the next deadline, or as far as its 24 bits reach,
+//! so that an hour of sleep takes QEMU a moment.
+//!
+//! Each new deadline loses a few processor clocks. Where that matters, a board has a better timer.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
 
-use cortex_m::peripheral::{SYST, syst::SystClkSource};
+use cortex_m::peripheral::{SCB, SYST, syst::SystClkSource};
 use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::{Driver, TICK_HZ};
 use embassy_time_queue_utils::Queue;
 
+/// Processor clocks in a tick.
+const CLOCKS: u32 = crate::CORE_HZ / TICK_HZ as u32;
+/// The most ticks that SysTick counts at once.
+const FAR: u32 = 0x00FF_FFFF / CLOCKS;
+/// The shortest period in clocks: what is due sooner is a little late.
+const NEAR: u32 = 256;
+
+/// What SysTick counts at present.
+#[derive(Clone, Copy)]
+struct Period {
+    /// When it began, in ticks, and in clocks of the one after.
+    ticks: u64,
+    clocks: u32,
+    /// How many clocks it has; none before the start.
+    length: u32,
+}
+
+impl Period {
+    /// The time. At the end of its period SysTick begins another of the same length, and the exception is pending until
+    /// [`tick`] has run.
+    fn now(self) -> (u64, u32) {
+        if self.length == 0 {
+            return (0, 0);
+        }
+        let left = SYST::get_current();
+        let passed = if SCB::is_pendst_pending() {
+            // Read again: the first may be of before.
+            2 * self.length - SYST::get_current()
+        } else {
+            self.length - left
+        };
+        let clocks = self.clocks + passed;
+        (self.ticks + u64::from(clocks / CLOCKS), clocks % CLOCKS)
+    }
+}
+
 struct SysTickDriver {
-    now: Mutex<Cell<u64>>,
-    next: Mutex<Cell<u64>>,
+    period: Mutex<Cell<Period>>,
     queue: Mutex<RefCell<Queue>>,
 }
 
 embassy_time_driver::time_driver_impl!(static DRIVER: SysTickDriver = SysTickDriver {
-    now: Mutex::new(Cell::new(0)),
-    next: Mutex::new(Cell::new(u64::MAX)),
+    period: Mutex::new(Cell::new(Period { ticks: 0, clocks: 0, length: 0 })),
     queue: Mutex::new(RefCell::new(Queue::new())),
 });
 
 impl SysTickDriver {
-    /// Wakes what is due and notes when the next is.
+    /// Wakes what is due and counts down to what is next.
     fn expire(&self, cs: CriticalSection<'_>, queue: &mut Queue) {
-        self.next.borrow(cs).set(queue.next_expiration(self.now.borrow(cs).get()));
+        let period = self.period.borrow(cs);
+        let next = queue.next_expiration(period.get().now().0);
+        let (ticks, clocks) = period.get().now();
+        let ahead = next.saturating_sub(ticks).min(u64::from(FAR)) as u32;
+        let length = (ahead * CLOCKS).saturating_sub(clocks).max(NEAR);
+        // SAFETY: the counter is this driver's, and no other writes to it in a critical section.
+        unsafe {
+            (*SYST::PTR).rvr.write(length - 1);
+            (*SYST::PTR).cvr.write(0);
+        }
+        // Zero means the end of a period: it must be seen to have begun.
+        while SYST::get_current() == 0 {}
+        // The end of the period before is in `ticks` and `clocks`, if it came.
+        SCB::clear_pendst();
+        period.set(Period { ticks, clocks, length });
     }
 }
 
 impl Driver for SysTickDriver {
     fn now(&self) -> u64 {
-        critical_section::with(|cs| self.now.borrow(cs).get())
+        critical_section::with(|cs| self.period.borrow(cs).get().now().0)
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
@@ -42,23 +93,37 @@ impl Driver for SysTickDriver {
     }
 }
 
-/// A millisecond passed. For the `SysTick` handler, which belongs to the program.
+/// A period is over. For the `SysTick` handler, which belongs to the program, and which no handler that asks for the time
+/// may interrupt.
 pub fn tick() {
     critical_section::with(|cs| {
-        let now = DRIVER.now.borrow(cs).get() + 1;
-        DRIVER.now.borrow(cs).set(now);
-        if now >= DRIVER.next.borrow(cs).get() {
-            DRIVER.expire(cs, &mut DRIVER.queue.borrow(cs).borrow_mut());
-        }
+        let period = DRIVER.period.borrow(cs);
+        let Period { ticks, clocks, length } = period.get();
+        let clocks = clocks + length;
+        period.set(Period { ticks: ticks + u64::from(clocks / CLOCKS), clocks: clocks % CLOCKS, length });
+        DRIVER.expire(cs, &mut DRIVER.queue.borrow(cs).borrow_mut());
     });
 }
 
-/// Starts the ticks. Once, before anything waits.
+/// Begins to count. Once, before anything waits.
 pub fn start(systick: &mut SYST) {
     systick.set_clock_source(SystClkSource::Core);
-    #[expect(clippy::cast_possible_truncation, reason = "a thousand")]
-    systick.set_reload(crate::CORE_HZ / TICK_HZ as u32 - 1);
+    systick.set_reload(NEAR - 1);
     systick.clear_current();
     systick.enable_interrupt();
     systick.enable_counter();
+    critical_section::with(|cs| DRIVER.expire(cs, &mut DRIVER.queue.borrow(cs).borrow_mut()));
+}
+
+/// Runs `what` while time stands still.
+pub(crate) fn frozen<T>(_: CriticalSection<'_>, what: impl FnOnce() -> T) -> T {
+    const ENABLE: u32 = 1;
+    // SAFETY: the counter is this driver's, and no other writes to it in a critical section.
+    let counter = unsafe { &*SYST::PTR };
+    // SAFETY: stops it, and lets it go on where it stopped.
+    unsafe { counter.csr.modify(|csr| csr & !ENABLE) };
+    let result = what();
+    // SAFETY: as above.
+    unsafe { counter.csr.modify(|csr| csr | ENABLE) };
+    result
 }

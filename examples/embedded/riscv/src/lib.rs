@@ -1,11 +1,20 @@
 //! The RISC-V machine that QEMU emulates, behind the functions that the stories need. `cortex-m` has the same.
 #![no_std]
 
-pub mod cut;
+#[path = "../../shared/executor.rs"]
+pub mod executor;
 pub mod icount;
+#[doc(hidden)]
+pub mod interrupts;
 pub mod reset;
+mod serial;
 pub mod shot;
 pub mod time;
+#[path = "../../shared/uart.rs"]
+pub mod uart;
+
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
 
 pub use riscv_rt::entry;
 pub use semihosting::{eprintln, println, process::exit};
@@ -20,6 +29,9 @@ fn eight_instructions() {
     unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
 
+#[cfg(feature = "defmt")]
+defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
+
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     eprintln!("{info}");
@@ -32,4 +44,9 @@ fn exception(_: &riscv_rt::TrapFrame) -> ! {
     let at = riscv::register::mepc::read();
     eprintln!("trap {:?} at {at:#x}", riscv::register::mcause::read().code());
     exit(102)
+}
+
+/// Starts the time. Once, before anything waits.
+pub fn start() {
+    time::start();
 }

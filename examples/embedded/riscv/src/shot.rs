@@ -79,15 +79,17 @@ impl Gun {
 /// The handler's part.
 #[doc(hidden)]
 pub fn landed() {
+    let Some(interrupt) = critical_section::with(|cs| ARMED.borrow(cs).take()) else {
+        return crate::time::tick();
+    };
     set_machine_alarm(u64::MAX);
     let at = u32::try_from(riscv::register::mepc::read()).unwrap_or(u32::MAX);
     AT.store(at, Ordering::Relaxed);
-    if let Some(interrupt) = critical_section::with(|cs| ARMED.borrow(cs).get()) {
-        interrupt();
-    }
+    interrupt();
 }
 
-/// Defines the handler of the [`Gun`]'s interrupt, once in a program that has one.
+/// Defines the handler of the [`Gun`]'s interrupt, once in a program that has one. While no shot is out, the timer is
+/// embassy's.
 #[macro_export]
 macro_rules! shot_handler {
     () => {

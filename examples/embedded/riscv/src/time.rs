@@ -1,17 +1,21 @@
 //! embassy-time's driver on the CLINT of QEMU's `virt`: a 10 MHz counter with a compare register, so no ticks.
+//!
+//! It counts in microseconds, but moves in milliseconds, and wakes at one: QEMU is an instruction late now and then, when the
+//! host is busy. So that is made up for at the next millisecond, rather than added up until some run is not like the others.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ptr;
 use core::task::Waker;
 
-use critical_section::Mutex;
+use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::{Driver, TICK_HZ};
 use embassy_time_queue_utils::Queue;
 
 const MTIMECMP: *mut u32 = 0x0200_4000 as *mut u32;
 const MTIME: *const u32 = 0x0200_BFF8 as *const u32;
-/// Counts of the machine's timer in a tick.
-const COUNTS: u64 = 10_000_000 / TICK_HZ;
+/// In a millisecond: ticks, and counts of the machine's timer.
+const TICKS: u64 = TICK_HZ / 1000;
+const COUNTS: u64 = 10_000;
 
 /// The machine's timer, whole: high, low and high again until they agree.
 pub fn machine_time() -> u64 {
@@ -37,28 +41,34 @@ pub fn set_machine_alarm(at: u64) {
 }
 
 struct Clint {
+    /// For how many of the machine's counts time stood still.
+    frozen: Mutex<Cell<u64>>,
     queue: Mutex<RefCell<Queue>>,
 }
 
-embassy_time_driver::time_driver_impl!(static DRIVER: Clint = Clint { queue: Mutex::new(RefCell::new(Queue::new())) });
+embassy_time_driver::time_driver_impl!(static DRIVER: Clint = Clint {
+    frozen: Mutex::new(Cell::new(0)),
+    queue: Mutex::new(RefCell::new(Queue::new())),
+});
 
 impl Clint {
     /// Wakes what is due and sets the alarm for the next; one already past interrupts at once.
-    fn expire(&self, queue: &mut Queue) {
-        set_machine_alarm(queue.next_expiration(self.now()).saturating_mul(COUNTS));
+    fn expire(&self, cs: CriticalSection<'_>, queue: &mut Queue) {
+        let next = queue.next_expiration(self.now()).div_ceil(TICKS);
+        set_machine_alarm(next.saturating_mul(COUNTS).saturating_add(self.frozen.borrow(cs).get()));
     }
 }
 
 impl Driver for Clint {
     fn now(&self) -> u64 {
-        machine_time() / COUNTS
+        critical_section::with(|cs| (machine_time() - self.frozen.borrow(cs).get()) / COUNTS * TICKS)
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
         critical_section::with(|cs| {
             let mut queue = self.queue.borrow(cs).borrow_mut();
             if queue.schedule_wake(at, waker) {
-                self.expire(&mut queue);
+                self.expire(cs, &mut queue);
             }
         });
     }
@@ -66,7 +76,7 @@ impl Driver for Clint {
 
 /// The alarm went off. For the `MachineTimer` handler, which belongs to the program.
 pub fn tick() {
-    critical_section::with(|cs| DRIVER.expire(&mut DRIVER.queue.borrow(cs).borrow_mut()));
+    critical_section::with(|cs| DRIVER.expire(cs, &mut DRIVER.queue.borrow(cs).borrow_mut()));
 }
 
 /// Allows the timer to interrupt. Once, before anything waits.
@@ -77,4 +87,14 @@ pub fn start() {
         riscv::register::mie::set_mtimer();
         riscv::interrupt::enable();
     }
+}
+
+/// Runs `what` while time stands still: what the machine counts meanwhile is left out.
+pub(crate) fn frozen<T>(cs: CriticalSection<'_>, what: impl FnOnce() -> T) -> T {
+    let before = machine_time();
+    let result = what();
+    let frozen = DRIVER.frozen.borrow(cs);
+    frozen.set(frozen.get() + (machine_time() - before));
+    DRIVER.expire(cs, &mut DRIVER.queue.borrow(cs).borrow_mut());
+    result
 }

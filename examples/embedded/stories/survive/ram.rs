@@ -4,7 +4,7 @@
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use board::cut::Cut;
+use board::shot::{Gun, Landed};
 use microbreaker::{Retained, Snapshot};
 
 use crate::keeper::{Essence, essence};
@@ -103,11 +103,11 @@ fn prepare(older: &Snapshot, old: &Snapshot) -> [u32; WORDS] {
 }
 
 /// At each instruction of a save a look at the memory. Also the first after which it had changed.
-pub(crate) fn every_instruction(cut: &mut Cut, [older, old, new]: [&Snapshot; 3]) -> (Count, u32) {
+pub(crate) fn every_instruction(gun: &mut Gun, [older, old, new]: [&Snapshot; 3]) -> (Count, u32) {
     let (mut count, mut first_change, before) = (Count::default(), None, prepare(older, old));
     for after in 1.. {
         fill(before);
-        if !cut.within(after, look, || retained().save(new)) {
+        if gun.fire(after, &look, &mut || retained().save(new)) == Landed::After {
             break;
         }
         let seen = SEEN.each_ref().map(|word| word.load(Relaxed));
@@ -120,7 +120,7 @@ pub(crate) fn every_instruction(cut: &mut Cut, [older, old, new]: [&Snapshot; 3]
     }
     for after in 1.. {
         save_naively(old);
-        if !cut.within(after, look, || save_naively(new)) {
+        if gun.fire(after, &look, &mut || save_naively(new)) == Landed::After {
             break;
         }
         let seen = SEEN_NAIVE.each_ref().map(|word| word.load(Relaxed));
@@ -130,7 +130,7 @@ pub(crate) fn every_instruction(cut: &mut Cut, [older, old, new]: [&Snapshot; 3]
 }
 
 /// A save that `reset` ends after so many instructions. Returns if it was over by then.
-pub(crate) fn reset_within(cut: &mut Cut, after: u32, reset: fn(), [older, old, new]: [&Snapshot; 3]) {
+pub(crate) fn reset_within(gun: &mut Gun, after: u32, reset: fn(), [older, old, new]: [&Snapshot; 3]) {
     prepare(older, old);
-    cut.within(after, reset, || retained().save(new));
+    gun.fire(after, &reset, &mut || retained().save(new));
 }

@@ -14,7 +14,11 @@ fn main() -> ! {
     loop {
         match BREAKER.acquire() {
             Ok(permit) => {
-                if size::send() { permit.success() } else { permit.failure() };
+                if size::send() {
+                    permit.success()
+                } else {
+                    permit.failure()
+                };
                 size::sleep(1000);
             }
             Err(rejected) => size::sleep(rejected.retry_in_ticks().unwrap_or(u32::MAX)),

@@ -16,10 +16,10 @@ const TIME: Config = Config::time(10, Duration::from_micros(1_048_576));
 const SLOW: Config = Config::count(100).slow_after(Duration::from_secs(1)).slow_permille(500);
 
 static STREAK: Watched<Streak> = Breaker::observed(Config::modem(), Uptime, Counters::new("streak"));
-static COUNT: Watched<CountWindow<{ count_words(100, true) }>> = Breaker::observed(SLOW, Uptime, Counters::new("count"));
+static COUNT: Watched<CountWindow<{ count_words(100, true) }>> =
+    Breaker::observed(SLOW, Uptime, Counters::new("count"));
 static TIMED: Watched<TimeWindow<16>> = Breaker::observed(TIME, Uptime, Counters::new("time"));
-static PAIR: Watched<(Streak, TimeWindow<16>)> =
-    Breaker::observed(TIME.and_streak(5), Uptime, Counters::new("pair"));
+static PAIR: Watched<(Streak, TimeWindow<16>)> = Breaker::observed(TIME.and_streak(5), Uptime, Counters::new("pair"));
 static RETAINED: Retained = Retained::new();
 
 /// A time that the compiler does not know.
