@@ -148,7 +148,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             level: word.level(),
             attempt,
             generation: word.generation().number(),
-            retry_in: self.rest(word).map(|ticks| C::RATE.duration_of(ticks)),
+            retry_in: self.rest(word).ticks.map(|ticks| C::RATE.duration_of(ticks)),
             probes_out: if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 },
             shadow: self.live.rules().shadow(),
             tally: self.window.tally(self.scope(word)),
@@ -158,12 +158,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// When to ask again: zero for now, `None` for "not before somebody resets it". Rounded up. While closed it reads
     /// no clock.
     pub fn retry_in(&self) -> Option<Duration> {
-        self.rest(self.state.load()).map(|ticks| C::RATE.duration_of(ticks))
+        self.present_rest().ticks.map(|ticks| C::RATE.duration_of(ticks))
     }
 
     /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock: the same without any arithmetic.
     pub fn retry_in_ticks(&self) -> Option<u32> {
-        self.rest(self.state.load())
+        self.present_rest().ticks
     }
 
     /// The window's sums; of a pair, those of the first. Empty unless closed or ramping.
@@ -234,19 +234,27 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Goes on where a [`snapshot`](Self::snapshot) was taken, `passed` ago: after a restart, before anybody asks. By
     /// hand, from any state; permits that are out become stale.
     ///
-    /// `None` is for a time that nobody knows, and the safe choice: an open circuit stays open for all that was left.
-    /// Whatever is given, the open time is never over before it would have been. A ramp goes on for what was left of it,
-    /// from its first step: the window starts empty. A half-open circuit is restored as one whose probes were lost with
-    /// the restart, open for another open time: a device that is brought down by its own probe backs off instead of
-    /// probing again at once, for ever.
+    /// `None` is for a time that nobody knows for certain (a clock that can be set does not), and the safe choice: an
+    /// open circuit stays open for all that was left. If no more is given than has passed, the open time is never over
+    /// before it would have been. A ramp goes on for what was left of it, from its first step: the window starts empty. A
+    /// half-open circuit is restored as one whose probes were lost with the restart, open for another open time: a device
+    /// that is brought down by its own probe backs off instead of probing again at once, for ever.
+    ///
+    /// Restore first, before a task or an interrupt uses the breaker: what was reported to it till then, a hold among it,
+    /// is forgotten, as by a [reset](Self::reset). [Seed](Self::seed) before that, for the jitter of that other open time.
+    /// A hold that comes meanwhile counts. A caller that comes meanwhile to a restored ramp may begin a whole one.
     ///
     /// On an error nothing changes.
     pub fn restore(&self, snapshot: &Snapshot, passed: Option<Duration>) -> Result<(), SnapshotError> {
         if !snapshot.is_of(C::RATE) {
             return Err(SnapshotError::Rate);
         }
-        // Whole ticks that have passed for certain.
-        let passed = passed.map_or(0, |time| C::RATE.ticks_in(time).unwrap_or(HORIZON).saturating_sub(1));
+        // Whole ticks that have passed for certain. What is left may be more than the horizon, by jitter, but not twice it.
+        let passed = passed.map_or(0, |time| match (C::RATE.ticks_in(time), C::RATE.ticks_in(time / 2)) {
+            (Some(ticks), _) => ticks.saturating_sub(1),
+            (None, Some(half)) => 2 * half.saturating_sub(1),
+            (None, None) => u32::MAX,
+        });
         let (state, reason, attempt, rest) = match snapshot.state {
             State::HalfOpen => {
                 let attempt = (snapshot.attempt + 1).min(ATTEMPT_MAX);
@@ -460,25 +468,37 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.timer.settle_span(&self.state, generation, length.saturating_add(C::SLACK))
     }
 
-    /// Ticks until it pays to ask; `None`: not by waiting. Of `word`'s generation, or of a later one if that is over.
-    fn rest(&self, mut word: Word) -> Option<u32> {
+    /// When it pays to ask. Of `word`'s generation, or of a later one if that is over.
+    pub(crate) fn rest(&self, mut word: Word) -> Rest {
         loop {
-            return match word.state() {
-                State::Closed | State::Ramping | State::Disabled => Some(0),
+            let generation = word.generation();
+            let (ticks, may_shrink) = match word.state() {
+                State::Closed | State::Ramping | State::Disabled => (Some(0), false),
                 State::Open => {
+                    let unsaid = self.is_unsaid(word);
                     let Some(period) = self.period(word) else {
                         word = self.state.load();
                         continue;
                     };
-                    Some(period.rest())
+                    (Some(period.rest()), unsaid)
                 }
                 State::HalfOpen => {
-                    let generation = word.generation();
-                    Some(self.probes.free_in(&self.state, generation, &self.live, &self.clock, Self::COLD))
+                    (Some(self.probes.free_in(&self.state, generation, &self.live, &self.clock, Self::COLD)), true)
                 }
-                State::Latched | State::ForcedOpen => None,
+                State::Latched | State::ForcedOpen => (None, false),
             };
+            return Rest { state: word.state(), ticks, may_shrink };
         }
+    }
+
+    /// The present rest.
+    pub(crate) fn present_rest(&self) -> Rest {
+        self.rest(self.state.load())
+    }
+
+    /// Whether it is open for a time that its owner is still about to say.
+    fn is_unsaid(&self, word: Word) -> bool {
+        word.was_said() && self.timer.span(word.generation()).is_none()
     }
 
     /// The window's sums for an event, if anybody wants them.
@@ -555,7 +575,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner finds a
                     // shorter time than its own and opens anew. (Moving on at once instead would lose the owner's hold,
                     // if it were the longer one and said so in the same moment.)
-                    let unsaid = word.was_said() && self.timer.span(generation).is_none();
+                    let unsaid = self.is_unsaid(word);
                     if unsaid {
                         let _ = self.timer.settle_span(&self.state, generation, ticks);
                     }
@@ -777,6 +797,17 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             self.observer.on_report(&Report { kind, slow, effect, at });
         }
     }
+}
+
+/// When it pays to ask.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
+pub(crate) struct Rest {
+    pub(crate) state: State,
+    /// `None`: not by waiting.
+    pub(crate) ticks: Option<u32>,
+    /// It is the longest that it can be: a probe may report, or a hold's owner say less.
+    pub(crate) may_shrink: bool,
 }
 
 /// How far an open or ramping period has come.

@@ -12,6 +12,7 @@ pub use self::manual::ManualClock;
 #[cfg(feature = "std")]
 pub use self::std::{CoarseClock, StdClock};
 
+use core::fmt;
 use core::time::Duration;
 
 /// The longest duration a breaker takes, in ticks: 2³⁰ (12 days at 1024 Hz).
@@ -55,7 +56,7 @@ impl Ticks {
 ///
 /// A ratio, because real clocks are not whole hertz: a 1 MHz counter shifted right by ten ticks 15625 times in
 /// 16 seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TickRate {
     ticks: Divisor,
     seconds: Divisor,
@@ -108,6 +109,13 @@ impl TickRate {
         let (seconds, nanos) = if nanos < NANOS { (seconds, nanos) } else { (seconds + 1, 0) };
         #[expect(clippy::cast_possible_truncation, reason = "below a second")]
         Duration::new(seconds, nanos as u32)
+    }
+}
+
+impl fmt::Debug for TickRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ticks, seconds) = self.ratio();
+        f.debug_struct("TickRate").field("ticks", &ticks).field("seconds", &seconds).finish()
     }
 }
 

@@ -1,4 +1,5 @@
-//! `defmt`: a compact form of every public type, and an observer that logs transitions.
+//! `defmt`: a compact form of all that a breaker tells (states, events, rejections, errors, snapshots), and an observer
+//! that logs transitions.
 //!
 //! Names are interned: on the wire they are numbers. Times are ticks of the breaker's clock, for nothing on the target is
 //! to divide; about a millisecond each where the clock is as it should be.

@@ -86,7 +86,7 @@
 //! | *(none)* | everything but the below; depends on nothing |
 //! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
-//! | `defmt` | `Format` for every public type, and [`DefmtLog`], which logs transitions |
+//! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]

@@ -18,8 +18,9 @@ use crate::sync::{AtomicU32, Ordering, const_fn, initial};
 /// static MEMORY: MaybeUninit<Retained> = MaybeUninit::uninit();
 /// # static MEMORY: MaybeUninit<Retained> = MaybeUninit::new(Retained::new());
 ///
-/// // SAFETY: a `Retained` is words of which every pattern of bits is valid.
-/// let retained: &'static Retained = unsafe { MEMORY.assume_init_ref() };
+/// // Its content comes from outside the program: by `black_box` the compiler takes it for anything, not for nothing.
+/// // SAFETY: the static lives for ever, and a `Retained` is words of which every pattern of bits is valid.
+/// let retained: &'static Retained = unsafe { &*core::hint::black_box(MEMORY.as_ptr()) };
 /// assert!(retained.load().is_err(), "after power came up there is none: a cold start");
 /// ```
 ///

@@ -16,7 +16,7 @@ mod file;
 
 use core::fmt;
 
-use crate::clock::TickRate;
+use crate::clock::{HORIZON, TickRate};
 use crate::state::{ATTEMPT_MAX, OpenReason, State};
 
 /// A breaker's state at a moment, for the time after a restart: from [`Breaker::snapshot`], for [`Breaker::restore`].
@@ -30,7 +30,9 @@ use crate::state::{ATTEMPT_MAX, OpenReason, State};
 ///
 /// - in memory that survives a reset: [`Retained`](crate::Retained), which is never without the one before;
 /// - in flash: as bytes, through a library that survives a power cut at any moment, on transitions only (wear);
-/// - in a file: [`write_to`](Self::write_to), [`read_from`](Self::read_from) (feature `std`).
+/// - in a file: `write_to`, `read_from` (feature `std`).
+///
+/// Two are equal if they tell the same, whenever they were saved.
 ///
 /// ```
 /// use core::time::Duration;
@@ -51,7 +53,6 @@ use crate::state::{ATTEMPT_MAX, OpenReason, State};
 ///
 /// [`Breaker::snapshot`]: crate::Breaker::snapshot
 /// [`Breaker::restore`]: crate::Breaker::restore
-/// Two are equal if they tell the same, whenever they were saved.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
     pub(crate) state: State,
@@ -75,6 +76,9 @@ impl Eq for Snapshot {}
 /// "MCB"
 const MAGIC: u32 = 0x4D43_4200;
 const VERSION: u32 = 1;
+
+/// More than any period has left: the horizon, a quarter of jitter, and a clock's slack.
+const LONGEST: u32 = 2 * HORIZON;
 
 const REASON_AT: u32 = 3;
 const ATTEMPT_AT: u32 = 6;
@@ -112,13 +116,24 @@ impl Snapshot {
             return Err(SnapshotError::Version(head as u8));
         }
         let attempt = control >> ATTEMPT_AT;
-        // Against chance the checksum alone would do; the rest keeps what is made up from becoming a word that cannot be.
+        // Against chance the checksum alone would do; the rest keeps what is made up from becoming what no breaker is in.
         let state = State::ALL.get((control & 7) as usize);
         let reason = OpenReason::ALL.get((control >> REASON_AT & 7) as usize);
-        let (Some(&state), Some(&reason), true) = (state, reason, check == checksum(words) && attempt <= ATTEMPT_MAX)
-        else {
+        let (Some(&state), Some(&reason), true) = (state, reason, check == checksum(words)) else {
             return Err(SnapshotError::Corrupt);
         };
+        let most = match state {
+            State::Closed | State::ForcedOpen | State::Disabled => 0,
+            _ => ATTEMPT_MAX,
+        };
+        let timed = matches!(state, State::Open | State::Ramping);
+        if attempt > most
+            || rest > LONGEST
+            || !timed && (rest, age) != (0, 0)
+            || state != State::Open && reason as u32 != 0
+        {
+            return Err(SnapshotError::Corrupt);
+        }
         Ok(Self { state, reason, attempt, rest, age, sequence, rate: (ticks, seconds) })
     }
 

@@ -324,7 +324,78 @@ fn a_file_is_replaced_as_a_whole() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+/// The published CRC-32, by Python's `zlib` as well.
+fn sealed(mut words: [u32; 8]) -> [u32; 8] {
+    let bytes = words[..7].iter().flat_map(|word| word.to_le_bytes());
+    words[7] = !bytes.fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 != 0 { 0xEDB8_8320 } else { 0 })
+    });
+    words
+}
+
+#[test]
+fn what_no_breaker_is_in_is_no_snapshot_whatever_its_checksum() {
+    let closed = breaker().snapshot().words();
+    let open = opened(2).snapshot().words();
+    let with = |mut words: [u32; 8], at: usize, word: u32| {
+        words[at] = word;
+        Snapshot::from_words(&sealed(words))
+    };
+    assert_eq!(with(open, 2, 1 << 31).map(|snapshot| snapshot.remaining_ticks()), Ok(1 << 31));
+    for (words, at, word) in [
+        (open, 2, (1 << 31) + 1),     // longer than any open time
+        (open, 2, u32::MAX),          //
+        (closed, 2, 1),               // a rest where there is none
+        (closed, 3, 1),               // an age
+        (closed, 1, 1 << 6),          // an attempt
+        (closed, 1, 1 << 3),          // a reason
+        (open, 1, open[1] | 1 << 11), // an attempt of 32 and more
+        (open, 1, open[1] | 7 << 3),  // no reason
+        (open, 1, closed[1] | 7),     // no state
+    ] {
+        assert_eq!(with(words, at, word), Err(SnapshotError::Corrupt), "{at}: {word:#x}");
+    }
+}
+
+#[test]
+fn an_open_time_beyond_the_horizon_is_over_once_it_has_passed() {
+    let horizon = Duration::from_secs(1 << 20);
+    let mut words = opened(0).snapshot().words();
+    words[2] = (1 << 30) + (1 << 28);
+    let snapshot = Snapshot::from_words(&sealed(words)).unwrap();
+    for (passed, left) in [
+        (horizon, (1 << 28) + 1),
+        (horizon + ticks(1 << 20), (1 << 28) - (1 << 20) + 2),
+        (horizon + ticks(1 << 28), 2),
+        (horizon + ticks(1 << 29), 0),
+        (2 * horizon + ticks(1024), 0),
+        (Duration::MAX, 0),
+    ] {
+        let new = breaker();
+        new.restore(&snapshot, Some(passed)).unwrap();
+        let told = new.retry_in_ticks().unwrap();
+        assert!(told >= left && told - left <= left >> 19, "{passed:?}: {told} of {left}");
+    }
+}
+
 proptest! {
+    /// Whatever the words, with the right checksum: taken or not, and if so, a breaker goes on.
+    #[test]
+    fn made_up_words_do_no_harm(control in 0..1_u32 << 12, rest: u32, age: u32, sequence: u32, short: bool) {
+        let (rest, age) = if short { (rest >> 20, age >> 20) } else { (rest, age) };
+        let words = sealed([breaker().snapshot().words()[0], control, rest, age, sequence, 1024, 1, 0]);
+        let Ok(snapshot) = Snapshot::from_words(&words) else { return Ok(()) };
+        prop_assert_eq!(snapshot.words(), words);
+        let new = breaker();
+        new.restore(&snapshot, None).unwrap();
+        let expected = if snapshot.state() == State::HalfOpen { State::Open } else { snapshot.state() };
+        prop_assert_eq!(new.state(), expected);
+        if expected == State::Open {
+            new.clock().advance_ticks(new.retry_in_ticks().unwrap());
+            prop_assert!(new.acquire().unwrap().is_probe());
+        }
+    }
+
     #[test]
     fn whatever_is_taken_for_a_snapshot_is_one(state in 0..State::ALL.len(), attempt in 0..4_u8, gone in 0..OPEN) {
         let old = if state == 1 { opened(attempt) } else { in_state(State::ALL[state]) };

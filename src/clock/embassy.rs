@@ -50,40 +50,39 @@ impl Clock for EmbassyClock {
     }
 }
 
-/// How long [`Breaker::ready`] sleeps at a time while probes are out: a second.
+fn never(reason: RejectReason) -> Rejected {
+    Rejected::new(reason, None, const { &EmbassyClock::RATE })
+}
+
+/// How long [`Breaker::ready`] sleeps at a time where the wait may become shorter: a second.
 const LOOK: u32 = match EmbassyClock::RATE.ticks_in(Duration::from_secs(1)) {
     Some(ticks) => ticks,
     None => HORIZON,
 };
 
 impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
-    /// Sleeps until it pays to ask: at once while closed, at the end of an open time. It asks for nothing itself, so
+    /// Sleeps until it pays to ask: at once while closed or ramping, at the end of an open time. It asks for nothing itself, so
     /// nothing is woken and no probe is taken; [`acquire`](Self::acquire) may still reject, if another was faster.
     ///
     /// An error if waiting does not help: latched or forced open, now or after a while. In shadow at once, for nothing
     /// is rejected.
     ///
     /// It wakes up once per open time, and again if a hold has lengthened it meanwhile. While probes are out and no slot
-    /// is free it looks once a second, for they may report sooner than their lease. A [reset](Self::reset) cuts no sleep
-    /// short: who resets by hand may `select` a signal of its own beside this.
+    /// is free it looks once a second, for they may report sooner than their lease; so it does while a hold has not said
+    /// its length yet. A [reset](Self::reset) cuts no sleep short: who resets by hand may `select` a signal of its own
+    /// beside this. While ramping, a rejected caller waits for [`Rejected::retry_in`] itself.
     ///
     /// Cancel safety: it holds nothing. Dropped at any time, it has changed nothing.
     pub async fn ready(&self) -> Result<(), Rejected> {
         loop {
-            let ticks = match self.retry_in_ticks() {
+            let rest = self.present_rest();
+            let ticks = match (rest.ticks, rest.state) {
                 _ if self.is_watch_only() => return Ok(()),
-                Some(0) => return Ok(()),
-                Some(ticks) if self.state() == State::HalfOpen => ticks.min(LOOK),
-                Some(ticks) => ticks,
-                None => {
-                    let reason = match self.state() {
-                        State::Latched => RejectReason::Latched,
-                        State::ForcedOpen => RejectReason::ForcedOpen,
-                        // Somebody moved on meanwhile.
-                        _ => continue,
-                    };
-                    return Err(Rejected::new(reason, None, const { &EmbassyClock::RATE }));
-                }
+                (Some(0), _) => return Ok(()),
+                (Some(ticks), _) if rest.may_shrink => ticks.min(LOOK),
+                (Some(ticks), _) => ticks,
+                (None, State::Latched) => return Err(never(RejectReason::Latched)),
+                (None, _) => return Err(never(RejectReason::ForcedOpen)),
             };
             Timer::after_ticks(u64::from(ticks) << SHIFT).await;
         }

@@ -11,8 +11,9 @@ impl Snapshot {
     /// Keeps it in the file at `path`, which is replaced as a whole: whoever reads it, at any time and after a crash or
     /// a power cut at any moment, finds this snapshot or the one before.
     ///
-    /// Written to `path` with `.new` added, to the disk, then renamed: one writer at a time. It blocks until the disk
-    /// has it, which takes milliseconds: on an asynchronous runtime, call it where that may be.
+    /// That holds for one writer at a time: it is written to `path` with `.new` added, to the disk, and renamed; of two at
+    /// once one may rename what the other has begun, and a reader finds neither, by an error. It blocks until the disk has
+    /// it, which takes milliseconds: on an asynchronous runtime, call it where that may be.
     pub fn write_to(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let mut beside = OsString::from(path);

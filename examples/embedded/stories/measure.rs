@@ -104,19 +104,44 @@ fn empty<T>(_: &'static T) -> u32 {
 struct Bench {
     counter: Counter,
     over: u32,
+    /// Which lines of the budget were looked at.
+    used: u64,
 }
 
 impl Bench {
     /// Measures `operation`, which must answer a number other than 0, and prints its line.
     fn line<T>(&mut self, window: &str, name: &str, operation: fn(&'static T) -> u32, subject: &'static T) {
         let taken = self.count(operation, subject) - self.count(empty, subject);
-        match limit(window, name) {
+        match self.limit(window, name) {
             Some(limit) if taken > limit => {
                 board::println!("{window:<9} {name:<9} {taken:>5}   OVER ITS LIMIT of {limit}");
                 self.over += 1;
             }
             Some(limit) => board::println!("{window:<9} {name:<9} {taken:>5}   of {limit}"),
             None => board::println!("{window:<9} {name:<9} {taken:>5}"),
+        }
+    }
+
+    fn limit(&mut self, window: &str, operation: &str) -> Option<u32> {
+        BUDGET.lines().enumerate().find_map(|(at, line)| {
+            let mut words = line.split_whitespace();
+            let mut next_is = |wanted: &str| words.next().is_some_and(|word| word == wanted || word == "*");
+            let found = next_is(board::TARGET) && next_is(window) && next_is(operation);
+            found.then(|| {
+                self.used |= 1 << at;
+                let limit = words.next().and_then(|limit| limit.parse().ok());
+                limit.expect("a line of the budget ends in a number")
+            })
+        })
+    }
+
+    /// A line of the budget that limits nothing is a mistake.
+    fn expect_all_used(&self) {
+        let ours = |line: &str| line.split_whitespace().next() == Some(board::TARGET);
+        let mut lines = BUDGET.lines().enumerate().filter(|(_, line)| ours(line)).peekable();
+        assert!(lines.peek().is_some(), "no budget for {}", board::TARGET);
+        for (at, line) in lines {
+            assert!(self.used >> at & 1 != 0, "limits nothing: {line}");
         }
     }
 
@@ -172,18 +197,9 @@ fn healthy<W: Window, O: Observer>(breaker: &'static Breaker<W, Counted, O>) {
     assert_eq!((breaker.state(), tally.failed, tally.slow), (State::Closed, 0, 0));
 }
 
-fn limit(window: &str, operation: &str) -> Option<u32> {
-    BUDGET.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        let mut next_is = |wanted: &str| words.next().is_some_and(|word| word == wanted || word == "*");
-        let found = next_is(board::TARGET) && next_is(window) && next_is(operation);
-        found.then(|| words.next().and_then(|limit| limit.parse().ok()).expect("a line of the budget ends in a number"))
-    })
-}
-
 #[board::entry]
 fn main() -> ! {
-    let mut bench = Bench { counter: Counter::new(), over: 0 };
+    let mut bench = Bench { counter: Counter::new(), over: 0, used: 0 };
     WORD.store(1, Ordering::Relaxed);
     bench.line("floor", "load", load, &WORD);
     bench.line("floor", "exchange", compare_exchange, &WORD);
@@ -193,6 +209,7 @@ fn main() -> ! {
     bench.window("count100", &COUNT_100);
     bench.window("slow100", &SLOW_100);
     bench.window("time10", &TIME_10);
+    bench.expect_all_used();
     if bench.over > 0 {
         board::println!("{}: {} over their limit", board::TARGET, bench.over);
         board::exit(1)

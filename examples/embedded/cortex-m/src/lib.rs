@@ -1,16 +1,20 @@
 //! The Cortex-M machines that QEMU emulates, behind the functions that the stories need. `riscv` has the same.
 #![no_std]
 
+#[cfg(feature = "modem")]
 #[path = "../../shared/executor.rs"]
 pub mod executor;
 pub mod icount;
+#[cfg(feature = "modem")]
 mod interrupts;
 pub mod reset;
+#[cfg(feature = "modem")]
 #[cfg_attr(cortex_m0, path = "nrf51.rs")]
 #[cfg_attr(not(cortex_m0), path = "cmsdk.rs")]
 mod serial;
 pub mod shot;
 pub mod time;
+#[cfg(feature = "modem")]
 #[path = "../../shared/uart.rs"]
 pub mod uart;
 
@@ -35,15 +39,15 @@ const fn parse(text: &str) -> u32 {
     number
 }
 
+#[cfg(feature = "defmt")]
+defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
+
 /// What [`icount::Counter`] tries itself on.
 #[inline(always)]
 fn eight_instructions() {
     // SAFETY: they do nothing.
     unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
-
-#[cfg(feature = "defmt")]
-defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {

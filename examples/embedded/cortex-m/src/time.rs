@@ -116,6 +116,7 @@ pub fn start(systick: &mut SYST) {
 }
 
 /// Runs `what` while time stands still.
+#[cfg(feature = "modem")]
 pub(crate) fn frozen<T>(_: CriticalSection<'_>, what: impl FnOnce() -> T) -> T {
     const ENABLE: u32 = 1;
     // SAFETY: the counter is this driver's, and no other writes to it in a critical section.

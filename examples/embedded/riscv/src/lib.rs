@@ -1,15 +1,19 @@
 //! The RISC-V machine that QEMU emulates, behind the functions that the stories need. `cortex-m` has the same.
 #![no_std]
 
+#[cfg(feature = "modem")]
 #[path = "../../shared/executor.rs"]
 pub mod executor;
 pub mod icount;
+#[cfg(feature = "modem")]
 #[doc(hidden)]
 pub mod interrupts;
 pub mod reset;
+#[cfg(feature = "modem")]
 mod serial;
 pub mod shot;
 pub mod time;
+#[cfg(feature = "modem")]
 #[path = "../../shared/uart.rs"]
 pub mod uart;
 
@@ -18,6 +22,9 @@ use defmt_semihosting as _;
 
 pub use riscv_rt::entry;
 pub use semihosting::{eprintln, println, process::exit};
+
+#[cfg(feature = "defmt")]
+defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
 
 /// What it was built for.
 pub const TARGET: &str = env!("BOARD_TARGET");
@@ -28,9 +35,6 @@ fn eight_instructions() {
     // SAFETY: they do nothing.
     unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
-
-#[cfg(feature = "defmt")]
-defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {

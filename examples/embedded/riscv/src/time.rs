@@ -30,7 +30,6 @@ pub fn machine_time() -> u64 {
 }
 
 /// When the machine's timer interrupts next.
-#[expect(clippy::cast_possible_truncation, reason = "the low half")]
 pub fn set_machine_alarm(at: u64) {
     // SAFETY: the compare register; its high half is never too soon while the low one changes.
     unsafe {
@@ -90,6 +89,7 @@ pub fn start() {
 }
 
 /// Runs `what` while time stands still: what the machine counts meanwhile is left out.
+#[cfg(feature = "modem")]
 pub(crate) fn frozen<T>(cs: CriticalSection<'_>, what: impl FnOnce() -> T) -> T {
     let before = machine_time();
     let result = what();
