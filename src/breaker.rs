@@ -28,7 +28,7 @@ use crate::snapshot::{Snapshot, SnapshotError};
 use crate::state::{ATTEMPT_MAX, Generation, OpenReason, State, StateCell, Step, Word};
 use crate::sync::{const_fn, initial, panicking};
 use crate::tally::{Status, Tally};
-use crate::timer::Timer;
+use crate::timer::{LONGEST, Timer};
 use crate::window::{Mark, Recorded, Scope, Window};
 
 /// A circuit breaker: asks a window `W` whether the peer is healthy, a clock `C` for the time, and tells an observer
@@ -262,7 +262,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             }
             state => (state, snapshot.reason, snapshot.attempt, snapshot.rest),
         };
-        let span = rest.saturating_sub(passed).saturating_add(C::SLACK);
+        let span = rest.saturating_sub(passed).saturating_add(C::SLACK).min(LONGEST);
         let tally = self.window_tally();
         let restore = Step::restore(state, reason, attempt, Self::COLD);
         let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };
@@ -565,6 +565,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// See [`open_for`](Self::open_for); slack included.
     fn open_for_ticks(&self, mut own: Option<Generation>, reason: OpenReason, ticks: u32) -> Effect {
+        // What is longer could never be found covered.
+        let ticks = ticks.min(LONGEST);
         let mut effect = None;
         loop {
             let word = self.state.load();

@@ -168,11 +168,13 @@ pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation,
     }
 }
 
-/// A length in 24 bits: exact below 2^20 ticks, above rounded up by less than a 2^19th. None is longer than 2^31: the
-/// horizon, a quarter of jitter and the slack of a clock are not.
+/// The longest that a length is kept as: far more than the horizon, a quarter of jitter and the slack of any clock.
+pub(crate) const LONGEST: u32 = ((1 << MANTISSA) - 1) << (u32::BITS - MANTISSA);
+
+/// A length in 24 bits: exact below 2^20 ticks, above rounded up by less than a 2^19th.
 fn pack(ticks: u32) -> u32 {
     let mut shift = 0;
-    let ticks = ticks.min(1 << 31);
+    let ticks = ticks.min(LONGEST);
     let mut mantissa = ticks;
     while mantissa >> MANTISSA != 0 {
         shift += 1;
@@ -196,7 +198,7 @@ mod tests {
         for ticks in [0, 1, 1000, (1 << 20) - 1] {
             assert_eq!(unpack(pack(ticks)), ticks);
         }
-        assert_eq!(unpack(pack(u32::MAX)), 1 << 31, "no less for being too long");
+        assert_eq!((unpack(pack(u32::MAX)), unpack(pack(LONGEST))), (LONGEST, LONGEST), "no less for being too long");
         for ticks in [1 << 20, (1 << 20) + 1, 88_473_601, (1 << 21) - 1, HORIZON, HORIZON + HORIZON / 4 - 1, 1 << 31] {
             let kept = unpack(pack(ticks));
             assert!(kept >= ticks && kept - ticks <= ticks >> 19, "{ticks} -> {kept}");

@@ -378,6 +378,33 @@ fn an_open_time_beyond_the_horizon_is_over_once_it_has_passed() {
     }
 }
 
+/// Stands still, and may show almost as many ticks more than have passed as there are.
+struct Lagging;
+
+impl Clock for Lagging {
+    const RATE: TickRate = ManualClock::RATE;
+    const SLACK: u32 = u32::MAX - 1000;
+
+    fn now(&self) -> Ticks {
+        Ticks::new(7)
+    }
+}
+
+#[test]
+fn a_time_as_long_as_can_be_is_opened_for_once() {
+    let mut words = opened(0).snapshot().words();
+    words[2] = 1 << 31;
+    let snapshot = Snapshot::from_words(&sealed(words)).unwrap();
+    let new: Modem<Lagging> = Breaker::new(CONFIG, Lagging);
+    new.restore(&snapshot, None).unwrap();
+    assert!(new.retry_in_ticks().unwrap() > 1 << 31);
+    assert_eq!(new.status().generation, 2, "one move");
+    assert_eq!(new.hold(Duration::from_secs(1)), Effect::Unchanged);
+    new.reset();
+    assert_eq!(new.hold(Duration::from_secs(1)), Effect::Opened(OpenReason::Hold));
+    assert_eq!(new.status().generation, 4, "one move");
+}
+
 proptest! {
     /// Whatever the words, with the right checksum: taken or not, and if so, a breaker goes on.
     #[test]
