@@ -166,7 +166,8 @@ impl Probes {
         self.word.compare_exchange(raw, next.0, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Asks for a probe. `shares`, here and below: whether the window judges by shares, so that a verdict may. At most `rules.probes()` are admitted in a generation and `rules.at_once()` out together.
+    /// Asks for a probe. At most `rules.probes()` are admitted in a generation and `rules.at_once()` out together.
+    /// `shares`, here and below: whether the window judges by shares, so that a verdict may.
     pub(crate) fn admit<C: Clock>(
         &self,
         state: &StateCell,
