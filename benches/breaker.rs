@@ -2,196 +2,35 @@
 //!
 //! Absolute figures move between machines, and on one machine between minutes: compare within a run, by the ratio to
 //! the floor of the same group. `.ci/show/core-6` does that.
-//!
-//! What is measured is a whole guarded call: ask, make the call ([`work`]), look at its result, report it. Its floor,
-//! "the empty call", makes the same call and looks at nothing.
+//! What is measured stands in `guarded`; the rivals beside it in the package `compare`.
 
-use std::hint::{black_box, spin_loop};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+mod guarded;
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use microbreaker::{
-    Breaker, Clock, CoarseClock, Config, CountWindow, Effect, ManualClock, State, StdClock, Streak, TimeWindow, Window,
-    count_words,
-};
+use microbreaker::{Breaker, Clock, CoarseClock, Config, Effect, ManualClock, State, StdClock, Streak, Window};
 
-type Count100 = CountWindow<{ count_words(100, false) }>;
-type Time10 = TimeWindow<16>;
-type Pair = (Streak, Count100);
+use guarded::{
+    Count100, OneInTen, Padded, Pair, Time10, by_call, by_permit, count, cycle, first_failure, healthy, load,
+    load_compare_exchange, load_fetch_add, nervous, open, pair, rejection, streak, time, time_healthy, time_together,
+    work,
+};
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// What is guarded: a real call with a real result, and nothing else.
-#[inline(never)]
-fn work(good: bool) -> Result<u32, ()> {
-    // Opaque, so that neither the call nor the look at its result can be folded away.
-    black_box(if good { Ok(7) } else { Err(()) })
-}
-
-/// A guarded call by permit.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "each benchmark stands for a call site, and its floor has no call around it")]
-fn by_permit<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
-    let Ok(permit) = breaker.acquire() else { return Err(()) };
-    let result = work(good);
-    match result {
-        Ok(_) => permit.success(),
-        Err(()) => permit.failure(),
-    };
-    result
-}
-
-/// A guarded call by closure. A rejection becomes an error as it does by permit, so that both have the result type of
-/// their floor.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as above")]
-fn by_call<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
-    breaker.call(|| work(good)).map_err(|_| ())
-}
-
-/// A rejection, and a look at when to ask again.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as above")]
-fn rejection<W: Window, C: Clock>(breaker: &Breaker<W, C>) -> Option<u32> {
-    breaker.acquire().err().and_then(|rejected| rejected.retry_in_ticks())
-}
-
-/// The floors that touch a word, and the call.
-#[inline]
-fn load(word: &AtomicU32, good: bool) -> Result<u32, ()> {
-    black_box(word.load(Ordering::Relaxed));
-    work(good)
-}
-
-#[inline]
-fn load_fetch_add(word: &AtomicU32, good: bool) -> Result<u32, ()> {
-    black_box(word.load(Ordering::Relaxed));
-    let result = work(good);
-    word.fetch_add(1, Ordering::AcqRel);
-    result
-}
-
-/// One try: a floor does not even repeat what another thread foiled.
-#[inline]
-fn load_compare_exchange(word: &AtomicU32, good: bool) -> Result<u32, ()> {
-    let seen = word.load(Ordering::Acquire);
-    let result = work(good);
-    let _ = black_box(word.compare_exchange(seen, seen.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed));
-    result
-}
-
-/// Nine good, one bad, and over again.
-#[derive(Default)]
-struct OneInTen(u32);
-
-impl OneInTen {
-    #[inline]
-    fn next(&mut self) -> bool {
-        self.0 = if self.0 == 9 { 0 } else { self.0 + 1 };
-        self.0 != 0
-    }
-}
-
-/// On cache lines of its own (two: adjacent ones are fetched in pairs).
-#[repr(align(128))]
-struct Padded<T>(T);
-
-fn streak() -> Config {
-    Config::streak(1023)
-}
-
-/// 100 % trips, so nothing here does; but every failure is counted and judged.
-fn count() -> Config {
-    Config::count(100).failure_permille(1000)
-}
-
-fn time() -> Config {
-    // The shortest buckets there are: see `STRETCH`.
-    Config::time(10, Duration::from_micros(62_500)).failure_permille(1000)
-}
-
-fn pair() -> Config {
-    count().and_streak(1023)
-}
-
-/// A breaker that is healthy and has been for a while: its window is full, its minimum met and judged.
-fn healthy<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
-    let breaker = Breaker::new(config, clock);
-    warm_up(&breaker);
-    breaker
-}
-
-#[inline(never)]
-fn warm_up<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
-    for _ in 0..1000 {
-        assert_eq!(by_permit(breaker, true), Ok(7));
-    }
-}
-
-/// Measures calls on a healthy breaker, which is begun anew, outside the measurement, at every [`STRETCH`].
+/// Measures calls on a healthy breaker.
 fn on_healthy<W: Window, C: Clock, T>(
     group: &mut Group,
     name: &str,
     breaker: &Breaker<W, C>,
     mut call: impl FnMut(&Breaker<W, C>) -> T,
 ) {
-    group.bench_function(name, |b| {
-        b.iter_custom(|calls| {
-            let mut left = calls;
-            let mut time = Duration::ZERO;
-            while left > 0 {
-                breaker.reset();
-                warm_up(breaker);
-                let stretch = left.min(STRETCH);
-                let start = Instant::now();
-                for _ in 0..stretch {
-                    black_box(call(breaker));
-                }
-                time += start.elapsed();
-                left -= stretch;
-            }
-            time
-        });
-    });
+    group.bench_function(name, |b| b.iter_custom(|calls| time_healthy(breaker, calls, &mut call)));
     assert_eq!(breaker.state(), State::Closed);
-}
-
-/// A bucket of a time window counts some eight million calls and then stands still: more than any bucket sees in
-/// earnest, less than these loops make in a bucket. Nobody wants to know what a full bucket costs.
-const STRETCH: u64 = 4_000_000;
-
-/// A breaker that is open and stays so for longer than any run.
-fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
-    let breaker = Breaker::new(config.open_for(Duration::from_secs(86_400)).minimum(1), clock);
-    while breaker.state() == State::Closed {
-        let _ = by_permit(&breaker, false);
-    }
-    assert!(rejection(&breaker).is_some_and(|ticks| ticks > 0));
-    breaker
-}
-
-/// A breaker that trips at its first failure, opens for one tick and closes after one good probe.
-fn nervous<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
-    // Shorter than a tick, and rounded up to one. Constant: neither jitter nor backoff.
-    let tick = Duration::from_micros(900);
-    let breaker = Breaker::new(config.minimum(1).open_for(tick).jitter(false).backoff_1024ths(1024), clock);
-    for _ in 0..3 {
-        assert_eq!(cycle(&breaker), (Some(true), Some(Effect::Closed)));
-    }
-    breaker
-}
-
-/// Once round: a failure opens the circuit, a tick passes, the next caller makes it half-open and becomes its probe,
-/// whose success closes it. Two permits, three transitions. Says whether the failure opened it, and what the probe did.
-#[inline]
-fn cycle<W: Window>(breaker: &Breaker<W, &ManualClock>) -> (Option<bool>, Option<Effect>) {
-    let opened = breaker.acquire().ok().map(|permit| matches!(permit.failure(), Effect::Opened(_)));
-    breaker.clock().advance_ticks(1);
-    (opened, breaker.acquire().ok().map(microbreaker::Permit::success))
 }
 
 fn floors(criterion: &mut Criterion) {
@@ -258,17 +97,6 @@ fn open_reject(criterion: &mut Criterion) {
     window::<Pair, _>(&mut group, "pair-std-clock", pair(), StdClock);
 }
 
-/// Trips at the first failure.
-fn first_failure() -> [Config; 4] {
-    let second = Duration::from_secs(1);
-    [
-        Config::streak(1),
-        Config::count(100).failure_permille(1),
-        Config::time(10, second).failure_permille(1),
-        Config::count(100).failure_permille(1).and_streak(1),
-    ]
-}
-
 fn half_open(criterion: &mut Criterion) {
     fn window<W: Window>(group: &mut Group, name: &str, config: Config) {
         let clock = ManualClock::new();
@@ -285,81 +113,10 @@ fn half_open(criterion: &mut Criterion) {
     window::<Pair>(&mut group, "pair-cycle", pair);
 }
 
-/// Runs `body(thread, calls)` on two threads at once. The figure is the time until both are through, by the number of
-/// calls each made: equal to one thread's where neither disturbs the other.
-///
-/// Both threads live as long as the benchmark. A sample is a number of [`SPRINT`]s, before each of which they wait
-/// for each other. Only sprints in which they really ran side by side count, and of those the median: while the system
-/// runs something else on a core, the two take turns on the other and never meet, which looks like perfect scaling.
+/// Two threads at once: see [`time_together`].
 fn together(group: &mut Group, name: &str, body: impl Fn(usize, u64) + Sync) {
-    let arrived = AtomicU64::new(0);
-    let sprint = |thread: usize, round: u64, calls: u64| {
-        arrived.fetch_add(1, Ordering::AcqRel);
-        // No yielding: it would hand this core to the other thread, and the two would take turns for good.
-        while arrived.load(Ordering::Acquire) < 2 * round {
-            spin_loop();
-        }
-        let start = Instant::now();
-        body(thread, calls);
-        (start, Instant::now())
-    };
-    let sprint = &sprint;
-    thread::scope(|scope| {
-        let runner = |thread: usize| {
-            let (order, orders) = mpsc::channel::<(u64, u64)>();
-            let (report, reports) = mpsc::channel::<Vec<(Instant, Instant)>>();
-            scope.spawn(move || {
-                let mut round = 0;
-                for (sprints, calls) in orders {
-                    let times = (0..sprints).map(|_| {
-                        round += 1;
-                        sprint(thread, round, calls)
-                    });
-                    if report.send(times.collect()).is_err() {
-                        return;
-                    }
-                }
-            });
-            (order, reports)
-        };
-        let ((order, reports), (other_order, other_reports)) = (runner(0), runner(1));
-        let race = |sprints: u64, calls: u64| {
-            order.send((sprints, calls)).expect("a thread panicked");
-            other_order.send((sprints, calls)).expect("a thread panicked");
-            let times = reports.recv().expect("a thread panicked");
-            times.into_iter().zip(other_reports.recv().expect("a thread panicked"))
-        };
-        group.bench_function(name, |b| {
-            b.iter_custom(|calls| {
-                // One call is criterion trying whether it works at all: no need to wait for the other core.
-                let each = if calls == 1 { 1 } else { SPRINT };
-                // A part is enough for a median. It must grow with the calls: criterion goes on doubling them until they
-                // take long enough.
-                let wanted = calls.div_ceil(4 * SPRINT);
-                let begin = Instant::now();
-                let mut times = Vec::new();
-                while (times.len() as u64) < wanted {
-                    assert!(begin.elapsed() < PATIENCE, "the threads never ran side by side: is there a second core?");
-                    times.extend(race(wanted, each).filter_map(|(a, b)| {
-                        let all = a.1.max(b.1) - a.0.min(b.0);
-                        let both = a.1.min(b.1).saturating_duration_since(a.0.max(b.0));
-                        (calls == 1 || both * 10 > all * 9).then_some(all)
-                    }));
-                }
-                times.sort_unstable();
-                let median = times[times.len() / 2].as_nanos();
-                let nanos = median * u128::from(calls) / u128::from(each);
-                Duration::from_nanos(u64::try_from(nanos).expect("584 years"))
-            });
-        });
-    });
+    group.bench_function(name, |b| b.iter_custom(|calls| time_together(2, calls, &body)));
 }
-
-/// Long beside a start (a cache line or two passed to and fro), short beside a time slice.
-const SPRINT: u64 = 10_000;
-
-/// How long to wait for a sample in which the threads ran side by side.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn two_threads(criterion: &mut Criterion) {
     /// `shared`: both use the first; `own`: each its own.

@@ -1,0 +1,256 @@
+//! What is measured, and what by: guarded calls, breakers in each state, and the floors. Shared by the benches and by
+//! the package `compare`.
+//!
+//! A guarded call is whole: ask, make the call ([`work`]), look at its result, report it. Its floor, "the empty call",
+//! makes the same call and looks at nothing.
+
+#![allow(dead_code, reason = "none of those who share this needs all of it")]
+
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use microbreaker::{
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Window, count_words,
+};
+
+pub(crate) type Count100 = CountWindow<{ count_words(100, false) }>;
+pub(crate) type Time10 = TimeWindow<16>;
+pub(crate) type Pair = (Streak, Count100);
+
+/// What is guarded: a real call with a real result, and nothing else.
+#[inline(never)]
+pub(crate) fn work(good: bool) -> Result<u32, ()> {
+    // Opaque, so that neither the call nor the look at its result can be folded away.
+    black_box(if good { Ok(7) } else { Err(()) })
+}
+
+/// A guarded call by permit.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "each benchmark stands for a call site, and its floor has no call around it")]
+pub(crate) fn by_permit<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
+    let Ok(permit) = breaker.acquire() else { return Err(()) };
+    let result = work(good);
+    match result {
+        Ok(_) => permit.success(),
+        Err(()) => permit.failure(),
+    };
+    result
+}
+
+/// A guarded call by closure. A rejection becomes an error as it does by permit, so that both have the result type of
+/// their floor.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as above")]
+pub(crate) fn by_call<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
+    breaker.call(|| work(good)).map_err(|_| ())
+}
+
+/// A rejection, and a look at when to ask again.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as above")]
+pub(crate) fn rejection<W: Window, C: Clock>(breaker: &Breaker<W, C>) -> Option<u32> {
+    breaker.acquire().err().and_then(|rejected| rejected.retry_in_ticks())
+}
+
+/// The floors that touch a word, and the call.
+#[inline]
+pub(crate) fn load(word: &AtomicU32, good: bool) -> Result<u32, ()> {
+    black_box(word.load(Ordering::Relaxed));
+    work(good)
+}
+
+#[inline]
+pub(crate) fn load_fetch_add(word: &AtomicU32, good: bool) -> Result<u32, ()> {
+    black_box(word.load(Ordering::Relaxed));
+    let result = work(good);
+    word.fetch_add(1, Ordering::AcqRel);
+    result
+}
+
+/// One try: a floor does not even repeat what another thread foiled.
+#[inline]
+pub(crate) fn load_compare_exchange(word: &AtomicU32, good: bool) -> Result<u32, ()> {
+    let seen = word.load(Ordering::Acquire);
+    let result = work(good);
+    let _ = black_box(word.compare_exchange(seen, seen.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed));
+    result
+}
+
+/// Nine good, one bad, and over again.
+#[derive(Default)]
+pub(crate) struct OneInTen(u32);
+
+impl OneInTen {
+    #[inline]
+    pub(crate) fn next(&mut self) -> bool {
+        self.0 = if self.0 == 9 { 0 } else { self.0 + 1 };
+        self.0 != 0
+    }
+}
+
+/// On cache lines of its own (two: adjacent ones are fetched in pairs).
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+pub(crate) fn streak() -> Config {
+    Config::streak(1023)
+}
+
+/// 100 % trips, so nothing here does; but every failure is counted and judged.
+pub(crate) fn count() -> Config {
+    Config::count(100).failure_permille(1000)
+}
+
+pub(crate) fn time() -> Config {
+    // The shortest buckets there are: see `STRETCH`.
+    Config::time(10, Duration::from_micros(62_500)).failure_permille(1000)
+}
+
+pub(crate) fn pair() -> Config {
+    count().and_streak(1023)
+}
+
+/// A breaker that is healthy and has been for a while: its window is full, its minimum met and judged.
+pub(crate) fn healthy<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
+    let breaker = Breaker::new(config, clock);
+    warm_up(&breaker);
+    breaker
+}
+
+#[inline(never)]
+pub(crate) fn warm_up<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
+    for _ in 0..1000 {
+        assert_eq!(by_permit(breaker, true), Ok(7));
+    }
+}
+
+/// How long `calls` calls take on a healthy breaker, which is begun anew, outside the measurement, at every [`STRETCH`].
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as above")]
+pub(crate) fn time_healthy<W: Window, C: Clock, T>(
+    breaker: &Breaker<W, C>,
+    calls: u64,
+    mut call: impl FnMut(&Breaker<W, C>) -> T,
+) -> Duration {
+    let mut left = calls;
+    let mut time = Duration::ZERO;
+    while left > 0 {
+        breaker.reset();
+        warm_up(breaker);
+        let stretch = left.min(STRETCH);
+        let start = Instant::now();
+        for _ in 0..stretch {
+            black_box(call(breaker));
+        }
+        time += start.elapsed();
+        left -= stretch;
+    }
+    time
+}
+
+/// A bucket of a time window counts some eight million calls and then stands still: more than any bucket sees in
+/// earnest, less than these loops make in a bucket. Nobody wants to know what a full bucket costs.
+const STRETCH: u64 = 4_000_000;
+
+/// A breaker that is open and stays so for longer than any run.
+pub(crate) fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
+    let breaker = Breaker::new(config.open_for(Duration::from_secs(86_400)).minimum(1), clock);
+    while breaker.state() == State::Closed {
+        let _ = by_permit(&breaker, false);
+    }
+    assert!(rejection(&breaker).is_some_and(|ticks| ticks > 0));
+    breaker
+}
+
+/// A breaker that trips at its first failure, opens for one tick and closes after one good probe.
+pub(crate) fn nervous<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
+    // Shorter than a tick, and rounded up to one. Constant: neither jitter nor backoff.
+    let tick = Duration::from_micros(900);
+    let breaker = Breaker::new(config.minimum(1).open_for(tick).jitter(false).backoff_1024ths(1024), clock);
+    for _ in 0..3 {
+        assert_eq!(cycle(&breaker), (Some(true), Some(Effect::Closed)));
+    }
+    breaker
+}
+
+/// Once round: a failure opens the circuit, a tick passes, the next caller makes it half-open and becomes its probe,
+/// whose success closes it. Two permits, three transitions. Says whether the failure opened it, and what the probe did.
+#[inline]
+pub(crate) fn cycle<W: Window>(breaker: &Breaker<W, &ManualClock>) -> (Option<bool>, Option<Effect>) {
+    let opened = breaker.acquire().ok().map(|permit| matches!(permit.failure(), Effect::Opened(_)));
+    breaker.clock().advance_ticks(1);
+    (opened, breaker.acquire().ok().map(microbreaker::Permit::success))
+}
+
+/// Trips at the first failure.
+pub(crate) fn first_failure() -> [Config; 4] {
+    let second = Duration::from_secs(1);
+    [
+        Config::streak(1),
+        Config::count(100).failure_permille(1),
+        Config::time(10, second).failure_permille(1),
+        Config::count(100).failure_permille(1).and_streak(1),
+    ]
+}
+
+/// Runs `body(thread, calls)` on so many threads at once. The time is that until all are through, by the number of
+/// calls each made: equal to one thread's where none disturbs another.
+///
+/// It is a number of [`SPRINT`]s, before each of which they wait for each other. Only sprints in which they really ran
+/// side by side count, and of those the median: while the system runs something else on a core, they take turns on
+/// another and never meet, which looks like perfect scaling.
+pub(crate) fn time_together(threads: usize, calls: u64, body: impl Fn(usize, u64) + Sync) -> Duration {
+    // One call is somebody trying whether it works at all: no need to wait for the other cores.
+    let each = if calls == 1 { 1 } else { SPRINT };
+    // A part is enough for a median. It must grow with the calls: criterion goes on doubling them until they take long
+    // enough.
+    let wanted = calls.div_ceil(4 * SPRINT);
+    let begin = Instant::now();
+    let mut times = Vec::new();
+    while (times.len() as u64) < wanted {
+        assert!(begin.elapsed() < PATIENCE, "the threads never ran side by side: are there as many cores?");
+        let arrived = AtomicU64::new(0);
+        let sprint = |thread: usize, round: u64| {
+            arrived.fetch_add(1, Ordering::AcqRel);
+            // No yielding: it would hand this core to another thread, and they would take turns for good.
+            while arrived.load(Ordering::Acquire) < threads as u64 * round {
+                spin_loop();
+            }
+            let start = Instant::now();
+            body(thread, each);
+            (start, Instant::now())
+        };
+        let sprint = &sprint;
+        let sprints: Vec<Vec<(Instant, Instant)>> = thread::scope(|scope| {
+            let runners: Vec<_> = (0..threads)
+                .map(|thread| scope.spawn(move || (1..=wanted).map(|round| sprint(thread, round)).collect()))
+                .collect();
+            runners.into_iter().map(|runner| runner.join().expect("a thread panicked")).collect()
+        });
+        for round in 0..sprints[0].len() {
+            let of_all = || sprints.iter().map(|thread| thread[round]);
+            let (Some(first), Some(last)) =
+                (of_all().map(|(start, _)| start).min(), of_all().map(|(_, end)| end).max())
+            else {
+                continue;
+            };
+            let all_began = of_all().map(|(start, _)| start).max().unwrap_or(first);
+            let none_was_through = of_all().map(|(_, end)| end).min().unwrap_or(last);
+            let side_by_side = none_was_through.saturating_duration_since(all_began);
+            if calls == 1 || side_by_side * 10 > (last - first) * 9 {
+                times.push(last - first);
+            }
+        }
+    }
+    times.sort_unstable();
+    let nanos = times[times.len() / 2].as_nanos() * u128::from(calls) / u128::from(each);
+    Duration::from_nanos(u64::try_from(nanos).expect("584 years"))
+}
+
+/// Long beside a start (a cache line or two passed to and fro), short beside a time slice.
+const SPRINT: u64 = 10_000;
+
+/// How long to wait for a sample in which the threads ran side by side.
+const PATIENCE: Duration = Duration::from_secs(20);
