@@ -347,9 +347,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[inline(always)]
     fn admit(&self) -> Result<Ticket, Refusal> {
         let word = self.state.peek();
-        if word.is_quiet() && self.live.slow_after() == 0 && !panicking() {
+        if word.is_quiet()
+            && let slow_after = self.live.slow_after()
+            && slow_after.limit().is_none()
+            && !panicking()
+        {
             self.observer.on_permit(false);
-            return Ok(Ticket { word, start: Ticks::new(0) });
+            // Any start will do, for nobody asks a quiet permit's: this one stands in a register of its own already.
+            return Ok(Ticket { word, start: Ticks::new(slow_after.bits()) });
         }
         // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::glance`.
         if word.is_open()
@@ -374,7 +379,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn permit(&self, word: Word, mut kind: u32) -> Ticket {
         self.observer.on_permit(kind & PROBE != 0);
         let mut start = Ticks::new(0);
-        if self.live.slow_after() != 0 {
+        if self.live.slow_after().limit().is_some() {
             start = self.clock.now();
             kind |= TIMED;
         }
@@ -750,13 +755,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     fn is_slow(&self, ticket: Ticket, elapsed: Option<Duration>) -> bool {
-        let limit = self.live.slow_after();
+        let Some(limit) = self.live.slow_after().limit() else { return false };
         let took = match elapsed {
             Some(elapsed) => C::RATE.ticks_in(elapsed).unwrap_or(u32::MAX),
             // A difference of readings that round down is less than a tick too long, which `>` allows for.
             None => self.clock.now().since(ticket.start).saturating_sub(C::SLACK.saturating_sub(1)),
         };
-        limit != 0 && took > limit
+        took > limit
     }
 
     /// Counts an outcome in the window.
@@ -820,7 +825,7 @@ struct Period {
 }
 
 impl Period {
-    /// Of a generation that is over. No span is as long: they are kept in 20 bits and a shift.
+    /// Of a generation that is over. No span is as long: they are kept in 19 bits and a shift.
     const OVER: Self = Self { elapsed: 0, span: u32::MAX };
 
     #[inline]

@@ -302,7 +302,7 @@ impl Config {
         let slow_after = match self.slow_after {
             None if slow > 0 => return Err(ConfigError::new(Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
             None => 0,
-            Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)),
+            Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)) << 1 | 1,
         };
         let full = match self.count {
             Some(calls) => calls as u32,
@@ -708,6 +708,21 @@ impl Rules {
     }
 }
 
+/// The ticks after which a call is slow, above a bit that says that there is such a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlowAfter(u32);
+
+impl SlowAfter {
+    pub(crate) const fn limit(self) -> Option<u32> {
+        if self.0 & 1 != 0 { Some(self.0 >> 1) } else { None }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
 /// The live words. All accesses are Relaxed: each load is one consistent group (thresholds and minimum; half-open's
 /// rules), nothing is published through them, and a call that reads an old group acts as one that came a moment
 /// earlier. Two groups read during a reload may be one old and one new: a benign race, every mix is a valid setting.
@@ -783,10 +798,9 @@ impl Live {
         Rules(self.rules.load(Ordering::Relaxed))
     }
 
-    /// Ticks after which a call is slow; 0: never.
     #[inline]
-    pub(crate) fn slow_after(&self) -> u32 {
-        self.slow_after.load(Ordering::Relaxed)
+    pub(crate) fn slow_after(&self) -> SlowAfter {
+        SlowAfter(self.slow_after.load(Ordering::Relaxed))
     }
 
     pub(crate) fn base(&self) -> u32 {

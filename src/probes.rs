@@ -1,12 +1,12 @@
 //! The probes word: who is out, what came back, and the verdict, a pure function of it.
 //!
 //! ```text
-//!  31        24 23      20 19     16 15   12 11    8 7     4 3     0
-//! +------------+----------+---------+-------+-------+-------+-------+
-//! | tag (8)    | era (4)  | turn (4)| out 4 | good 4| bad 4 | slow 4|   half-open
-//! +------------+----------+---------+-------+-------+-------+-------+
-//! | tag (8)    | calls (24)                                         |   ramping
-//! +------------+----------------------------------------------------+
+//!  31      28 27     24 23   20 19   16 15   12 11    8 7         0
+//! +----------+---------+-------+-------+-------+-------+-----------+
+//! | era (4)  | turn (4)| out 4 | good 4| bad 4 | slow 4| tag (8)   |   half-open
+//! +----------+---------+-------+-------+-------+-------+-----------+
+//! | calls (24)                                         | tag (8)   |   ramping
+//! +----------------------------------------------------+-----------+
 //! ```
 //!
 //! The *era* grows when lost probes are written off, so that one of them that reports after all is known as late. The
@@ -21,23 +21,23 @@ use crate::timer;
 use crate::window::{Mark, over_threshold};
 
 const TAG: u32 = 8;
-const TAG_AT: u32 = u32::BITS - TAG;
-const CALLS_MASK: u32 = (1 << TAG_AT) - 1;
+const TAG_MASK: u32 = (1 << TAG) - 1;
+const CALL: u32 = 1 << TAG;
 
 /// One value of the probes word while half-open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Word(u32);
 
-const ERA: u32 = 1 << 20;
-const TURN: u32 = 1 << 16;
-const OUT: u32 = 1 << 12;
-const GOOD: u32 = 1 << 8;
-const BAD: u32 = 1 << 4;
-const SLOW: u32 = 1;
+const ERA: u32 = 1 << 28;
+const TURN: u32 = 1 << 24;
+const OUT: u32 = 1 << 20;
+const GOOD: u32 = 1 << 16;
+const BAD: u32 = 1 << 12;
+const SLOW: u32 = 1 << 8;
 
 impl Word {
     const fn empty(generation: Generation) -> Self {
-        Self(generation.tag(TAG) << TAG_AT)
+        Self(generation.tag(TAG))
     }
 
     const fn field(self, unit: u32) -> u32 {
@@ -152,7 +152,7 @@ impl Probes {
         // Acquire, partner: the Release of every exchange on this word. It orders `state.is` (see there) and the load
         // of `admitted` behind the admission that this word shows.
         let raw = self.word.load(Ordering::Acquire);
-        if raw >> TAG_AT == generation.tag(TAG) {
+        if raw & TAG_MASK == generation.tag(TAG) {
             return Some((raw, Word(raw)));
         }
         state.is(generation).then(|| (raw, Word::empty(generation)))
@@ -262,10 +262,9 @@ impl Probes {
             if !state.is(generation) {
                 return None;
             }
-            let calls = word.0 & CALLS_MASK;
-            if self.exchange(raw, Word(word.0 & !CALLS_MASK | calls.wrapping_add(1) & CALLS_MASK)) {
+            if self.exchange(raw, Word(word.0.wrapping_add(CALL))) {
                 // Spreads `share` admissions evenly over any 16 calls in a row (Bresenham).
-                return Some((calls & 15) * share & 15 < share);
+                return Some((word.0 >> TAG & 15) * share & 15 < share);
             }
         }
     }
@@ -295,7 +294,7 @@ impl Probes {
         let word = Word(self.word.load(Ordering::Relaxed));
         #[expect(clippy::cast_possible_truncation, reason = "four bits")]
         let out = word.field(OUT) as u8;
-        if word.0 >> TAG_AT == generation.tag(TAG) { out } else { 0 }
+        if word.0 & TAG_MASK == generation.tag(TAG) { out } else { 0 }
     }
 
     /// See [`timer::renew`].
@@ -310,24 +309,24 @@ mod tests {
 
     #[test]
     fn the_fields_are_disjoint_and_fill_the_word() {
-        let fields = [15 * ERA, 15 * TURN, 15 * OUT, 15 * GOOD, 15 * BAD, 15 * SLOW, !CALLS_MASK];
+        let fields = [15 * ERA, 15 * TURN, 15 * OUT, 15 * GOOD, 15 * BAD, 15 * SLOW, TAG_MASK];
         assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
         assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
     }
 
     #[test]
     fn no_field_spills_into_its_neighbour() {
-        let mut word = Word(0xAB << TAG_AT);
+        let mut word = Word(0xAB);
         for _ in 0..40 {
             word = word.with_probe();
             word = Word(word.0 - OUT);
         }
-        assert_eq!((word.0 >> TAG_AT, word.field(ERA), word.field(TURN)), (0xAB, 0, 40 % 16));
+        assert_eq!((word.0 & TAG_MASK, word.field(ERA), word.field(TURN)), (0xAB, 0, 40 % 16));
         for _ in 0..15 {
             word = word.with_probe();
         }
         let lost = word.written_off(false);
-        assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.0 >> TAG_AT), (0, 15, 1, 0xAB));
+        assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.0 & TAG_MASK), (0, 15, 1, 0xAB));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! When a generation began, and how long it lasts: three tagged words, each decided once.
 //!
 //! ```text
-//!        31            16 15             0            31      24 23  20 19               0
-//! low   +----------------+----------------+    span  +----------+------+------------------+
-//!       | tag (16)       | opened, low 16 |          | tag (8)  | 2^n  | mantissa (20)    |
-//! high  +----------------+----------------+          +----------+------+------------------+
-//!       | tag (16)       | opened, high 16|
+//!        31            16 15             0            31           13 12   8 7         0
+//! low   +----------------+----------------+    span  +---------------+------+-----------+
+//!       | opened, low 16 | tag (16)       |          | mantissa (19) | 2^n  | tag (8)   |
+//! high  +----------------+----------------+          +---------------+------+-----------+
+//!       | opened, high 16| tag (16)       |
 //!       +----------------+----------------+
 //! ```
+//!
+//! Each is kept XOR the whole generation: what a word reads XOR the present one has a tag of 0, if it is that one's, and
+//! its payload above. So a glance masks nothing.
 //!
 //! A transition to Open or Ramping moves the control word and nothing else; whoever first needs the period decides its
 //! beginning and its length, by one exchange per word from an older tag to this generation's. Of any number of helpers
@@ -23,7 +26,9 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 
 const HALF_TAG: u32 = 16;
 const SPAN_TAG: u32 = 8;
-const MANTISSA: u32 = 20;
+const MANTISSA: u32 = 19;
+/// As many bits as a shift looks at, so that none has to be masked.
+const SHIFT: u32 = 5;
 
 /// The beginning of a period, and how much of it has passed.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +57,13 @@ impl Timer {
     /// than its transition: nothing ends early.
     #[inline]
     pub(crate) fn elapsed<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Elapsed> {
-        let tag = generation.tag(HALF_TAG);
         // Acquire on both, partner: the Release of `decide`. The decider read its clock before it wrote, so the
         // reading below is not older than the beginning; without this a clock read too soon would make the difference
         // negative, that is huge, and end the period at once.
-        let low = self.low.load(Ordering::Acquire);
-        let high = self.high.load(Ordering::Acquire);
-        let opened = if low >> HALF_TAG == tag && high >> HALF_TAG == tag {
-            Ticks::new(high << HALF_TAG | low & 0xFFFF)
+        let low = self.low.load(Ordering::Acquire) ^ generation.number();
+        let high = self.high.load(Ordering::Acquire) ^ generation.number();
+        let opened = if (low | high) & 0xFFFF == 0 {
+            Ticks::new(high | low >> HALF_TAG)
         } else {
             self.begin(state, generation, clock)?
         };
@@ -69,26 +73,25 @@ impl Timer {
     /// What is left of a period, if a glance tells: its beginning and length are decided, and it is not over.
     #[inline(always)]
     pub(crate) fn glance<C: Clock>(&self, generation: Generation, clock: &C) -> Option<u32> {
-        let (tag, span_tag) = (generation.tag(HALF_TAG), generation.tag(SPAN_TAG));
+        let generation = generation.number();
         // Acquire: see `elapsed`.
-        let low = self.low.load(Ordering::Acquire);
-        let high = self.high.load(Ordering::Acquire);
+        let low = self.low.load(Ordering::Acquire) ^ generation;
+        let high = self.high.load(Ordering::Acquire) ^ generation;
         // Relaxed: see `span`.
-        let span = self.span.load(Ordering::Relaxed);
-        let differ = (low >> HALF_TAG ^ tag) | (high >> HALF_TAG ^ tag) | (span >> (u32::BITS - SPAN_TAG) ^ span_tag);
-        if differ != 0 {
+        let span = self.span.load(Ordering::Relaxed) ^ generation;
+        // One look at all three tags.
+        if (low | high | span & 0xFF) & 0xFFFF != 0 {
             return None;
         }
-        let opened = Ticks::new(high << HALF_TAG | low & 0xFFFF);
-        let elapsed = clock.glance()?.since(opened);
-        let span = unpack(span);
+        let elapsed = clock.glance()?.since(Ticks::new(high | low >> HALF_TAG));
+        let span = unpack(span >> SPAN_TAG);
         (elapsed < span).then(|| span - elapsed)
     }
 
     #[cold]
     #[inline(never)]
     fn begin<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Ticks> {
-        let low = decide(&self.low, state, generation, HALF_TAG, clock.now().count() & 0xFFFF)? & 0xFFFF;
+        let low = decide(&self.low, state, generation, HALF_TAG, clock.now().count())?;
         // The low half was decided by somebody's clock, and the Acquire of its word puts this reading after that one; the
         // whole is the latest reading before this one that ends in it. Exact unless this thread slept for 64 seconds (at
         // 1024 Hz) in between; then the period begins later than it might have, never earlier.
@@ -129,40 +132,48 @@ impl Timer {
 /// What a span's word says of `generation`.
 #[inline]
 fn decided_span(word: u32, generation: Generation) -> Option<u32> {
-    (word >> (u32::BITS - SPAN_TAG) == generation.tag(SPAN_TAG)).then(|| unpack(word))
+    payload(word, generation, SPAN_TAG).map(unpack)
 }
 
-/// Reads a word whose top `bits` tag it with a generation, deciding its payload if it is still an older one's. What the
-/// caller read for `payload`, it read after it had seen the generation.
+/// The payload of a word whose low `bits` tag it, if it is `generation`'s.
+#[inline]
+fn payload(word: u32, generation: Generation, bits: u32) -> Option<u32> {
+    let word = word ^ generation.number();
+    (word & ((1 << bits) - 1) == 0).then_some(word >> bits)
+}
+
+/// Reads the payload of a word whose low `bits` tag it with a generation, deciding it if the word is still an older one's.
+/// What the caller read for `wanted` (so much as has room above the tag), it read after it had seen the generation.
 #[inline(never)]
-fn decide(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32, payload: u32) -> Option<u32> {
-    let tag = generation.tag(bits);
-    let decided = tag << (u32::BITS - bits) | payload;
+fn decide(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32, wanted: u32) -> Option<u32> {
+    let wanted = wanted << bits;
     // Acquire, partner: the Release below. It lets `state.is` see at least the generation this word belongs to.
     let mut present = word.load(Ordering::Acquire);
-    while present >> (u32::BITS - bits) != tag {
+    loop {
+        if let Some(decided) = payload(present, generation, bits) {
+            return Some(decided);
+        }
         if !state.is(generation) {
             return None;
         }
         // AcqRel: Release as above; Acquire (also on failure) so that a value found here orders the caller's next
         // clock reading behind the one it was made of. Bounded: each failure is another thread's decision, at most
         // one for this generation and one for each helper of an older one.
-        match word.compare_exchange(present, decided, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(decided),
+        match word.compare_exchange(present, wanted ^ generation.number(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(wanted >> bits),
             Err(found) => present = found,
         }
     }
-    Some(present)
 }
 
-/// Retags a word whose tag is about to come round again. The winner of each transition does this, so a tag can only
-/// alias if half its range of winners are all preempted before they get here.
+/// Retags a word whose low `bits` are about to come round again. The winner of each transition does this, so a tag can
+/// only alias if half its range of winners are all preempted before they get here.
 #[inline(never)]
 pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32) {
     // Acquire, partner: the Release of whoever wrote the word; see `StateCell::is`.
     let present = word.load(Ordering::Acquire);
-    if generation.outgrew(present >> (u32::BITS - bits), bits) && state.is(generation) {
-        let empty = generation.previous_tag(bits) << (u32::BITS - bits);
+    if generation.outgrew(present, bits) && state.is(generation) {
+        let empty = generation.previous_tag(bits);
         // Release, partner: the Acquire loads of this word. A failure means somebody wrote a younger tag: as good.
         let _ = word.compare_exchange(present, empty, Ordering::Release, Ordering::Relaxed);
     }
@@ -171,7 +182,7 @@ pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation,
 /// The longest that a length is kept as: far more than the horizon, a quarter of jitter and the slack of any clock.
 pub(crate) const LONGEST: u32 = ((1 << MANTISSA) - 1) << (u32::BITS - MANTISSA);
 
-/// A length in 24 bits: exact below 2^20 ticks, above rounded up by less than a 2^19th.
+/// A length in 24 bits: exact below 2^19 ticks, above rounded up by less than a 2^18th.
 fn pack(ticks: u32) -> u32 {
     let mut shift = 0;
     let ticks = ticks.min(LONGEST);
@@ -180,12 +191,12 @@ fn pack(ticks: u32) -> u32 {
         shift += 1;
         mantissa = shift_up(ticks, shift);
     }
-    shift << MANTISSA | mantissa
+    mantissa << SHIFT | shift
 }
 
 #[inline]
-fn unpack(word: u32) -> u32 {
-    (word & ((1 << MANTISSA) - 1)) << (word >> MANTISSA & 0xF)
+fn unpack(length: u32) -> u32 {
+    (length >> SHIFT).wrapping_shl(length)
 }
 
 #[cfg(test)]
@@ -194,14 +205,14 @@ mod tests {
     use crate::clock::HORIZON;
 
     #[test]
-    fn lengths_are_exact_below_two_to_the_twenty_and_never_short() {
-        for ticks in [0, 1, 1000, (1 << 20) - 1] {
+    fn lengths_are_exact_below_two_to_the_nineteen_and_never_short() {
+        for ticks in [0, 1, 1000, (1 << 19) - 1] {
             assert_eq!(unpack(pack(ticks)), ticks);
         }
         assert_eq!((unpack(pack(u32::MAX)), unpack(pack(LONGEST))), (LONGEST, LONGEST), "no less for being too long");
-        for ticks in [1 << 20, (1 << 20) + 1, 88_473_601, (1 << 21) - 1, HORIZON, HORIZON + HORIZON / 4 - 1, 1 << 31] {
+        for ticks in [1 << 19, (1 << 19) + 1, 88_473_601, (1 << 20) - 1, HORIZON, HORIZON + HORIZON / 4 - 1, 1 << 31] {
             let kept = unpack(pack(ticks));
-            assert!(kept >= ticks && kept - ticks <= ticks >> 19, "{ticks} -> {kept}");
+            assert!(kept >= ticks && kept - ticks <= ticks >> 18, "{ticks} -> {kept}");
             assert_eq!(pack(ticks) >> 24, 0);
         }
     }

@@ -96,16 +96,18 @@ fn a_streak_that_is_not_needed_for_2_to_the_20_transitions_stays_empty() {
 }
 
 /// Two transitions before the one that is stopped and again before the one it is mistaken for, the words are the same.
+/// The lengths are such that what the generations differ in above the tag is what they differ in: each twice as long.
 #[test]
 fn an_open_time_takes_the_length_of_one_256_transitions_before() {
     let seen = shows(4..600, |access, distance| {
         let breaker = shared::<Streak>(one_strike());
-        trip(&breaker);
+        let long = ManualClock::RATE.duration_of(300_000);
+        breaker.hold(long);
         breaker.reset();
         let other = Rc::clone(&breaker);
         let meanwhile = move || {
             reset(&other, distance - 3);
-            trip(&other);
+            other.hold(long * (1 << (distance / 256)));
             other.reset();
         };
         interrupted(access, meanwhile, || breaker.hold(100 * SECOND))?;
@@ -124,8 +126,8 @@ fn an_open_time_begins_as_one_65536_transitions_before() {
         let other = Rc::clone(&breaker);
         let meanwhile = move || {
             reset(&other, distance - 3);
-            // The lower half of the clock is as it was.
-            other.clock().advance_ticks(WRAP);
+            // Both halves of the clock are as they were, but for what the generations differ in above the tag.
+            other.clock().advance_ticks(WRAP + (distance >> 16));
             trip(&other);
             other.reset();
         };

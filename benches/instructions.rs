@@ -1,0 +1,132 @@
+//! Instructions per call: `.ci/instructions` runs this under callgrind, a case at a time, and holds it against
+//! `instructions.txt`. Alone it only runs each case: `cargo bench --bench instructions`.
+//!
+//! What is counted is what [`measured`] executes, on its own thread.
+
+mod guarded;
+
+use std::env;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use guarded::{
+    Count100, OneInTen, Pair, Time10, by_call, by_permit, count, cycle, first_failure, healthy, nervous, open, pair,
+    rejection, streak, work,
+};
+use microbreaker::{
+    Breaker, Clock, CoarseClock, Config, CountWindow, ManualClock, StdClock, Streak, Ticks, TimeWindow, Window,
+    count_words,
+};
+
+type Count1000 = CountWindow<{ count_words(1000, false) }>;
+
+/// Seen by callgrind by its name.
+#[inline(never)]
+fn measured<T>(calls: u32, mut call: impl FnMut() -> T) {
+    for _ in 0..calls {
+        black_box(call());
+    }
+}
+
+/// A case: its name, and what makes so many calls.
+type Case = (&'static str, fn(u32));
+
+/// Makes guarded calls on a healthy breaker that the optimiser knows nothing about.
+fn on<W: Window>(calls: u32, config: Config, mut call: impl FnMut(&Breaker<W, CoarseClock>) -> Result<u32, ()>) {
+    let breaker = healthy::<W, _>(config, CoarseClock);
+    let breaker = black_box(&breaker);
+    measured(calls, || call(breaker));
+}
+
+fn rejects<W: Window, C: Clock>(calls: u32, config: Config, clock: C) {
+    let breaker = open::<W, _>(config, clock);
+    let breaker = black_box(&breaker);
+    measured(calls, || rejection(breaker));
+}
+
+fn cycles<W: Window>(calls: u32, config: Config) {
+    let clock = ManualClock::new();
+    let breaker = nervous::<W>(config, &clock);
+    let breaker = black_box(&breaker);
+    measured(calls, || cycle(breaker));
+}
+
+/// Buckets so long that none ends meanwhile.
+fn time() -> Config {
+    Config::time(10, Duration::from_secs(1024)).failure_permille(1000)
+}
+
+/// Counts slow calls, and meets none.
+fn slow(config: Config) -> Config {
+    config.slow_after(Duration::from_secs(60))
+}
+
+const CASES: &[Case] = &[
+    ("nothing", |calls| measured(calls, || 0)),
+    ("empty-call", |calls| measured(calls, || work(true))),
+    ("empty-call-failing", |calls| measured(calls, || work(false))),
+    ("empty-call-one-in-ten", |calls| {
+        let mut outcomes = OneInTen::default();
+        measured(calls, || work(outcomes.next()));
+    }),
+    ("streak-ok", |calls| on::<Streak>(calls, streak(), |breaker| by_permit(breaker, true))),
+    ("streak-ok-by-call", |calls| on::<Streak>(calls, streak(), |breaker| by_call(breaker, true))),
+    ("streak-slow-limit-ok", |calls| on::<Streak>(calls, slow(streak()), |breaker| by_permit(breaker, true))),
+    ("count-ok", |calls| on::<Count100>(calls, count(), |breaker| by_permit(breaker, true))),
+    ("count-ok-by-call", |calls| on::<Count100>(calls, count(), |breaker| by_call(breaker, true))),
+    ("count-1000-ok", |calls| {
+        on::<Count1000>(calls, Config::count(1000).failure_permille(1000), |breaker| by_permit(breaker, true));
+    }),
+    ("time-ok", |calls| on::<Time10>(calls, time(), |breaker| by_permit(breaker, true))),
+    ("time-ok-by-call", |calls| on::<Time10>(calls, time(), |breaker| by_call(breaker, true))),
+    ("time-8-lanes-ok", |calls| on::<TimeWindow<16, 8>>(calls, time(), |breaker| by_permit(breaker, true))),
+    ("pair-ok", |calls| on::<Pair>(calls, pair(), |breaker| by_permit(breaker, true))),
+    ("streak-failing", |calls| on::<Streak>(calls, streak(), |breaker| by_permit(breaker, false))),
+    ("streak-one-in-ten", |calls| {
+        let mut outcomes = OneInTen::default();
+        on::<Streak>(calls, streak(), |breaker| by_permit(breaker, outcomes.next()));
+    }),
+    ("count-one-in-ten", |calls| {
+        let mut outcomes = OneInTen::default();
+        on::<Count100>(calls, count(), |breaker| by_permit(breaker, outcomes.next()));
+    }),
+    ("count-1000-one-in-ten", |calls| {
+        let mut outcomes = OneInTen::default();
+        on::<Count1000>(calls, Config::count(1000).failure_permille(1000), |breaker| {
+            by_permit(breaker, outcomes.next())
+        });
+    }),
+    ("time-one-in-ten", |calls| {
+        let mut outcomes = OneInTen::default();
+        on::<Time10>(calls, time(), |breaker| by_permit(breaker, outcomes.next()));
+    }),
+    ("streak-dropped", |calls| {
+        on::<Streak>(calls, streak(), |breaker| breaker.acquire().map(|_| 0).map_err(|_| ()));
+    }),
+    ("streak-reject", |calls| rejects::<Streak, _>(calls, streak(), CoarseClock)),
+    ("count-reject", |calls| rejects::<Count100, _>(calls, count(), CoarseClock)),
+    ("streak-reject-std-clock", |calls| rejects::<Streak, _>(calls, streak(), StdClock)),
+    ("streak-half-open-cycle", |calls| cycles::<Streak>(calls, first_failure()[0])),
+    ("count-half-open-cycle", |calls| cycles::<Count100>(calls, first_failure()[1])),
+];
+
+fn main() -> ExitCode {
+    assert!(CoarseClock::start(), "the coarse clock's thread could not start");
+    // Till its first tick a reading asks the system's clock.
+    while CoarseClock.now() == Ticks::new(0) {
+        thread::yield_now();
+    }
+    let mut arguments = env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next().and_then(|calls| calls.parse().ok())) {
+        (Some("--list"), _) => CASES.iter().for_each(|(name, _)| println!("{name}")),
+        (Some(wanted), Some(calls)) => match CASES.iter().find(|(name, _)| *name == wanted) {
+            Some((_, run)) => run(calls),
+            None => return ExitCode::from(2),
+        },
+        // By `cargo bench`: that each of them runs.
+        _ => CASES.iter().for_each(|(_, run)| run(1)),
+    }
+    ExitCode::SUCCESS
+}
