@@ -648,6 +648,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(never)]
     fn settle_success_slowly(&self, ticket: Ticket) -> Effect {
+        if self.window.place_good(&self.state, ticket.word, self.shape) {
+            self.tell(ReportKind::Success, false, Effect::Counted);
+            return Effect::Counted;
+        }
         self.settle_result(ticket, ReportKind::Success, false, None)
     }
 
@@ -788,9 +792,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 // The level is advice: of two that differ the later stays, and while it is above 0 every outcome
                 // evaluates it again. A benign race.
-                let level = if self.live.rules().levels() { opinion.level } else { 0 };
-                if level != word.level() {
-                    let _ = self.state.step(Some(generation), Step::level(level));
+                if opinion.level != word.level() {
+                    let _ = self.state.step(Some(generation), Step::level(opinion.level));
                 }
                 Effect::Counted
             }

@@ -76,8 +76,8 @@
 //!
 //! Each is shown from both sides by `tests/counting/tests/alias.rs` (those of the clock: `tests/reference.rs`).
 //!
-//! A bucket stops counting at 2²³ − 1 calls; a streak at 2¹² − 1. Open times and holds of 2²⁰
-//! ticks (17 minutes) or more are rounded up by less than a 2¹⁹th, a lease and a ramp by less than a 1024th.
+//! A bucket stops counting at 2²³ − 1 calls; a streak at 2¹² − 1. Open times and holds of 2¹⁹
+//! ticks (8 minutes) or more are rounded up by less than a 2¹⁸th, a lease and a ramp by less than a 1024th.
 //!
 //! # Features
 //!

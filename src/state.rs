@@ -459,8 +459,9 @@ impl Moved {
 }
 
 /// The control word itself. Every ordering on it lives here.
+#[doc(hidden)]
 #[derive(Debug)]
-pub(crate) struct StateCell(AtomicU32);
+pub struct StateCell(AtomicU32);
 
 impl StateCell {
     const_fn! {

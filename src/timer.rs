@@ -25,7 +25,9 @@ use crate::state::{Generation, StateCell};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
 const HALF_TAG: u32 = 16;
+const HALF_MASK: u32 = (1 << HALF_TAG) - 1;
 const SPAN_TAG: u32 = 8;
+const SPAN_MASK: u32 = (1 << SPAN_TAG) - 1;
 const MANTISSA: u32 = 19;
 /// As many bits as a shift looks at, so that none has to be masked.
 const SHIFT: u32 = 5;
@@ -62,7 +64,7 @@ impl Timer {
         // negative, that is huge, and end the period at once.
         let low = self.low.load(Ordering::Acquire) ^ generation.number();
         let high = self.high.load(Ordering::Acquire) ^ generation.number();
-        let opened = if (low | high) & 0xFFFF == 0 {
+        let opened = if (low | high) & HALF_MASK == 0 {
             Ticks::new(high | low >> HALF_TAG)
         } else {
             self.begin(state, generation, clock)?
@@ -80,7 +82,7 @@ impl Timer {
         // Relaxed: see `span`.
         let span = self.span.load(Ordering::Relaxed) ^ generation;
         // One look at all three tags.
-        if (low | high | span & 0xFF) & 0xFFFF != 0 {
+        if (low | high | span & SPAN_MASK) & HALF_MASK != 0 {
             return None;
         }
         let elapsed = clock.glance()?.since(Ticks::new(high | low >> HALF_TAG));

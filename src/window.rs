@@ -62,6 +62,8 @@ pub struct Mark {
 }
 
 impl Mark {
+    pub(crate) const GOOD: Self = Self { failed: false, slow: false };
+
     #[inline]
     pub(crate) const fn is_good(self) -> bool {
         !self.failed && !self.slow
@@ -91,6 +93,12 @@ impl<C> Clone for Scope<'_, C> {
 impl<C> Copy for Scope<'_, C> {}
 
 impl<C> Scope<'_, C> {
+    #[inline]
+    /// A level as judged, where there are levels at all; else 0.
+    pub(crate) fn level_by(&self, judge: impl FnOnce() -> u8) -> u8 {
+        if self.live.rules().levels() { judge() } else { 0 }
+    }
+
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         self.state.is(self.generation)
@@ -124,7 +132,7 @@ pub enum Recorded {
 }
 
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, Mark, Recorded, Scope, Shape, Tally, Word, initial};
+    use super::{Capacity, Clock, Mark, Recorded, Scope, Shape, StateCell, Tally, Word, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -142,6 +150,13 @@ pub(crate) mod sealed {
         /// Counts a good outcome under a `quiet` control word, if that takes no more than a glance. `false`: nothing was
         /// done.
         fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool;
+
+        /// Counts a good outcome of a permit that carries `word`, if that is still the control word (so a quiet one) and
+        /// one exchange does it: for a window that is healthy, but shows failures. `false`: nothing was done.
+        #[inline(always)]
+        fn place_good(&self, _state: &StateCell, _word: Word, _shape: Shape) -> bool {
+            false
+        }
 
         /// The sums now.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;
@@ -171,21 +186,17 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
 }
 
 /// The judgement of sums by shares.
-pub(crate) fn judge_shares(limits: Limits, tally: Tally, level: u8) -> Opinion {
+pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Opinion {
+    let limits = scope.live.limits();
     let ripe = tally.total >= limits.minimum();
     let axis = |part: u32, permille: u32| {
         if permille == 0 || !ripe {
             return 0;
         }
-        degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), level)
+        degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), scope.level)
     };
-    Opinion {
-        tally,
-        limits,
-        trip: over_threshold(limits, tally),
-        ripe,
-        level: axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow())),
-    }
+    let level = || axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow()));
+    Opinion { tally, limits, trip: over_threshold(limits, tally), ripe, level: scope.level_by(level) }
 }
 
 /// The level of `value` on the way to `trip`, coming from `level`: it rises at the quarters and falls only an eighth

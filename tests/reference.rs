@@ -148,7 +148,7 @@ proptest! {
             let least = settings.open_time(u8::try_from(attempt).unwrap().min(31));
             let rest = || u64::from(breaker.acquire().unwrap_err().retry_in_ticks().unwrap());
             let lasts = rest();
-            prop_assert!((least..=significant(least + least / 4, 20)).contains(&lasts), "{} of {}", lasts, least);
+            prop_assert!((least..=significant(least + least / 4, 19)).contains(&lasts), "{} of {}", lasts, least);
             let last = u32::try_from(lasts - 1).unwrap();
             clock.advance_ticks(last.min(wait));
             prop_assert_eq!(rest(), lasts - u64::from(last.min(wait)));

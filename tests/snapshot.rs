@@ -374,7 +374,7 @@ fn an_open_time_beyond_the_horizon_is_over_once_it_has_passed() {
         let new = breaker();
         new.restore(&snapshot, Some(passed)).unwrap();
         let told = new.retry_in_ticks().unwrap();
-        assert!(told >= left && told - left <= left >> 19, "{passed:?}: {told} of {left}");
+        assert!(told >= left && told - left <= left >> 18, "{passed:?}: {told} of {left}");
     }
 }
 

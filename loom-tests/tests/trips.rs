@@ -252,6 +252,40 @@ fn a_stale_success_at_a_glance_touches_no_newer_generation() {
     beside_the_new_generation(quiet_time_window, Outcome::Success);
 }
 
+/// Warm and quiet, and its window shows a failure: from here on a success is placed by one exchange.
+fn quiet_count_window() -> Arc<Breaker<CountWindow<4>, Still>> {
+    // Two outcomes a chunk: S F | and room for two.
+    let breaker = shared(plain(Config::count(6).minimum(1).failure_permille(1000)), Still, ());
+    breaker.acquire().unwrap().success();
+    breaker.acquire().unwrap().failure();
+    breaker
+}
+
+#[test]
+fn no_success_is_lost_beside_another_outcome() {
+    let failure = Outcome::Failure(FailureKind::Other);
+    // Into a chunk that has begun, or one that they have to begin.
+    for (other, more) in [(Outcome::Success, 1), (failure, 1), (Outcome::Success, 0), (failure, 0)] {
+        explore(move || {
+            let breaker = quiet_count_window();
+            for _ in 0..more {
+                breaker.acquire().unwrap().failure();
+            }
+            race!(breaker;
+                |breaker| done(breaker.acquire().map(microbreaker::Permit::success)),
+                |breaker| done(breaker.acquire().map(|permit| permit.record(other))),
+            );
+            let tally = breaker.tally();
+            assert_eq!((tally.total, tally.failed), (4 + more, 1 + more + u32::from(other == failure)));
+        });
+    }
+}
+
+#[test]
+fn a_stale_success_in_a_window_with_failures_touches_no_newer_generation() {
+    beside_the_new_generation(quiet_count_window, Outcome::Success);
+}
+
 /// A success at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.
 fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config) {
     explore(move || {

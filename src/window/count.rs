@@ -31,7 +31,7 @@ use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
-use crate::state::{Generation, Word};
+use crate::state::{Generation, StateCell, Word};
 use crate::sync::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
@@ -163,11 +163,26 @@ impl Chunk {
         (self.payload() | 1).ilog2() >> (slow as u32)
     }
 
+    /// Whether the sentinel stands as high as it can.
+    const fn is_full(self, slow: bool) -> bool {
+        self.payload() >> (per_chunk(slow) << (slow as u32)) != 0
+    }
+
     const fn is_all_good(self) -> bool {
         self.payload().is_power_of_two()
     }
 
-    /// With one outcome more; `clean` if the last N are then all good.
+    /// With one outcome more, as the active chunk of `head`; clean if the last N are then all good.
+    #[inline]
+    fn after(self, mark: Mark, head: Head, shape: Shape) -> Self {
+        let slow = shape.counts_slow();
+        let next = self.with(mark, slow, false);
+        if next.is_all_good() && head.run() * per_chunk(slow) + next.len(slow) >= shape.count() {
+            return self.with(mark, slow, true);
+        }
+        next
+    }
+
     const fn with(self, mark: Mark, slow: bool, clean: bool) -> Self {
         let outcome = if slow { mark.failed as u32 | (mark.slow as u32) << 1 } else { mark.failed as u32 };
         let payload = self.payload() << (1 + slow as u32) | outcome;
@@ -176,13 +191,23 @@ impl Chunk {
 
     /// Failures and slow calls among its newest `outcomes`.
     const fn sums(self, outcomes: u32, slow: bool) -> (u32, u32) {
-        let bits = self.payload() & ((1 << (outcomes << (slow as u32))) - 1);
+        // Those, and nothing older, on top. In two steps: a shift by all 32 bits is none.
+        let bits = self.payload() << (u32::BITS - 1 - (outcomes << (slow as u32))) << 1;
         if slow {
             ((bits & 0x5555_5555).count_ones(), (bits & 0xAAAA_AAAA).count_ones())
         } else {
             (bits.count_ones(), 0)
         }
     }
+}
+
+/// Places an outcome on the active chunk: `false` if that moved.
+#[inline]
+fn place(word: &AtomicU32, raw: u32, next: Chunk) -> bool {
+    // AcqRel: Release for the loads of this word; Acquire so that placements form one chain: whoever places sees all that
+    // was placed before, in this chunk and in those behind it. So of the failures that reach the threshold the last one to
+    // be placed sees them all, and no fence is needed.
+    word.compare_exchange_weak(raw, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
 impl<const WORDS: usize> CountWindow<WORDS> {
@@ -261,21 +286,20 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// meanwhile.
     fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
         let slow = shape.counts_slow();
-        let mut tally = Tally::empty(WindowKind::Count);
-        let (mut chunk, mut slot, mut lap) = (active, Self::slot(head), Self::lap(head));
-        // A head that began a generation and was not written to yet has an empty active chunk of an older lap.
-        let mut first = head.is_first();
+        let (mut slot, mut lap) = (Self::slot(head), Self::lap(head));
+        // A head that was not written to yet has an empty active chunk of an older lap.
+        let was_empty = !active.is_of(lap);
+        let mut chunk = if was_empty { Self::empty(head) } else { active };
+        let (mut left, mut failed, mut slow_calls) = (shape.count(), 0, 0);
+        let tally = |left, failed, slow| Tally { window: WindowKind::Count, total: shape.count() - left, failed, slow };
         loop {
-            if chunk.is_of(lap) {
-                let outcomes = chunk.len(slow).min(shape.count() - tally.total);
-                let (failed, slow_calls) = chunk.sums(outcomes, slow);
-                tally.total += outcomes;
-                tally.failed += failed;
-                tally.slow += slow_calls;
-                first |= chunk.is_first();
-            }
-            if first || tally.total >= shape.count() {
-                return Some(tally);
+            let outcomes = chunk.len(slow).min(left);
+            let sums = chunk.sums(outcomes, slow);
+            left -= outcomes;
+            failed += sums.0;
+            slow_calls += sums.1;
+            if left == 0 || chunk.is_first() {
+                return Some(tally(left, failed, slow_calls));
             }
             (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP_MASK) };
             // Relaxed: the Acquire of `head` ordered this behind the moment the chunk became full; since then it can
@@ -284,7 +308,6 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             chunk = Chunk(self.chunk(slot).load(Ordering::Relaxed));
             if !chunk.is_of(lap) {
                 // Once round, in the slot of the active chunk, which was empty and is so no more: try again.
-                let was_empty = !active.is_of(Self::lap(head));
                 if was_empty && slot == Self::slot(head) && chunk.is_of(Self::lap(head)) {
                     return None;
                 }
@@ -295,7 +318,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
                     return None;
                 }
                 // Or the ring is short of outcomes, and what there is must do: see `advance`.
-                return Some(tally);
+                return Some(tally(left, failed, slow_calls));
             }
         }
     }
@@ -334,18 +357,12 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
             } else if chunk.is_clean() && mark.is_good() {
                 // One more changes nothing, and nothing is written.
                 return if eager { self.judged(&scope, head, chunk) } else { Recorded::Counted };
-            } else if chunk.len(slow) >= per_chunk(slow) {
+            } else if chunk.is_full(slow) {
                 self.advance(scope.generation, head, chunk);
                 continue;
             }
-            let mut next = chunk.with(mark, slow, false);
-            if next.is_all_good() && head.run() * per_chunk(slow) + next.len(slow) >= scope.shape.count() {
-                next = chunk.with(mark, slow, true);
-            }
-            // AcqRel: Release for the loads of this word; Acquire so that placements form one chain: whoever places
-            // sees all that was placed before, in this chunk and in those behind it. So of the failures that reach
-            // the threshold the last one to be placed sees them all, and no fence is needed.
-            if word.compare_exchange_weak(raw, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            let next = chunk.after(mark, head, scope.shape);
+            if !place(word, raw, next) {
                 continue;
             }
             if mark.is_good() && !eager {
@@ -363,6 +380,23 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         let head = Head(self.head.load(Ordering::Acquire));
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return false };
         Chunk(word.load(Ordering::Acquire)).is_clean_of(Self::lap(head))
+    }
+
+    #[inline]
+    fn place_good(&self, state: &StateCell, word: Word, shape: Shape) -> bool {
+        // Acquire on both, and the second look at the control word between them and the exchange: see `record`.
+        let head = Head(self.head.load(Ordering::Acquire));
+        let chunk = self.chunk(Self::slot(head));
+        let raw = chunk.load(Ordering::Acquire);
+        let active = Chunk(raw);
+        // Begun, not full, and of the permit's generation: then of the present one. Where slow calls count, there is a slow
+        // limit, and no quiet permit.
+        !shape.counts_slow()
+            && head.is_of(word.generation())
+            && active.is_of(Self::lap(head))
+            && !active.is_full(false)
+            && state.peek() == word
+            && place(chunk, raw, active.after(Mark::GOOD, head, shape))
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
@@ -397,7 +431,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// of them reported during this call), the present sums are as right: the reports overlap.
     fn judged<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk) -> Recorded {
         let tally = self.sums(scope.shape, head, placed).unwrap_or_else(|| self.tally(*scope));
-        Recorded::Judged(judge_shares(scope.live.limits(), tally, scope.level))
+        Recorded::Judged(judge_shares(scope, tally))
     }
 }
 

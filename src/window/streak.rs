@@ -27,7 +27,7 @@ impl Streak {
             limits: scope.live.limits(),
             trip: (run >= trip).then_some(reason),
             ripe: true,
-            level: degradation(u64::from(run), u64::from(trip), scope.level),
+            level: scope.level_by(|| degradation(u64::from(run), u64::from(trip), scope.level)),
         }
     }
 }

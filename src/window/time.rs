@@ -360,7 +360,7 @@ where
         // others'. Without the fence both may read what was there before (store buffering), both see one failure too
         // few, and the trip is lost.
         fence(Ordering::SeqCst);
-        Recorded::Judged(judge_shares(scope.live.limits(), self.tally(scope), scope.level))
+        Recorded::Judged(judge_shares(&scope, self.tally(scope)))
     }
 
     #[inline(always)]

@@ -777,7 +777,7 @@ impl Model {
             Phase::Closed | Phase::HalfOpen(_) | Phase::Ramping { .. } => {}
             Phase::Latched | Phase::ForcedOpen | Phase::Disabled => return Effect::Unchanged,
         }
-        let lasts = crate::settings::significant(asked, 20);
+        let lasts = crate::settings::significant(asked, 19);
         self.enter(Phase::Open { reason, since: self.now, lasts }, None);
         Effect::Opened(reason)
     }

@@ -26,7 +26,7 @@ pub(crate) fn at_least(ticks: u64) -> Duration {
     Duration::from_nanos((ticks * NANOS).div_ceil(HZ))
 }
 
-/// Rounded up to so many significant bits, as the crate keeps lengths of time: 11 of a lease and a ramp, 20 of an open
+/// Rounded up to so many significant bits, as the crate keeps lengths of time: 11 of a lease and a ramp, 19 of an open
 /// time.
 pub(crate) fn significant(ticks: u64, bits: u32) -> u64 {
     let mut unit = 1;
@@ -163,7 +163,7 @@ impl Settings {
         for _ in 0..attempt {
             time = (time * u64::from(self.tuning.factor_1024ths)).div_ceil(1024).min(cap);
         }
-        significant(time, 20)
+        significant(time, 19)
     }
 
     /// The ticks of a hold that asks for `time`.

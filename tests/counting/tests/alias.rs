@@ -191,6 +191,25 @@ fn a_count_window_takes_a_stale_failure_after_256_laps() {
     assert_eq!(seen, [768, 1536]);
 }
 
+/// Nor after 512 transitions, when the tag of its head comes round.
+#[test]
+fn a_count_window_takes_no_stale_success() {
+    let seen = shows([1, 256, 511, 512, 513], |access, transitions| {
+        let breaker = shared::<CountWindow<2>>(Config::count(4).minimum(1).failure_permille(1000));
+        breaker.acquire().unwrap().success();
+        breaker.acquire().unwrap().failure();
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            reset(&other, transitions);
+            // So that the head is begun.
+            other.acquire().unwrap().success();
+        };
+        interrupted(access, meanwhile, || permit.success())?;
+        Some(breaker.tally().total != 1)
+    });
+    assert_eq!(seen, []);
+}
+
 #[test]
 fn a_count_window_is_short_after_its_index_came_round() {
     // 2^15 / 4 laps of three chunks.
