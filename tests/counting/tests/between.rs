@@ -30,10 +30,16 @@ fn a_hold_of_unknown_length_is_as_long_as_any_and_its_clocks_lag() {
     let hold = |access| {
         let config = Config::streak(1).hold_at_most(ticks(1000));
         let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, Lagging));
+        // So that there is an older length to mistake for this one's.
+        breaker.hold(ticks(500));
+        breaker.reset();
         let (other, told) = (Rc::clone(&breaker), Rc::clone(&told));
         let meanwhile = move || {
-            if let Err(rejected) = other.acquire() {
-                told.borrow_mut().insert(rejected.retry_in_ticks());
+            // Who asks first decides the beginning; who asks again finds it.
+            for _ in 0..2 {
+                if let Err(rejected) = other.acquire() {
+                    told.borrow_mut().insert(rejected.retry_in_ticks());
+                }
             }
         };
         interrupted(access, meanwhile, || breaker.hold(ticks(10)))
