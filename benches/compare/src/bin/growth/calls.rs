@@ -1,0 +1,151 @@
+//! How the calls of a case are made and timed.
+
+use crate::guarded::{OneInTen, Padded, by_permit, time_together, warm_up, work};
+use crate::measure::Plan;
+use microbreaker::{Breaker, Clock, Config, ManualClock, Ticks, Window};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// How many calls are made before a breaker is begun anew: few enough that no bucket of a time window is ever full, and
+/// enough that the two clock readings around them vanish.
+pub const STRETCH: u64 = 4_000_000;
+
+/// The floor: the call that is guarded, by nobody.
+pub fn empty_call() -> impl FnMut(u64) -> Duration {
+    |calls| timed(calls, || work(true))
+}
+
+#[inline(always)]
+pub fn timed<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
+    let start = Instant::now();
+    for _ in 0..calls {
+        black_box(call());
+    }
+    start.elapsed()
+}
+
+/// As many calls, begun anew outside the measurement at every `stretch` of them.
+#[inline(always)]
+pub fn in_stretches<T>(calls: u64, stretch: u64, begin: impl Fn(), mut call: impl FnMut() -> T) -> Duration {
+    let mut time = Duration::ZERO;
+    let mut left = calls;
+    while left > 0 {
+        begin();
+        let part = left.min(stretch);
+        time += timed(part, &mut call);
+        left -= part;
+    }
+    time
+}
+
+/// Guarded calls on a breaker of their own, with the outcomes that `good` says, from where `begin` has brought it.
+pub fn guarded<W: Window + 'static, C: Clock + 'static>(
+    breaker: Breaker<W, C>,
+    stretch: u64,
+    begin: impl Fn(&Breaker<W, C>) + 'static,
+    mut good: impl FnMut() -> bool + 'static,
+) -> impl FnMut(u64) -> Duration {
+    let breaker = Box::new(Padded(breaker));
+    move |calls| {
+        // By a reference the optimiser knows nothing about, as from another module.
+        let breaker = &black_box(&*breaker).0;
+        in_stretches(calls, stretch, || begin(breaker), || by_permit(breaker, good()))
+    }
+}
+
+/// Full of successes.
+pub fn all_good<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
+    breaker.reset();
+    warm_up(breaker);
+}
+
+/// So many threads, all on `target`. `body` makes so many calls.
+pub fn together<T: Sync>(
+    plan: Plan,
+    threads: usize,
+    target: T,
+    body: impl Fn(&T, u64) + Sync,
+) -> impl FnMut(u64) -> Duration {
+    let target = Box::new(Padded(target));
+    move |calls| {
+        let target = &black_box(&*target).0;
+        if plan.rounds == 1 {
+            // To see that it works, the threads need not meet: a busy machine might never let them.
+            return time_together(threads, 1, |_, calls| body(target, calls)).max(plan.slice);
+        }
+        time_together(threads, calls, |_, calls| body(target, calls))
+    }
+}
+
+/// A body for [`together`]: guarded calls with the outcomes that `good` says, for each thread from the start.
+pub fn each<W: Window, C: Clock, G: FnMut() -> bool>(
+    outcomes: impl Fn() -> G + Sync,
+) -> impl Fn(&Breaker<W, C>, u64) + Sync {
+    move |breaker, calls| {
+        let mut good = outcomes();
+        for _ in 0..calls {
+            let _ = black_box(by_permit(breaker, good()));
+        }
+    }
+}
+
+pub fn always() -> impl FnMut() -> bool {
+    || true
+}
+
+pub fn one_in_ten_fails() -> impl FnMut() -> bool {
+    let mut outcomes = OneInTen::default();
+    move || outcomes.next()
+}
+
+pub fn nine_in_ten_fail() -> impl FnMut() -> bool {
+    let mut outcomes = OneInTen::default();
+    move || !outcomes.next()
+}
+
+/// Says yes to so many of a thousand, as evenly as they can be spread.
+pub fn spread(permille: u32) -> impl FnMut() -> bool {
+    let mut due = 0;
+    move || {
+        due += permille;
+        let yes = due >= 1000;
+        due -= if yes { 1000 } else { 0 };
+        yes
+    }
+}
+
+/// The shortest buckets there are, in ticks of the clocks that are used here.
+const BUCKET: u32 = 64;
+
+/// The last so many buckets of a time window, on the share of failures; 100 % trips, so nothing here does.
+pub fn time_config(buckets: u8) -> Config {
+    Config::time(buckets, ManualClock::RATE.duration_of(BUCKET)).failure_permille(1000)
+}
+
+/// As cheap to read as [`CoarseClock`](microbreaker::CoarseClock), but it stands still while there is measured. So all
+/// buckets of a time window can be in use, as they are in earnest, without waiting for each.
+#[derive(Clone, Copy)]
+pub struct Hand;
+
+static HAND: ManualClock = ManualClock::new();
+
+impl Clock for Hand {
+    const RATE: microbreaker::TickRate = ManualClock::RATE;
+
+    #[inline(always)]
+    fn now(&self) -> Ticks {
+        HAND.now()
+    }
+}
+
+/// Calls in each of the last so many buckets, one in ten of them a failure.
+pub fn all_buckets_used<W: Window>(breaker: &Breaker<W, Hand>, buckets: u8) {
+    breaker.reset();
+    let mut good = one_in_ten_fails();
+    for _ in 0..buckets {
+        HAND.advance_ticks(BUCKET);
+        for _ in 0..20 {
+            let _ = by_permit(breaker, good());
+        }
+    }
+}

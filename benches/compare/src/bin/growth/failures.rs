@@ -1,0 +1,42 @@
+//! As the share of failures grows.
+
+use crate::calls::{Hand, STRETCH, all_buckets_used, all_good, guarded, in_stretches, spread, time_config};
+use crate::guarded::{Count100, Time10, count, streak, work};
+use crate::plot::{Axis, Line, Plot};
+use microbreaker::{Breaker, CoarseClock, Streak};
+
+const PERMILLE: [u32; 9] = [0, 10, 50, 100, 250, 500, 750, 900, 1000];
+
+pub fn failures() -> Plot<Line> {
+    let mut lines = ["empty call", "streak", "count 100", "time, 10 buckets"].map(Line::new);
+    for share in PERMILLE {
+        let percent = f64::from(share) / 10.0;
+        let good = || {
+            let mut bad = spread(share);
+            move || !bad()
+        };
+        let stretch = |most| if share == 1000 { most } else { STRETCH };
+        let [floor, streaks, counts, times] = &mut lines;
+        let (mut outcome, stretch_of_floor) = (good(), stretch(99));
+        floor.push(percent, move |calls| in_stretches(calls, stretch_of_floor, || (), || work(outcome())));
+        let breaker = Breaker::<Streak, _>::new(streak(), CoarseClock);
+        streaks.push(percent, guarded(breaker, stretch(1000), all_good, good()));
+        let breaker = Breaker::<Count100, _>::new(count(), CoarseClock);
+        counts.push(percent, guarded(breaker, stretch(99), all_good, good()));
+        let breaker = Breaker::<Time10, _>::new(time_config(10), Hand);
+        times.push(percent, guarded(breaker, STRETCH, |breaker| all_buckets_used(breaker, 10), good()));
+    }
+    Plot {
+        name: "failures",
+        title: "Share of calls that fail",
+        about: "Nothing trips: a streak at 1023, the windows at 100 %. Where every measured call fails, what keeps \
+                them from it are successes outside the measurement: the breaker is begun anew with them every 1000 \
+                calls (streak) or 99 (count, and the empty call, whose figure at 100 % thereby shows what two clock \
+                readings add to 99 calls); those in a time window stay, as its clock stands still. Failures are \
+                spread evenly, which a branch predictor learns: real ones would cost a misprediction more."
+            .into(),
+        x: Axis::linear("% of the calls fail"),
+        y: Axis::linear("ns per call"),
+        lines: lines.into(),
+    }
+}

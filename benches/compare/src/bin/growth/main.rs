@@ -1,0 +1,105 @@
+//! How the cost of a call grows, plotted: `cargo growth`. With the window, the lanes, the breakers, the threads, the
+//! failures, the rejections.
+//!
+//! Writes `benches/GROWTH.md` and `benches/growth-*.svg`, and fails if something grows that must not.
+//! `cargo growth -- threads lanes` measures some plots only; with `--smoke` all runs once and nothing is written.
+
+mod breakers;
+mod calls;
+mod checks;
+mod draw;
+mod failures;
+#[path = "../../../../guarded/mod.rs"]
+mod guarded;
+mod lanes;
+#[allow(dead_code, reason = "shared with `compare`, and neither needs all of it")]
+#[path = "../../measure.rs"]
+mod measure;
+mod plot;
+mod rejections;
+mod report;
+mod ruler;
+mod threads;
+mod windows;
+
+use measure::Plan;
+use microbreaker::CoarseClock;
+use plot::{Line, Plot};
+use std::env::args;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    // The alias ends in `--` itself, so that one more arrives here.
+    let arguments: Vec<String> = args().skip(1).filter(|argument| argument != "--").collect();
+    let known = |argument: &&String| *argument == SMOKE || PLOTS.iter().any(|(name, _)| name == argument);
+    if let Some(unknown) = arguments.iter().find(|argument| !known(argument)) {
+        let names = PLOTS.map(|(name, _)| name).join(", ");
+        eprintln!("growth: no such argument: {unknown}. There is {SMOKE}, and for some plots only: {names}.");
+        return ExitCode::from(2);
+    }
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("growth: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const SMOKE: &str = "--smoke";
+
+/// Shorter than a time slice, so that on a busy machine too most rounds are of a thread that nothing interrupted.
+const FULL: Plan = Plan { rounds: 101, slice: Duration::from_millis(1) };
+
+type Make = fn(Plan) -> Plot<Line>;
+
+/// Measured one after the other, so that no plot's breakers are in the caches, or in the way, of another's.
+const PLOTS: [(&str, Make); 7] = [
+    ("outcomes", |_| windows::outcomes()),
+    ("buckets", |_| windows::buckets()),
+    ("lanes", lanes::lanes),
+    ("breakers", |_| breakers::breakers()),
+    ("threads", threads::threads),
+    ("failures", |_| failures::failures()),
+    ("rejections", |_| rejections::rejections()),
+];
+
+/// Whether nothing grew that must not; a smoke run does not look.
+fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
+    if !CoarseClock::start() {
+        return Err("the coarse clock's thread could not start".into());
+    }
+    let is_smoke = arguments.iter().any(|argument| argument == SMOKE);
+    let plan = if is_smoke { Plan::SMOKE } else { FULL };
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| *argument != SMOKE).collect();
+    let benches = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let file = benches.join("GROWTH.md");
+    let mut text = fs::read_to_string(&file).unwrap_or_else(|_| "# How the cost grows\n".into());
+    text = report::with_section(&text, "run", None, &report::circumstances(plan));
+    let mut all_met = true;
+    for (name, plot) in PLOTS {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| *wanted == name) {
+            continue;
+        }
+        let plot = plot(plan).measured(plan);
+        let checks = if is_smoke { Vec::new() } else { checks::of(&plot) };
+        all_met &= checks.iter().all(|check| check.met);
+        println!("{}\n\n{}\n{}", plot.title, report::table(&plot), report::checks(&checks));
+        let picture = draw::svg(&plot)?;
+        text = report::with_section(&text, name, Some(plot.title), &report::section(&plot, &checks));
+        // At once: who is tired of waiting keeps what there is.
+        if !is_smoke {
+            fs::write(benches.join(format!("growth-{name}.svg")), picture)?;
+            fs::write(&file, &text)?;
+        }
+    }
+    if is_smoke {
+        println!("A smoke run: the figures mean nothing, and nothing was written.");
+    }
+    Ok(all_met)
+}

@@ -1,0 +1,61 @@
+//! As the threads on one breaker grow.
+
+use crate::calls::{always, each, empty_call, together};
+use crate::guarded::{Count100, count, healthy, load, load_compare_exchange, streak, time};
+use crate::measure::Plan;
+use crate::plot::{Axis, Line, Plot};
+use microbreaker::{CoarseClock, Config, Streak, TimeWindow, Window};
+use std::hint::black_box;
+use std::sync::atomic::AtomicU32;
+use std::thread::available_parallelism;
+
+pub fn threads(plan: Plan) -> Plot<Line> {
+    let lines = [
+        floor(plan, "load", load),
+        floor(plan, "load + compare-exchange", load_compare_exchange),
+        guarded::<Streak>(plan, "streak", streak()),
+        guarded::<Count100>(plan, "count 100", count()),
+        guarded::<TimeWindow<16>>(plan, "time, 1 lane", time()),
+        guarded::<TimeWindow<16, 8>>(plan, "time, 8 lanes", time()),
+    ];
+    Plot {
+        name: "threads",
+        title: "Threads, all on one healthy breaker",
+        about: "A thread's own time per call: a level line scales perfectly. Only stretches in which all threads ran \
+                side by side count. The floors are on one word that all threads share."
+            .into(),
+        x: Axis::log("threads"),
+        y: Axis::log("ns per call of a thread"),
+        lines: [Line::level("empty call, 1 thread", empty_call())].into_iter().chain(lines).collect(),
+    }
+}
+
+/// Doubling up to what there is, and that; two at least.
+fn numbers() -> Vec<u32> {
+    let most = available_parallelism().map_or(2, |most| u32::try_from(most.get()).unwrap_or(u32::MAX)).max(2);
+    let mut numbers: Vec<u32> = (0..u32::BITS).map(|power| 1 << power).take_while(|&number| number < most).collect();
+    numbers.push(most);
+    numbers
+}
+
+fn guarded<W: Window + Sync + 'static>(plan: Plan, label: &str, config: Config) -> Line {
+    let mut line = Line::new(label);
+    for number in numbers() {
+        let breaker = healthy::<W, _>(config, CoarseClock);
+        line.push(number, together(plan, number as usize, breaker, each(always)));
+    }
+    line
+}
+
+fn floor<T: 'static>(plan: Plan, label: &str, call: impl Fn(&AtomicU32, bool) -> T + Copy + Sync + 'static) -> Line {
+    let mut line = Line::new(label);
+    for number in numbers() {
+        let body = move |word: &AtomicU32, calls| {
+            for _ in 0..calls {
+                black_box(call(word, true));
+            }
+        };
+        line.push(number, together(plan, number as usize, AtomicU32::new(0), body));
+    }
+    line
+}

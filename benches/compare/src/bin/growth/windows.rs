@@ -1,0 +1,76 @@
+//! As the window grows: outcomes, buckets.
+
+use crate::calls::{
+    Hand, STRETCH, all_buckets_used, all_good, always, empty_call, guarded, nine_in_ten_fail, one_in_ten_fails,
+    time_config,
+};
+use crate::plot::{Axis, Line, Plot};
+use microbreaker::{Breaker, CoarseClock, Config, CountWindow, TimeWindow, Window, count_words};
+
+const HEALTHY: &str = "healthy";
+/// The same code at every length. Where each length is a type of its own, each has a copy of its own, and where the
+/// linker puts a copy is worth a cycle or two.
+pub const SAME_CODE: &str = "healthy, same code";
+pub const ONE_IN_TEN: &str = "10 % fail";
+pub const NINE_IN_TEN: &str = "90 % fail";
+
+type Longest = CountWindow<{ count_words(1000, false) }>;
+
+pub fn outcomes() -> Plot<Line> {
+    let mut lines = [HEALTHY, SAME_CODE, ONE_IN_TEN, NINE_IN_TEN].map(Line::new);
+    macro_rules! windows {
+        ($($outcomes:literal)*) => { $({
+            type Window = CountWindow<{ count_words($outcomes, false) }>;
+            let config = Config::count($outcomes).failure_permille(1000);
+            let breaker = || Breaker::<Window, _>::new(config, CoarseClock);
+            let [healthy, same, one, nine] = &mut lines;
+            same.push($outcomes, guarded(Breaker::<Longest, _>::new(config, CoarseClock), STRETCH, all_good, always()));
+            healthy.push($outcomes, guarded(breaker(), STRETCH, all_good, always()));
+            one.push($outcomes, guarded(breaker(), STRETCH, all_good, one_in_ten_fails()));
+            nine.push($outcomes, guarded(breaker(), STRETCH, all_good, nine_in_ten_fail()));
+        })* };
+    }
+    windows!(10 32 100 320 1000);
+    let [healthy, same, one, nine] = lines;
+    Plot {
+        name: "outcomes",
+        title: "Count window: outcomes remembered",
+        about: "The threshold is 100 %: every failure is counted and judged, none trips. Were all calls to fail it \
+                would trip, so one in ten of the failing calls' line is good, at every length. The windows take \
+                2, 3, 6, 17 and 49 words, 21 outcomes to a word. \u{201c}Same code\u{201d}: all in 49 words, so that the \
+                lengths differ by configuration only."
+            .into(),
+        x: Axis::log("outcomes in the window"),
+        y: Axis::log("ns per call"),
+        lines: vec![Line::level("empty call", empty_call()), healthy, same, one, nine],
+    }
+}
+
+pub fn buckets() -> Plot<Line> {
+    fn add<W: Window + 'static>(lines: &mut [Line; 3], buckets: u8) {
+        let breaker = || Breaker::<W, _>::new(time_config(buckets), Hand);
+        let begin = move |breaker: &Breaker<W, Hand>| all_buckets_used(breaker, buckets);
+        let [healthy, same, one] = lines;
+        healthy.push(buckets, guarded(breaker(), STRETCH, begin, always()));
+        let longest = Breaker::<TimeWindow<64>, _>::new(time_config(buckets), Hand);
+        same.push(buckets, guarded(longest, STRETCH, move |breaker| all_buckets_used(breaker, buckets), always()));
+        one.push(buckets, guarded(breaker(), STRETCH, begin, one_in_ten_fails()));
+    }
+    let mut lines = [HEALTHY, SAME_CODE, ONE_IN_TEN].map(Line::new);
+    add::<TimeWindow<8>>(&mut lines, 8);
+    add::<TimeWindow<16>>(&mut lines, 16);
+    add::<TimeWindow<32>>(&mut lines, 32);
+    add::<TimeWindow<64>>(&mut lines, 64);
+    let [healthy, same, one] = lines;
+    Plot {
+        name: "buckets",
+        title: "Time window: buckets remembered",
+        about: "As many buckets as slots, one lane, every bucket in use, 100 % to trip. The clock stands still while \
+                there is measured: what it costs to move on to the next bucket, at most sixteen times a second here, \
+                is not in it. A bucket is three words. \u{201c}Same code\u{201d}: all in 64 slots."
+            .into(),
+        x: Axis::log("buckets in the window"),
+        y: Axis::log("ns per call"),
+        lines: vec![Line::level("empty call", empty_call()), healthy, same, one],
+    }
+}
