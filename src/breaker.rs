@@ -337,7 +337,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             state: &self.state,
             generation: word.generation(),
             live: &self.live,
-            shape: self.shape,
+            shape: &self.shape,
             clock: &self.clock,
             level: word.level(),
         }
@@ -639,7 +639,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         // One compare: the same generation, still quiet, and a permit that is (any other's word is no control word).
         // Acquire, partner: the exchange that made it quiet. Its thread had judged what a head of this generation
         // counted; without this a window could glance at an older one, find that clean, and lose the success.
-        if self.state.load() == ticket.word && self.window.glance(ticket.word, self.shape, &self.clock) {
+        if self.state.load() == ticket.word && self.window.glance(self.scope(ticket.word), ticket.word, true) {
             self.tell(ReportKind::Success, false, Effect::Counted);
             return Effect::Counted;
         }
@@ -648,10 +648,6 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(never)]
     fn settle_success_slowly(&self, ticket: Ticket) -> Effect {
-        if self.window.place_good(&self.state, ticket.word, self.shape) {
-            self.tell(ReportKind::Success, false, Effect::Counted);
-            return Effect::Counted;
-        }
         self.settle_result(ticket, ReportKind::Success, false, None)
     }
 

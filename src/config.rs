@@ -615,9 +615,8 @@ pub(crate) struct Words {
 }
 
 /// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · slow calls counted 1 · bucket shift 5.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape(u32);
+pub(crate) struct Shape(u32);
 
 impl Shape {
     #[inline]

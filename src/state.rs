@@ -459,9 +459,8 @@ impl Moved {
 }
 
 /// The control word itself. Every ordering on it lives here.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct StateCell(AtomicU32);
+pub(crate) struct StateCell(AtomicU32);
 
 impl StateCell {
     const_fn! {

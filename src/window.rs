@@ -77,7 +77,8 @@ pub struct Scope<'a, C> {
     pub(crate) state: &'a StateCell,
     pub(crate) generation: Generation,
     pub(crate) live: &'a Live,
-    pub(crate) shape: Shape,
+    /// By reference: read where it is needed, not on every path.
+    pub(crate) shape: &'a Shape,
     pub(crate) clock: &'a C,
     /// The degradation level that the outcome met.
     pub(crate) level: u8,
@@ -132,7 +133,7 @@ pub enum Recorded {
 }
 
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, Mark, Recorded, Scope, Shape, StateCell, Tally, Word, initial};
+    use super::{Capacity, Clock, Mark, Recorded, Scope, Tally, Word, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -147,16 +148,10 @@ pub(crate) mod sealed {
         /// Whether a good outcome writes even when nothing is wrong.
         const WRITES: bool;
 
-        /// Counts a good outcome under a `quiet` control word, if that takes no more than a glance. `false`: nothing was
-        /// done.
-        fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool;
-
-        /// Counts a good outcome of a permit that carries `word`, if that is still the control word (so a quiet one) and
-        /// one exchange does it: for a window that is healthy, but shows failures. `false`: nothing was done.
-        #[inline(always)]
-        fn place_good(&self, _state: &StateCell, _word: Word, _shape: Shape) -> bool {
-            false
-        }
+        /// Counts a good outcome under a `quiet` control word, which was just seen to be the present one, if that takes no more
+        /// than a glance, or one exchange. `false`: nothing was done. `alone`: not one of a pair, where an exchange that the
+        /// other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own all the same.
+        fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool;
 
         /// The sums now.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;

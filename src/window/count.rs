@@ -31,7 +31,7 @@ use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
-use crate::state::{Generation, StateCell, Word};
+use crate::state::{Generation, Word};
 use crate::sync::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
@@ -144,10 +144,10 @@ impl Chunk {
         self.0 & CLEAN != 0
     }
 
-    /// Both at once.
+    /// What sets it apart from a chunk of `lap` that is not clean: nothing, or 1 if it is clean, or more.
     #[inline(always)]
-    const fn is_clean_of(self, lap: u32) -> bool {
-        self.0 / CLEAN == lap << 1 | 1
+    const fn apart(self, lap: u32) -> u32 {
+        self.0 / CLEAN ^ lap << 1
     }
 
     const fn is_first(self) -> bool {
@@ -174,8 +174,7 @@ impl Chunk {
 
     /// With one outcome more, as the active chunk of `head`; clean if the last N are then all good.
     #[inline]
-    fn after(self, mark: Mark, head: Head, shape: Shape) -> Self {
-        let slow = shape.counts_slow();
+    fn after(self, mark: Mark, head: Head, slow: bool, shape: Shape) -> Self {
         let next = self.with(mark, slow, false);
         if next.is_all_good() && head.run() * per_chunk(slow) + next.len(slow) >= shape.count() {
             return self.with(mark, slow, true);
@@ -282,9 +281,9 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled or begun
-    /// meanwhile.
-    fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
+    /// The last N outcomes when the active chunk of `head` read `active`, newest first, and no more of them once more than
+    /// `enough` thousandths of one are good; `None` if a chunk was recycled or begun meanwhile.
+    fn sums(&self, shape: Shape, head: Head, active: Chunk, enough: u32) -> Option<Tally> {
         let slow = shape.counts_slow();
         let (mut slot, mut lap) = (Self::slot(head), Self::lap(head));
         // A head that was not written to yet has an empty active chunk of an older lap.
@@ -298,7 +297,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             left -= outcomes;
             failed += sums.0;
             slow_calls += sums.1;
-            if left == 0 || chunk.is_first() {
+            if left == 0 || chunk.is_first() || (shape.count() - left - failed) * 1000 > enough {
                 return Some(tally(left, failed, slow_calls));
             }
             (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP_MASK) };
@@ -356,47 +355,45 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
                 chunk = Self::empty(head);
             } else if chunk.is_clean() && mark.is_good() {
                 // One more changes nothing, and nothing is written.
-                return if eager { self.judged(&scope, head, chunk) } else { Recorded::Counted };
+                return if eager { self.judged(&scope, head, chunk, true) } else { Recorded::Counted };
             } else if chunk.is_full(slow) {
                 self.advance(scope.generation, head, chunk);
                 continue;
             }
-            let next = chunk.after(mark, head, scope.shape);
+            let next = chunk.after(mark, head, slow, *scope.shape);
             if !place(word, raw, next) {
                 continue;
             }
             if mark.is_good() && !eager {
                 return Recorded::Counted;
             }
-            return self.judged(&scope, head, next);
+            return self.judged(&scope, head, next, eager);
         }
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, _: Word, _: Shape, _: &C) -> bool {
+    fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool {
         // Of this generation, or of a newer one: the control word is not quiet before somebody has judged what was
         // counted under a head of its own. Of a newer one, the generation was over in the midst of this report, whose
         // outcome changes nothing either way. Acquire: see `head` and `record`.
         let head = Head(self.head.load(Ordering::Acquire));
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return false };
-        Chunk(word.load(Ordering::Acquire)).is_clean_of(Self::lap(head))
-    }
-
-    #[inline]
-    fn place_good(&self, state: &StateCell, word: Word, shape: Shape) -> bool {
-        // Acquire on both, and the second look at the control word between them and the exchange: see `record`.
-        let head = Head(self.head.load(Ordering::Acquire));
-        let chunk = self.chunk(Self::slot(head));
-        let raw = chunk.load(Ordering::Acquire);
-        let active = Chunk(raw);
-        // Begun, not full, and of the permit's generation: then of the present one. Where slow calls count, there is a slow
-        // limit, and no quiet permit.
-        !shape.counts_slow()
-            && head.is_of(word.generation())
-            && active.is_of(Self::lap(head))
-            && !active.is_full(false)
-            && state.peek() == word
-            && place(chunk, raw, active.after(Mark::GOOD, head, shape))
+        let raw = word.load(Ordering::Acquire);
+        let chunk = Chunk(raw);
+        let apart = chunk.apart(Self::lap(head));
+        if apart == 1 {
+            return true;
+        }
+        // Not clean: to be placed, if the chunk is begun and has room. A quiet permit says that there is no slow limit, so
+        // slow calls are not counted. The second look at the control word: see `record`; by it the head is not of a newer
+        // generation either.
+        if !alone || apart != 0 || chunk.is_full(false) || scope.state.peek() != quiet {
+            return false;
+        }
+        // Loaded again, for a register less on the clean path. Relaxed: if the head has moved on, the chunk was filled, and
+        // the exchange below fails.
+        let head = Head(self.head.load(Ordering::Relaxed));
+        place(word, raw, chunk.after(Mark::GOOD, head, false, *scope.shape))
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
@@ -407,7 +404,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
                 return Tally::empty(WindowKind::Count);
             }
             let active = Chunk(self.chunk(Self::slot(head)).load(Ordering::Acquire));
-            if let Some(tally) = self.sums(scope.shape, head, active) {
+            if let Some(tally) = self.sums(*scope.shape, head, active, u32::MAX) {
                 return tally;
             }
         }
@@ -429,8 +426,16 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
 impl<const WORDS: usize> CountWindow<WORDS> {
     /// Judges the sums as of one's own placement. If the ring came round since (a whole window of newer outcomes, all
     /// of them reported during this call), the present sums are as right: the reports overlap.
-    fn judged<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk) -> Recorded {
-        let tally = self.sums(scope.shape, head, placed).unwrap_or_else(|| self.tally(*scope));
+    fn judged<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk, eager: bool) -> Recorded {
+        let limits = scope.live.limits();
+        // So many good ones among the last N, and the rest of them cannot reach the threshold: unless the sums are wanted
+        // for more than that (the minimum, a level, slow calls).
+        let whole = eager || limits.slow() > 0 || scope.live.rules().levels();
+        let enough = if whole { u32::MAX } else { scope.shape.count() * (1000 - limits.failure()) };
+        let tally = self.sums(*scope.shape, head, placed, enough).unwrap_or_else(|| self.tally(*scope));
+        if (tally.total - tally.failed) * 1000 > enough {
+            return Recorded::Counted;
+        }
         Recorded::Judged(judge_shares(scope, tally))
     }
 }

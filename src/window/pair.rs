@@ -3,7 +3,6 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
-use crate::config::Shape;
 use crate::state::Word;
 use crate::sync::initial;
 use crate::tally::Tally;
@@ -35,13 +34,13 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
 
     #[inline(always)]
     #[expect(clippy::if_same_then_else, reason = "the order is the point")]
-    fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool {
-        // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes: two of a
-        // kind are no pair.
+    fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+        // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes where it is not
+        // alone: two of a kind are no pair.
         if A::WRITES {
-            self.1.glance(quiet, shape, clock) && self.0.glance(quiet, shape, clock)
+            self.1.glance(scope, quiet, false) && self.0.glance(scope, quiet, false)
         } else {
-            self.0.glance(quiet, shape, clock) && self.1.glance(quiet, shape, clock)
+            self.0.glance(scope, quiet, false) && self.1.glance(scope, quiet, false)
         }
     }
 

@@ -4,7 +4,6 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope, degradation};
 use crate::clock::Clock;
-use crate::config::Shape;
 use crate::state::{GENERATION_BITS, OpenReason, Word};
 use crate::sync::{AtomicU32, Ordering, initial};
 use crate::tally::{Tally, WindowKind};
@@ -70,7 +69,7 @@ impl Sealed for Streak {
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, quiet: Word, _: Shape, _: &C) -> bool {
+    fn glance<C: Clock>(&self, _: Scope<'_, C>, quiet: Word, _: bool) -> bool {
         // Relaxed: one word, read for itself; see `record`.
         self.0.load(Ordering::Relaxed) == quiet.bits()
     }

@@ -17,7 +17,6 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
-use crate::config::Shape;
 use crate::lanes::{LaneCount, Lanes, Padded};
 use crate::state::Word;
 use crate::sync::{self, AtomicU32, Ordering, fence, initial, zeroed};
@@ -364,12 +363,13 @@ where
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, quiet: Word, shape: Shape, clock: &C) -> bool {
+    fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
         let lane = &self.lanes[sync::lane(LANES)];
-        let ring = Ring { shift: shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
+        let ring =
+            Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
         // Acquire, and the order of the two: see `current`.
         let head = Head(lane.head.load(Ordering::Acquire));
-        let Some(now) = clock.glance() else { return false };
+        let Some(now) = scope.clock.glance() else { return false };
         // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
         // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
         let is_present = if LANES == 1 { (head.0 ^ now.count()) >> ring.shift == 0 } else { head == ring.head(now) };
@@ -420,7 +420,7 @@ mod tests {
         let config = Config::time(2, ManualClock::RATE.duration_of(bucket));
         let words = config.words(ManualClock::RATE, TimeWindow::<2>::CAPACITY).unwrap();
         let (state, live, clock) = (StateCell::new(false), Live::new(&words), ManualClock::new());
-        let (quiet, shape) = (state.load(), words.shape);
+        let (quiet, shape) = (state.load(), &words.shape);
         let scope =
             Scope { state: &state, generation: quiet.generation(), live: &live, shape, clock: &clock, level: 0 };
         let window = TimeWindow::INITIAL;
@@ -436,9 +436,9 @@ mod tests {
         {
             in_use::<LANES>(64, |window, scope, quiet| {
                 for total in [0, 2, 2] {
-                    assert!(!window.glance(quiet, scope.shape, scope.clock), "there is no such bucket yet");
+                    assert!(!window.glance(scope, quiet, true), "there is no such bucket yet");
                     assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
-                    assert!(window.glance(quiet, scope.shape, scope.clock));
+                    assert!(window.glance(scope, quiet, true));
                     assert_eq!(window.tally(scope).total, total + 2, "the last two buckets");
                     scope.clock.advance_ticks(64);
                 }
@@ -493,16 +493,16 @@ mod tests {
     }
 
     fn a_full_bucket(window: &TimeWindow<2>, scope: Scope<'_, ManualClock>, quiet: Word) {
-        let (shape, clock, [good, bad]) = (scope.shape, scope.clock, [GOOD, BAD]);
+        let [good, bad] = [GOOD, BAD];
         assert_eq!(window.record(scope, good, false), Recorded::Counted);
-        assert!(window.glance(quiet, shape, clock));
+        assert!(window.glance(scope, quiet, true));
         assert_eq!(window.tally(scope).total, 2);
 
         let total = &window.lanes[0].total[0];
         let full = total.load(Ordering::Relaxed) | !(TAG | TURN);
         for before in [full - ONE, full] {
             total.store(before, Ordering::Relaxed);
-            assert_eq!(window.glance(quiet, shape, clock), before != full);
+            assert_eq!(window.glance(scope, quiet, true), before != full);
             assert_eq!(window.record(scope, good, false), Recorded::Counted);
             assert!(matches!(window.record(scope, bad, false), Recorded::Judged(_)));
             assert_eq!(total.load(Ordering::Relaxed), full);
