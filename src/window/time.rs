@@ -278,8 +278,9 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 // Past 2^32 calls the older buckets are left out, lest the shares of what is counted go wrong.
                 let Some(sum) = tally.total.checked_add(counted(total)) else { return };
                 tally.total = sum;
-                tally.failed = tally.failed.saturating_add(counted(failed));
-                tally.slow = tally.slow.saturating_add(counted(slow));
+                // Parts of that total, each.
+                tally.failed = tally.failed.wrapping_add(counted(failed));
+                tally.slow = tally.slow.wrapping_add(counted(slow));
             }
         }
     }
@@ -372,7 +373,8 @@ where
         let Some(now) = scope.clock.glance() else { return false };
         // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
         // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
-        let is_present = if LANES == 1 { (head.0 ^ now.count()) >> ring.shift == 0 } else { head == ring.head(now) };
+        let is_present =
+            if LANES == 1 { ring.epoch(head) == ring.epoch(Head(now.count())) } else { head == ring.head(now) };
         if !is_present {
             return false;
         }
