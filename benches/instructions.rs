@@ -77,7 +77,7 @@ const CASES: &[Case] = &[
     ("count-ok", |calls| on::<Count100>(calls, count(), |breaker| by_permit(breaker, true))),
     ("count-ok-by-call", |calls| on::<Count100>(calls, count(), |breaker| by_call(breaker, true))),
     ("count-1000-ok", |calls| {
-        on::<Count1000>(calls, Config::count(1000).failure_permille(1000), |breaker| by_permit(breaker, true));
+        on::<Count1000>(calls, Config::count(1000), |breaker| by_permit(breaker, true));
     }),
     ("time-ok", |calls| on::<Time10>(calls, time(), |breaker| by_permit(breaker, true))),
     ("time-ok-by-call", |calls| on::<Time10>(calls, time(), |breaker| by_call(breaker, true))),
@@ -94,9 +94,7 @@ const CASES: &[Case] = &[
     }),
     ("count-1000-one-in-ten", |calls| {
         let mut outcomes = OneInTen::default();
-        on::<Count1000>(calls, Config::count(1000).failure_permille(1000), |breaker| {
-            by_permit(breaker, outcomes.next())
-        });
+        on::<Count1000>(calls, Config::count(1000), |breaker| by_permit(breaker, outcomes.next()));
     }),
     ("time-one-in-ten", |calls| {
         let mut outcomes = OneInTen::default();

@@ -88,6 +88,42 @@ fn a_time_window_writes_one_word_and_reads_the_clock_once() {
 }
 
 #[test]
+fn any_number_of_lanes_costs_one_write_and_one_reading() {
+    let config = Config::time(10, Duration::from_secs(1));
+    for cost in [cost::<TimeWindow<16, 2>>(config, 100), cost::<TimeWindow<16, 8>>(config, 100)] {
+        assert_eq!((cost.writes, cost.readings), (1, 1));
+    }
+}
+
+#[test]
+fn a_pair_costs_what_its_windows_do() {
+    type Count = CountWindow<{ count_words(100, false) }>;
+    let time = Config::time(10, Duration::from_secs(1));
+    let of_both = cost::<(Streak, Count)>(Config::count(100).and_streak(5), 100);
+    assert_eq!((of_both.writes, of_both.readings), (0, 0));
+    for cost in [
+        cost::<(Streak, TimeWindow<16>)>(time.and_streak(5), 100),
+        cost::<(TimeWindow<16>, Streak)>(time.and_streak(5), 100),
+        cost::<(Count, TimeWindow<16>)>(time.and_count(100), 100),
+    ] {
+        assert_eq!((cost.writes, cost.readings), (1, 1));
+    }
+}
+
+#[test]
+fn a_success_among_failures_is_one_write_and_no_reading() {
+    let breaker: Breaker<CountWindow<{ count_words(100, false) }>, _> =
+        Breaker::new(Config::count(100).minimum(1), CountingClock::default());
+    for _ in 0..9 {
+        breaker.acquire().unwrap().success();
+    }
+    breaker.acquire().unwrap().failure();
+    take_counts();
+    breaker.acquire().unwrap().success();
+    assert_eq!((take_counts().1, breaker.clock().readings.get()), (1, 0));
+}
+
+#[test]
 fn a_rejection_writes_nothing_and_reads_the_clock_once() {
     let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), CountingClock::default());
     breaker.acquire().unwrap().failure();
