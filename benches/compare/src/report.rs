@@ -45,7 +45,7 @@ pub fn text(run: &Run, rivals: &[About], limits: &[Limit], beside: &[Beside], ho
     let _ = write!(
         text,
         "### One thread\n\n{}\n\
-         Bold: ours, with the coarse clock unless said, trips at 100 % of the last 100 calls or of 10 buckets of \
+         Bold: ours, with the coarse clock unless said, trips at 50 % of the last 100 calls, at 100 % of 10 buckets of \
          62.5 ms, or at 1023 failures in a row. A rejection of ours is asked when to come again; no rival says. Churn \
          by a manual clock that is moved on by a tick; in the rows by the std clock by one of 1 GHz on `Instant`, as \
          the rivals read it, for 1 ns. Open-reject of the empty call is the call itself.\n\n\
