@@ -299,7 +299,7 @@ impl Probes {
 
     /// See [`timer::renew`].
     pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
-        timer::renew(&self.word, state, generation, TAG);
+        timer::renew(&self.word, state, generation, TAG, generation.previous().tag(TAG));
     }
 }
 

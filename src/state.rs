@@ -163,9 +163,9 @@ impl Generation {
         self.0.wrapping_sub(tag) & ((1 << bits) - 1) >= 1 << (bits - 1)
     }
 
-    /// The `bits` wide tag of the generation before this one: certainly not this one's, and not old either.
-    pub(crate) const fn previous_tag(self, bits: u32) -> u32 {
-        self.0.wrapping_sub(1) & ((1 << bits) - 1)
+    /// The one before.
+    pub(crate) const fn previous(self) -> Self {
+        Self(self.0.wrapping_sub(1) & GENERATION_MASK)
     }
 }
 
@@ -625,6 +625,6 @@ mod tests {
         assert!(!g.outgrew(g.tag(8), 8));
         assert!(!g.outgrew(Generation(1000 - 127).tag(8), 8));
         assert!(g.outgrew(Generation(1000 - 128).tag(8), 8));
-        assert!(!g.outgrew(g.previous_tag(8), 8));
+        assert!(!g.outgrew(g.previous().tag(8), 8));
     }
 }

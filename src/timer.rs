@@ -123,10 +123,12 @@ impl Timer {
         decide(&self.span, state, generation, SPAN_TAG, pack(length)).map(unpack)
     }
 
-    /// Gives words that were not needed for long a fresh (empty) tag, lest the tags wrap to look like a later one's.
+    /// Gives words that were not needed for long a fresh tag, and nothing above it, lest the tags wrap to look like a later one's.
     pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
         for (word, bits) in [(&self.low, HALF_TAG), (&self.high, HALF_TAG), (&self.span, SPAN_TAG)] {
-            renew(word, state, generation, bits);
+            // All of it: by its own generation it reads as none at all, which is over, not as what the bits above the tag
+            // make of it.
+            renew(word, state, generation, bits, generation.previous().number());
         }
     }
 }
@@ -169,13 +171,13 @@ fn decide(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32
 }
 
 /// Retags a word whose low `bits` are about to come round again. The winner of each transition does this, so a tag can
-/// only alias if half its range of winners are all preempted before they get here.
+/// only alias if half its range of winners are all preempted before they get here. `empty`: the word as the generation
+/// before leaves it, certainly not this one's, and not old either.
 #[inline(never)]
-pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32) {
+pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation, bits: u32, empty: u32) {
     // Acquire, partner: the Release of whoever wrote the word; see `StateCell::is`.
     let present = word.load(Ordering::Acquire);
     if generation.outgrew(present, bits) && state.is(generation) {
-        let empty = generation.previous_tag(bits);
         // Release, partner: the Acquire loads of this word. A failure means somebody wrote a younger tag: as good.
         let _ = word.compare_exchange(present, empty, Ordering::Release, Ordering::Relaxed);
     }

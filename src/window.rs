@@ -94,7 +94,6 @@ impl<C> Clone for Scope<'_, C> {
 impl<C> Copy for Scope<'_, C> {}
 
 impl<C> Scope<'_, C> {
-    #[inline]
     /// A level as judged, where there are levels at all; else 0.
     pub(crate) fn level_by(&self, judge: impl FnOnce() -> u8) -> u8 {
         if self.live.rules().levels() { judge() } else { 0 }

@@ -81,7 +81,7 @@ pub const fn count_words(calls: u16, slow: bool) -> usize {
 /// `WORDS` words: see [`count_words`]. N is at most 1023; a longer memory is a [`TimeWindow`](crate::TimeWindow).
 ///
 /// Full of successes, it is never written: recording one more is three loads. While it shows a failure, each success is one
-/// exchange; a failure is one and a look at N/21 words, or at so many of them as show that it cannot trip.
+/// exchange; a failure is one and a look at N/21 words at most, fewer where they show that it cannot trip.
 #[derive(Debug)]
 pub struct CountWindow<const WORDS: usize> {
     head: AtomicU32,

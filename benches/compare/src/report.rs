@@ -53,7 +53,9 @@ pub fn text(run: &Run, rivals: &[About], limits: &[Limit], beside: &[Beside], ho
          A thread's lane follows from where its stack is: with 4 lanes two threads may well share one.\n\n{}\n\
          ### Ours beside each rival\n\n\
          Our time by theirs, in the same rounds: the same judge (one without a window: the streak), one lane, the \
-         coarse clock; in the churn the clock that they read. Bold: they are ahead.\n\n{}\n",
+         coarse clock; in the churn the clock that they read. (They read `Instant` on a rejection, seatbelt and \
+         circuitbreaker-rs on each call: by the std clock ours cost what its rows above say.) Bold: they are ahead.\n\n\
+         {}\n",
         table::one_thread(run),
         table::two_threads(run),
         table::missing(run),
@@ -64,7 +66,12 @@ pub fn text(run: &Run, rivals: &[About], limits: &[Limit], beside: &[Beside], ho
         let version = machine::version(rival.package);
         let _ = writeln!(text, "- **{} {version}**: {} *{}*", rival.package, rival.as_used, rival.wrong);
     }
-    let _ = write!(text, "\n### Limits\n\n{}\n{}", table::limits(limits), table::ahead(run, beside));
+    let _ = write!(
+        text,
+        "\n### Limits\n\nTwo threads: of the windows that a healthy call does not write to.\n\n{}\n{}",
+        table::limits(limits),
+        table::ahead(run, beside)
+    );
     text
 }
 

@@ -104,3 +104,37 @@ fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
         assert_eq!(told.take(), undecided.into_iter().chain([Some(100_000)]).collect());
     }
 }
+
+/// An asker of a circuit that has just opened is stopped before it reads for how long, and by a reset, which is due to retag
+/// a length that nobody needed for 127 transitions, the state is over: it is not told what the new tag's bits make of a length.
+#[test]
+fn a_length_that_is_retagged_is_none_for_the_generation_before() {
+    const SECOND: u32 = 1024;
+    for resets in [127 * 10 - 2, 127 * 127 - 2] {
+        let told = Rc::new(RefCell::new(BTreeSet::new()));
+        for of_the_trip in 0.. {
+            let mut ended = false;
+            for of_the_asker in 0..40 {
+                let config = Config::streak(1).open_for(ticks(SECOND)).jitter(false);
+                let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+                (0..resets).for_each(|_| breaker.reset());
+                let (asker, told) = (Rc::clone(&breaker), Rc::clone(&told));
+                let meanwhile = move || {
+                    let (first, second) = (Rc::clone(&asker), Rc::clone(&asker));
+                    let ask = move || first.acquire().err().map(|rejected| rejected.retry_in_ticks());
+                    if let Some(answer) = interrupted(of_the_asker, move || second.reset(), ask) {
+                        told.borrow_mut().insert(answer);
+                    }
+                };
+                let permit = breaker.acquire().unwrap();
+                ended |= interrupted(of_the_trip, meanwhile, || permit.failure()).is_none();
+            }
+            if ended {
+                break;
+            }
+        }
+        let told = told.take();
+        assert!(told.contains(&Some(Some(SECOND))), "{told:?}");
+        assert!(told.iter().flatten().flatten().all(|&ticks| ticks <= SECOND), "{told:?}");
+    }
+}

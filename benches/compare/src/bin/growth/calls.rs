@@ -2,7 +2,7 @@
 
 use crate::guarded::{OneInTen, Padded, by_permit, time_together, warm_up, work};
 use crate::measure::Plan;
-use microbreaker::{Breaker, Clock, Config, ManualClock, Ticks, Window};
+use microbreaker::{Breaker, Clock, Config, ManualClock, State, Ticks, Window};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,14 @@ pub fn guarded<W: Window + 'static, C: Clock + 'static>(
     move |calls| {
         // By a reference the optimiser knows nothing about, as from another module.
         let breaker = &black_box(&*breaker).0;
-        in_stretches(calls, stretch, || begin(breaker), || by_permit(breaker, good()))
+        let still_closed = || assert_eq!(breaker.state(), State::Closed, "a rejection is no guarded call");
+        let begin = || {
+            still_closed();
+            begin(breaker);
+        };
+        let time = in_stretches(calls, stretch, begin, || by_permit(breaker, good()));
+        still_closed();
+        time
     }
 }
 
