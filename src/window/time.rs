@@ -107,13 +107,13 @@ impl Ring {
     /// by a clock slightly behind, on the lap before: hence the factor.
     #[inline]
     fn tag(self, epoch: u32) -> u32 {
-        self.tag_in_range(epoch & u32::MAX >> self.shift)
+        self.tag_in_range(epoch & u32::MAX >> self.shift, 2 * self.generation)
     }
 
     /// [`tag`](Self::tag) of an epoch that comes from a head.
     #[inline]
-    fn tag_in_range(self, epoch: u32) -> u32 {
-        (epoch >> self.slots.trailing_zeros()).wrapping_add(2 * self.generation) & TAG
+    fn tag_in_range(self, epoch: u32, twice_generation: u32) -> u32 {
+        (epoch >> self.slots.trailing_zeros()).wrapping_add(twice_generation) & TAG
     }
 }
 
@@ -380,10 +380,12 @@ where
         }
         let epoch = ring.epoch(head);
         let [total, ..] = lane.counts(ring.slot(epoch));
+        // An instruction less, where the generation is not needed for the head.
+        let twice_generation = if LANES == 1 { quiet.twice_quiet_generation() } else { 2 * ring.generation };
         // Acquire and Release: see `count`. Of this bucket, and not full.
         let present = total.load(Ordering::Acquire);
         let Some(next) = present.checked_add(ONE) else { return false };
-        (present ^ ring.tag_in_range(epoch)) & TAG == 0
+        (present ^ ring.tag_in_range(epoch, twice_generation)) & TAG == 0
             && total.compare_exchange(present, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
