@@ -693,7 +693,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             Outcome::Latch => (ReportKind::Latch, Effect::Uncounted),
             // A probe that is alive is good: the peer answers.
             Outcome::Alive if ticket.kind() & PROBE != 0 => {
-                (ReportKind::Alive, self.settle_special(ticket, Some(Mark { failed: false, slow: false })))
+                (ReportKind::Alive, self.settle_special(ticket, Some(Mark::GOOD)))
             }
             Outcome::Alive => (ReportKind::Alive, self.settle_neutral(ticket)),
             _ => (ReportKind::Ignored, self.settle_neutral(ticket)),

@@ -123,7 +123,8 @@ impl Timer {
         decide(&self.span, state, generation, SPAN_TAG, pack(length)).map(unpack)
     }
 
-    /// Gives words that were not needed for long a fresh tag, and nothing above it, lest the tags wrap to look like a later one's.
+    /// Gives words that were not needed for long a fresh tag, and nothing above it, lest the tags wrap to look like a
+    /// later one's.
     pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
         for (word, bits) in [(&self.low, HALF_TAG), (&self.high, HALF_TAG), (&self.span, SPAN_TAG)] {
             // All of it: by its own generation it reads as none at all, which is over, not as what the bits above the tag

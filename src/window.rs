@@ -147,9 +147,10 @@ pub(crate) mod sealed {
         /// Whether a good outcome writes even when nothing is wrong.
         const WRITES: bool;
 
-        /// Counts a good outcome under a `quiet` control word, which was just seen to be the present one, if that takes no more
-        /// than a glance, or one exchange. `false`: nothing was done. `alone`: not one of a pair, where an exchange that the
-        /// other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own all the same.
+        /// Counts a good outcome under a `quiet` control word, which was just seen to be the present one, if that takes no
+        /// more than a glance, or one exchange. `false`: nothing was done. `alone`: not one of a pair, where an exchange
+        /// that the other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own
+        /// all the same.
         fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool;
 
         /// The sums now.

@@ -134,25 +134,50 @@ pub(crate) fn time_healthy<W: Window, C: Clock, T>(
     calls: u64,
     mut call: impl FnMut(&Breaker<W, C>) -> T,
 ) -> Duration {
+    time_in_stretches(calls, STRETCH, || all_good(breaker), || call(breaker))
+}
+
+/// Begun anew, and full of successes.
+pub(crate) fn all_good<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
+    breaker.reset();
+    warm_up(breaker);
+}
+
+/// How long `calls` calls take, begun anew outside the measurement at every `stretch` of them.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as above")]
+pub(crate) fn time_in_stretches<T>(
+    calls: u64,
+    stretch: u64,
+    begin: impl Fn(),
+    mut call: impl FnMut() -> T,
+) -> Duration {
     let mut left = calls;
     let mut time = Duration::ZERO;
     while left > 0 {
-        breaker.reset();
-        warm_up(breaker);
-        let stretch = left.min(STRETCH);
-        let start = Instant::now();
-        for _ in 0..stretch {
-            black_box(call(breaker));
-        }
-        time += start.elapsed();
-        left -= stretch;
+        begin();
+        let part = left.min(stretch);
+        time += timed(part, &mut call);
+        left -= part;
     }
     time
 }
 
+/// How long `calls` calls take.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as above")]
+pub(crate) fn timed<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
+    let start = Instant::now();
+    for _ in 0..calls {
+        black_box(call());
+    }
+    start.elapsed()
+}
+
 /// A bucket of a time window counts some eight million calls and then stands still: more than any bucket sees in
-/// earnest, less than these loops make in a bucket. Nobody wants to know what a full bucket costs.
-const STRETCH: u64 = 4_000_000;
+/// earnest, less than these loops make in a bucket. Nobody wants to know what a full bucket costs. And enough that the
+/// two clock readings around them vanish.
+pub(crate) const STRETCH: u64 = 4_000_000;
 
 /// A breaker that is open and stays so for longer than any run.
 pub(crate) fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {

@@ -61,8 +61,9 @@ const LOOK: u32 = match EmbassyClock::RATE.ticks_in(Duration::from_secs(1)) {
 };
 
 impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
-    /// Sleeps until it pays to ask: at once while closed or ramping, at the end of an open time. It asks for nothing itself, so
-    /// nothing is woken and no probe is taken; [`acquire`](Self::acquire) may still reject, if another was faster.
+    /// Sleeps until it pays to ask: at once while closed or ramping, at the end of an open time. It asks for nothing
+    /// itself, so nothing is woken and no probe is taken; [`acquire`](Self::acquire) may still reject, if another was
+    /// faster.
     ///
     /// An error if waiting does not help: latched or forced open, now or after a while. In shadow at once, for nothing
     /// is rejected.

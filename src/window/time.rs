@@ -413,7 +413,7 @@ mod tests {
     use crate::config::{Config, Live};
     use crate::state::StateCell;
 
-    const GOOD: Mark = Mark { failed: false, slow: false };
+    const GOOD: Mark = Mark::GOOD;
     const BAD: Mark = Mark { failed: true, slow: false };
 
     /// A window of two buckets, so long, in use.
@@ -497,8 +497,7 @@ mod tests {
     }
 
     fn a_full_bucket(window: &TimeWindow<2>, scope: Scope<'_, ManualClock>, quiet: Word) {
-        let [good, bad] = [GOOD, BAD];
-        assert_eq!(window.record(scope, good, false), Recorded::Counted);
+        assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
         assert!(window.glance(scope, quiet, true));
         assert_eq!(window.tally(scope).total, 2);
 
@@ -507,8 +506,8 @@ mod tests {
         for before in [full - ONE, full] {
             total.store(before, Ordering::Relaxed);
             assert_eq!(window.glance(scope, quiet, true), before != full);
-            assert_eq!(window.record(scope, good, false), Recorded::Counted);
-            assert!(matches!(window.record(scope, bad, false), Recorded::Judged(_)));
+            assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
+            assert!(matches!(window.record(scope, BAD, false), Recorded::Judged(_)));
             assert_eq!(total.load(Ordering::Relaxed), full);
         }
         let tally = window.tally(scope);

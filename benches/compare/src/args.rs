@@ -7,7 +7,7 @@ use crate::measure::Plan;
 pub const HELP: &str = "\
 Ours, the rivals and the floors in one run.
 
-Usage: cargo compare [-- OPTIONS]
+Usage: cargo compare [OPTIONS]
 
   --smoke   run every case once, with figures that mean nothing; write nothing
   --help    this
@@ -41,6 +41,8 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, UnknownArg
         match argument.as_str() {
             "--help" | "-h" => return Ok(Wish::Help),
             "--smoke" => wish = Wish::Smoke(Plan::SMOKE),
+            // The alias ends in one itself, so that one more arrives here.
+            "--" => {}
             _ => return Err(UnknownArgument(argument)),
         }
     }

@@ -1,12 +1,11 @@
 //! What nobody can be cheaper than, and what some would be content with.
 
-use std::hint::black_box;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use crate::caller::{Caller, Cycle, OpenFor, State, Subject};
 use crate::cases;
-use crate::guarded::{self, work};
+use crate::guarded::{self, timed, work};
 use crate::measure::Case;
 use crate::private_work::PrivateWork;
 use crate::row::{Column, Kind, Row};
@@ -27,8 +26,8 @@ pub fn rows(private: PrivateWork) -> Vec<Row> {
         calls::<Exchange>(floor(EXCHANGE), private),
         calls::<StdMutex>(floor("std Mutex, once a call"), private),
         calls::<ParkingLot>(floor("parking_lot Mutex, once a call"), private),
-        clock(NOW, |calls| readings(calls, Instant::now)),
-        clock("quanta::Instant::now", |calls| readings(calls, quanta::Instant::now)),
+        clock(NOW, |calls| timed(calls, Instant::now)),
+        clock("quanta::Instant::now", |calls| timed(calls, quanta::Instant::now)),
     ]
 }
 
@@ -41,15 +40,6 @@ fn calls<S: Subject<Caller: Clone + Send + Sync>>(row: Row, private: PrivateWork
     row.case(Column::ClosedOk, cases::closed_ok(caller()))
         .case(Column::TenPercent, cases::ten_percent(caller()))
         .two_threads::<S>(private)
-}
-
-#[inline(always)]
-fn readings<T>(readings: u64, now: impl Fn() -> T) -> Duration {
-    let start = Instant::now();
-    for _ in 0..readings {
-        black_box(now());
-    }
-    start.elapsed()
 }
 
 /// A floor is a caller whose circuit is always closed.

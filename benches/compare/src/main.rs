@@ -18,6 +18,7 @@ mod report;
 mod rivals;
 mod row;
 mod run;
+mod section;
 mod table;
 
 use std::error::Error;

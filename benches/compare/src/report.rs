@@ -1,4 +1,4 @@
-//! `benches/RESULTS.md`: of it only what stands between two marks, for others write there as well.
+//! `benches/RESULTS.md`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,10 +9,8 @@ use crate::machine;
 use crate::private_work::PrivateWork;
 use crate::rivals::About;
 use crate::run::Run;
+use crate::section;
 use crate::table;
-
-const BEGIN: &str = "<!-- cargo compare writes from here -->";
-const END: &str = "<!-- to here -->";
 
 pub fn path(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(name)
@@ -78,12 +76,6 @@ pub fn text(run: &Run, rivals: &[About], limits: &[Limit], beside: &[Beside], ho
 /// Puts it in its place in the file, or makes one.
 pub fn write(text: &str) -> io::Result<()> {
     let path = path("RESULTS.md");
-    let old = match fs::read_to_string(&path) {
-        Ok(old) => old,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => format!("# Results\n\n{BEGIN}\n{END}\n"),
-        Err(error) => return Err(error),
-    };
-    let (before, rest) = old.split_once(BEGIN).unwrap_or((&old, ""));
-    let after = rest.split_once(END).map_or("\n", |(_, after)| after);
-    fs::write(path, format!("{}\n\n{BEGIN}\n\n{}\n\n{END}{after}", before.trim_end(), text.trim_end()))
+    let old = section::read(&path, "Results")?;
+    fs::write(path, section::with_section(&old, "compare", None, text))
 }

@@ -191,6 +191,19 @@ fn a_count_window_takes_a_stale_failure_after_256_laps() {
     assert_eq!(seen, [768, 1536]);
 }
 
+/// Whether a success that is stopped before an access, for so many transitions and a success of the last, is counted beside
+/// that one.
+fn takes_a_stale_success<W: Window + 'static>(breaker: &Shared<W>, access: u32, transitions: u32) -> Option<bool> {
+    let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(breaker));
+    let meanwhile = move || {
+        reset(&other, transitions);
+        // So that its window is begun.
+        other.acquire().unwrap().success();
+    };
+    interrupted(access, meanwhile, || permit.success())?;
+    Some(breaker.tally().total != 1)
+}
+
 /// Nor after 512 transitions, when the tag of its head comes round.
 #[test]
 fn a_count_window_takes_no_stale_success() {
@@ -198,14 +211,7 @@ fn a_count_window_takes_no_stale_success() {
         let breaker = shared::<CountWindow<2>>(Config::count(4).minimum(1).failure_permille(1000));
         breaker.acquire().unwrap().success();
         breaker.acquire().unwrap().failure();
-        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-        let meanwhile = move || {
-            reset(&other, transitions);
-            // So that the head is begun.
-            other.acquire().unwrap().success();
-        };
-        interrupted(access, meanwhile, || permit.success())?;
-        Some(breaker.tally().total != 1)
+        takes_a_stale_success(&breaker, access, transitions)
     });
     assert_eq!(seen, []);
 }
@@ -284,13 +290,7 @@ fn a_bucket_takes_a_stale_success_after_128_transitions() {
     let seen = shows(1..600, |access, transitions| {
         let breaker = shared::<TimeWindow<4>>(Config::time(4, SECOND).minimum(1));
         breaker.acquire().unwrap().success();
-        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-        let meanwhile = move || {
-            reset(&other, transitions);
-            other.acquire().unwrap().success();
-        };
-        interrupted(access, meanwhile, || permit.success())?;
-        Some(breaker.tally().total != 1)
+        takes_a_stale_success(&breaker, access, transitions)
     });
     assert_eq!(seen, [128, 256, 384, 512]);
 }

@@ -1,7 +1,7 @@
 //! As the breakers in one process grow.
 
-use crate::calls::{empty_call, timed};
-use crate::guarded::{Count100, by_permit, count, healthy, load, streak};
+use crate::calls::empty_call;
+use crate::guarded::{Count100, by_permit, count, healthy, load, streak, timed};
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Breaker, CoarseClock, Config, Streak, Window};
 use std::fmt::Write;

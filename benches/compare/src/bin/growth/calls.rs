@@ -1,41 +1,14 @@
 //! How the calls of a case are made and timed.
 
-use crate::guarded::{OneInTen, Padded, by_permit, time_together, warm_up, work};
+use crate::guarded::{OneInTen, Padded, by_permit, time_in_stretches, time_together, timed, work};
 use crate::measure::Plan;
 use microbreaker::{Breaker, Clock, Config, ManualClock, State, Ticks, Window};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-/// How many calls are made before a breaker is begun anew: few enough that no bucket of a time window is ever full, and
-/// enough that the two clock readings around them vanish.
-pub const STRETCH: u64 = 4_000_000;
+use std::time::Duration;
 
 /// The floor: the call that is guarded, by nobody.
 pub fn empty_call() -> impl FnMut(u64) -> Duration {
     |calls| timed(calls, || work(true))
-}
-
-#[inline(always)]
-pub fn timed<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
-    let start = Instant::now();
-    for _ in 0..calls {
-        black_box(call());
-    }
-    start.elapsed()
-}
-
-/// As many calls, begun anew outside the measurement at every `stretch` of them.
-#[inline(always)]
-pub fn in_stretches<T>(calls: u64, stretch: u64, begin: impl Fn(), mut call: impl FnMut() -> T) -> Duration {
-    let mut time = Duration::ZERO;
-    let mut left = calls;
-    while left > 0 {
-        begin();
-        let part = left.min(stretch);
-        time += timed(part, &mut call);
-        left -= part;
-    }
-    time
 }
 
 /// Guarded calls on a breaker of their own, with the outcomes that `good` says, from where `begin` has brought it.
@@ -54,16 +27,10 @@ pub fn guarded<W: Window + 'static, C: Clock + 'static>(
             still_closed();
             begin(breaker);
         };
-        let time = in_stretches(calls, stretch, begin, || by_permit(breaker, good()));
+        let time = time_in_stretches(calls, stretch, begin, || by_permit(breaker, good()));
         still_closed();
         time
     }
-}
-
-/// Full of successes.
-pub fn all_good<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
-    breaker.reset();
-    warm_up(breaker);
 }
 
 /// So many threads, all on `target`. `body` makes so many calls.

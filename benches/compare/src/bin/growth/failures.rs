@@ -1,7 +1,7 @@
 //! As the share of failures grows.
 
-use crate::calls::{Hand, STRETCH, all_buckets_used, all_good, guarded, in_stretches, spread, time_config};
-use crate::guarded::{Count100, Time10, count, streak, work};
+use crate::calls::{Hand, all_buckets_used, guarded, spread, time_config};
+use crate::guarded::{Count100, STRETCH, Time10, all_good, count, streak, time_in_stretches, work};
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Breaker, CoarseClock, Streak};
 
@@ -18,7 +18,7 @@ pub fn failures() -> Plot<Line> {
         let stretch = |most| if share == 1000 { most } else { STRETCH };
         let [floor, streaks, counts, times] = &mut lines;
         let (mut outcome, stretch_of_floor) = (good(), stretch(99));
-        floor.push(percent, move |calls| in_stretches(calls, stretch_of_floor, || (), || work(outcome())));
+        floor.push(percent, move |calls| time_in_stretches(calls, stretch_of_floor, || (), || work(outcome())));
         let breaker = Breaker::<Streak, _>::new(streak(), CoarseClock);
         streaks.push(percent, guarded(breaker, stretch(1000), all_good, good()));
         // A little above the share: the further below it, the sooner a verdict can stop.

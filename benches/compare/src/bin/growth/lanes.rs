@@ -1,9 +1,9 @@
 //! As the lanes of a time window grow.
 
 use crate::calls::{
-    Hand, STRETCH, all_buckets_used, always, each, empty_call, guarded, one_in_ten_fails, time_config, together,
+    Hand, all_buckets_used, always, each, empty_call, guarded, one_in_ten_fails, time_config, together,
 };
-use crate::guarded::{healthy, load_compare_exchange};
+use crate::guarded::{STRETCH, healthy, load_compare_exchange};
 use crate::measure::Plan;
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Breaker, CoarseClock, TimeWindow, Window};

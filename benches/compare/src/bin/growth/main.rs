@@ -13,12 +13,17 @@ mod failures;
 mod guarded;
 mod lanes;
 #[allow(dead_code, reason = "shared with `compare`, and neither needs all of it")]
+#[path = "../../machine.rs"]
+mod machine;
+#[allow(dead_code, reason = "as above")]
 #[path = "../../measure.rs"]
 mod measure;
 mod plot;
 mod rejections;
 mod report;
 mod ruler;
+#[path = "../../section.rs"]
+mod section;
 mod threads;
 mod windows;
 
@@ -79,8 +84,8 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
     let wanted: Vec<&String> = arguments.iter().filter(|argument| *argument != SMOKE).collect();
     let benches = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let file = benches.join("GROWTH.md");
-    let mut text = fs::read_to_string(&file).unwrap_or_else(|_| "# How the cost grows\n".into());
-    text = report::with_section(&text, "run", None, &report::circumstances(plan));
+    let mut text = section::read(&file, "How the cost grows")?;
+    text = section::with_section(&text, "run", None, &report::circumstances(plan));
     let mut all_met = true;
     for (name, plot) in PLOTS {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| *wanted == name) {
@@ -91,7 +96,7 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
         all_met &= checks.iter().all(|check| check.met);
         println!("{}\n\n{}\n{}", plot.title, report::table(&plot), report::checks(&checks));
         let picture = draw::svg(&plot)?;
-        text = report::with_section(&text, name, Some(plot.title), &report::section(&plot, &checks));
+        text = section::with_section(&text, name, Some(plot.title), &report::section(&plot, &checks));
         // At once: who is tired of waiting keeps what there is.
         if !is_smoke {
             fs::write(benches.join(format!("growth-{name}.svg")), picture)?;

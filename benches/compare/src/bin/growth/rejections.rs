@@ -1,7 +1,7 @@
 //! As the share of rejected calls grows.
 
-use crate::calls::{spread, timed};
-use crate::guarded::{Padded, by_permit, healthy, open, streak, work};
+use crate::calls::spread;
+use crate::guarded::{Padded, by_permit, healthy, open, streak, timed, work};
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Clock, CoarseClock, StdClock, Streak};
 use std::hint::black_box;

@@ -1,28 +1,11 @@
 //! `GROWTH.md`: what was measured, with room for what people say about it.
-//!
-//! What is generated stands between `<!-- begin NAME -->` and `<!-- end NAME -->`, and only that is replaced.
 
 use crate::checks::Check;
 use crate::draw::number;
+use crate::machine;
 use crate::measure::Plan;
 use crate::plot::{Curve, Plot};
 use std::fmt::Write;
-use std::fs;
-use std::process::Command;
-use std::thread::available_parallelism;
-
-/// `report` with `content` in its place; at the end under a heading where it has none.
-pub fn with_section(report: &str, name: &str, title: Option<&str>, content: &str) -> String {
-    let (begin, end) = (format!("<!-- begin {name} -->"), format!("<!-- end {name} -->"));
-    let section = format!("{begin}\n{}\n{end}", content.trim_end());
-    let parts = report
-        .split_once(&begin)
-        .and_then(|(before, rest)| rest.split_once(&end).map(|(_, after)| format!("{before}{section}{after}")));
-    parts.unwrap_or_else(|| {
-        let heading = title.map(|title| format!("## {title}\n\n")).unwrap_or_default();
-        format!("{}\n\n{heading}{section}\n", report.trim_end())
-    })
-}
 
 /// Picture, how it came about, the figures and what is checked.
 pub fn section(plot: &Plot<Curve>, verdicts: &[Check]) -> String {
@@ -59,31 +42,13 @@ pub fn checks(checks: &[Check]) -> String {
 
 /// On what, by what and how it was measured.
 pub fn circumstances(plan: Plan) -> String {
-    let cores = available_parallelism().map_or_else(|_| "?".into(), |cores| cores.to_string());
     format!(
-        "`cargo growth`, on {cores} cores of {}, {}, {}. Medians of {} rounds of {} ms for each point, in ns per call; \
+        "`cargo growth`, on {}, {}. Medians of {} rounds of {} ms for each point, in ns per call; \
          all points of a plot, and the empty call, are measured in the same rounds, one after the other. The empty \
          call is the guarded function without a breaker.",
-        processor().unwrap_or_else(|| "an unnamed processor".into()),
-        std::env::consts::OS,
-        compiler().unwrap_or_else(|| "an unknown compiler".into()),
+        machine::machine(),
+        machine::compiler(),
         plan.rounds,
         plan.slice.as_millis(),
     )
-}
-
-fn processor() -> Option<String> {
-    let about = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let field = |name: &str| {
-        let line = about.lines().find(|line| line.starts_with(name))?;
-        line.split_once(':').map(|(_, value)| value.trim().to_owned())
-    };
-    let kind =
-        field("cpu family").zip(field("model\t")).map(|(family, model)| format!(" (family {family}, model {model})"));
-    field("model name").map(|name| name + &kind.unwrap_or_default())
-}
-
-fn compiler() -> Option<String> {
-    let said = Command::new("rustc").arg("--version").output().ok()?;
-    String::from_utf8(said.stdout).ok().map(|version| version.trim().to_owned())
 }

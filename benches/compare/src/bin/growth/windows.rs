@@ -1,9 +1,9 @@
 //! As the window grows: outcomes, buckets.
 
 use crate::calls::{
-    Hand, STRETCH, all_buckets_used, all_good, always, empty_call, guarded, nine_in_ten_fail, one_in_ten_fails,
-    time_config,
+    Hand, all_buckets_used, always, empty_call, guarded, nine_in_ten_fail, one_in_ten_fails, time_config,
 };
+use crate::guarded::{STRETCH, all_good};
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Breaker, CoarseClock, Config, CountWindow, TimeWindow, Window, count_words};
 
