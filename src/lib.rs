@@ -108,6 +108,7 @@ mod observe;
 mod outcome;
 mod probes;
 mod retained;
+mod settle;
 mod snapshot;
 mod state;
 mod sync;
@@ -130,6 +131,7 @@ pub use lanes::{LaneCount, Lanes};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
 pub use retained::Retained;
+pub use settle::{AtOnce, Settle};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{OpenReason, State};
 #[cfg(microbreaker_counting)]
