@@ -29,7 +29,7 @@ use crate::state::{ATTEMPT_MAX, Generation, OpenReason, State, StateCell, Step, 
 use crate::sync::{const_fn, initial, panicking};
 use crate::tally::{Status, Tally};
 use crate::timer::{LONGEST, Timer};
-use crate::window::{Mark, Recorded, Scope, Window};
+use crate::window::{Glance, Mark, Placement, Recorded, Scope, Window};
 
 /// A circuit breaker: asks a window `W` whether the peer is healthy, a clock `C` for the time, and tells an observer
 /// `O`.
@@ -653,6 +653,34 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(always)]
     fn settle_failure(&self, ticket: Ticket) -> Effect {
+        if W::FAILS_AT_A_GLANCE {
+            return self.settle_failure_at_a_glance(ticket);
+        }
+        self.settle_failure_slowly(ticket)
+    }
+
+    #[inline(never)]
+    fn settle_failure_at_a_glance(&self, ticket: Ticket) -> Effect {
+        // Acquire, and the compare: see `settle_success`.
+        if self.state.load() != ticket.word {
+            return self.settle_failure_slowly(ticket);
+        }
+        let effect = match self.window.glance_failure(self.scope(ticket.word), ticket.word) {
+            Glance::Nothing => return self.settle_failure_slowly(ticket),
+            Glance::Counted => Effect::Counted,
+            Glance::Placed(placement) => self.judge_placed(ticket.word, placement),
+        };
+        self.tell(ReportKind::Failure(FailureKind::Other), false, effect);
+        effect
+    }
+
+    #[cold]
+    fn judge_placed(&self, word: Word, placement: Placement) -> Effect {
+        self.recorded(word, self.window.verdict(self.scope(word), placement))
+    }
+
+    #[inline(always)]
+    fn settle_failure_slowly(&self, ticket: Ticket) -> Effect {
         self.settle_result(ticket, ReportKind::Failure(FailureKind::Other), false, None)
     }
 
@@ -771,7 +799,15 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if word.generation() != generation {
             return Effect::Stale;
         }
-        match self.window.record(self.scope(word), mark, !word.is_calm()) {
+        let recorded = self.window.record(self.scope(word), mark, !word.is_calm());
+        self.recorded(word, recorded)
+    }
+
+    /// What it comes to that an outcome, under the control word `word`, was `recorded` so.
+    #[inline]
+    fn recorded(&self, word: Word, recorded: Recorded) -> Effect {
+        let generation = word.generation();
+        match recorded {
             Recorded::Counted => Effect::Counted,
             Recorded::Stale => Effect::Stale,
             Recorded::Judged(opinion) => {

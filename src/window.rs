@@ -131,8 +131,25 @@ pub enum Recorded {
     Judged(Opinion),
 }
 
+/// What a glance at a failure came to.
+#[doc(hidden)]
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glance {
+    /// Nothing was done.
+    Nothing,
+    /// Counted, and it plainly calls for nothing.
+    Counted,
+    /// Counted, to be judged.
+    Placed(Placement),
+}
+
+/// Where an outcome was counted, as the window puts it.
+#[doc(hidden)]
+pub(crate) type Placement = (u32, u32);
+
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, Mark, Recorded, Scope, Tally, Word, initial};
+    use super::{Capacity, Clock, Glance, Mark, Placement, Recorded, Scope, Tally, Word, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -152,6 +169,21 @@ pub(crate) mod sealed {
         /// that the other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own
         /// all the same.
         fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool;
+
+        /// Whether it can do so with a failure.
+        const FAILS_AT_A_GLANCE: bool = false;
+
+        /// [`glance`](Self::glance) for a failure.
+        fn glance_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> Glance {
+            let _ = (scope, quiet);
+            Glance::Nothing
+        }
+
+        /// Judges a failure that was placed at a glance.
+        fn verdict<C: Clock>(&self, scope: Scope<'_, C>, placement: Placement) -> Recorded {
+            let _ = (scope, placement);
+            Recorded::Counted
+        }
 
         /// The sums now.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;

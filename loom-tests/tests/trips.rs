@@ -255,7 +255,7 @@ fn a_stale_success_at_a_glance_touches_no_newer_generation() {
 /// Warm and quiet, and its window shows a failure: from here on a success is placed by one exchange.
 fn quiet_count_window() -> Arc<Breaker<CountWindow<4>, Still>> {
     // Two outcomes a chunk: S F | and room for two.
-    let breaker = shared(plain(Config::count(6).minimum(1).failure_permille(1000)), Still, ());
+    let breaker = shared(plain(Config::count(6).minimum(2).failure_permille(1000)), Still, ());
     breaker.acquire().unwrap().success();
     breaker.acquire().unwrap().failure();
     breaker
@@ -284,6 +284,32 @@ fn no_success_is_lost_beside_another_outcome() {
 #[test]
 fn a_stale_success_in_a_window_with_failures_touches_no_newer_generation() {
     beside_the_new_generation(quiet_count_window, Outcome::Success);
+}
+
+#[test]
+fn a_stale_failure_at_a_glance_touches_no_newer_generation() {
+    beside_the_new_generation(quiet_count_window, Outcome::Failure(FailureKind::Other));
+}
+
+#[test]
+fn no_trip_is_lost_of_two_failures_at_a_glance() {
+    // Into one chunk, or into two.
+    for before in [2, 3] {
+        explore(move || {
+            // Warm and quiet; two failures of four are too many, one is not.
+            let config = plain(Config::count(4).minimum(2).failure_permille(500));
+            let breaker = shared::<CountWindow<3>, _, _>(config, Still, Events::default());
+            for _ in 0..before {
+                breaker.acquire().unwrap().success();
+            }
+            race!(breaker;
+                |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
+                |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
+            );
+            assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
+            assert_eq!(breaker.observer().all().len(), 1, "one opener, one event");
+        });
+    }
 }
 
 /// A success at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.

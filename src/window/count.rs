@@ -28,7 +28,7 @@
 //! active one, which makes "clean" known without a look at them.
 
 use super::sealed::Sealed;
-use super::{Capacity, Mark, Recorded, Scope, judge_shares};
+use super::{Capacity, Glance, Mark, Placement, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
 use crate::state::{Generation, Word};
@@ -37,6 +37,7 @@ use crate::tally::{Tally, WindowKind};
 
 const LAP: u32 = 8;
 const LAP_MASK: u32 = (1 << LAP) - 1;
+const LAP_AT: u32 = 24;
 const PAYLOAD: u32 = 22;
 
 /// Outcomes in a full chunk. Shorter under loom and shuttle, so that a model sees chunks fill and laps pass.
@@ -131,12 +132,12 @@ const FIRST: u32 = 1 << 22;
 impl Chunk {
     /// A chunk before its first outcome: a lone sentinel.
     const fn empty(lap: u32, first: bool) -> Self {
-        Self(lap << 24 | if first { FIRST } else { 0 } | 1)
+        Self(lap << LAP_AT | if first { FIRST } else { 0 } | 1)
     }
 
     #[inline]
     const fn is_of(self, lap: u32) -> bool {
-        self.0 >> 24 == lap
+        self.0 >> LAP_AT == lap
     }
 
     #[inline]
@@ -165,11 +166,23 @@ impl Chunk {
 
     /// Whether the sentinel stands as high as it can.
     const fn is_full(self, slow: bool) -> bool {
-        self.payload() >> (per_chunk(slow) << (slow as u32)) != 0
+        self.beyond(slow) != 0
+    }
+
+    /// Nothing, unless it is full.
+    #[inline(always)]
+    const fn beyond(self, slow: bool) -> u32 {
+        self.payload() >> (per_chunk(slow) << (slow as u32))
+    }
+
+    /// Failures in it, where slow calls are not counted: all the bits but the sentinel.
+    const fn failed(self) -> u32 {
+        self.payload().count_ones() - 1
     }
 
     const fn is_all_good(self) -> bool {
-        self.payload().is_power_of_two()
+        // Nothing but the sentinel, which is always there.
+        self.payload() & self.payload().wrapping_sub(1) == 0
     }
 
     /// With one outcome more, as the active chunk of `head`; clean if the last N are then all good.
@@ -182,10 +195,19 @@ impl Chunk {
         next
     }
 
+    /// [`after`](Self::after) a success, of a chunk that is neither clean nor full, where slow calls are not counted: all of it
+    /// moves up by a bit.
+    #[inline(always)]
+    fn after_success(self, head: Head, shape: Shape) -> Self {
+        let next = Self(self.0 + self.payload());
+        let is_clean = self.is_all_good() && head.run() * per_chunk(false) + next.len(false) >= shape.count();
+        if is_clean { Self(next.0 | CLEAN) } else { next }
+    }
+
     const fn with(self, mark: Mark, slow: bool, clean: bool) -> Self {
         let outcome = if slow { mark.failed as u32 | (mark.slow as u32) << 1 } else { mark.failed as u32 };
         let payload = self.payload() << (1 + slow as u32) | outcome;
-        Self(self.0 & (LAP_MASK << 24 | FIRST) | if clean { CLEAN } else { 0 } | payload)
+        Self(self.0 & (LAP_MASK << LAP_AT | FIRST) | if clean { CLEAN } else { 0 } | payload)
     }
 
     /// Failures and slow calls among its newest `outcomes`.
@@ -281,9 +303,43 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// The last N outcomes when the active chunk of `head` read `active`, newest first, and no more of them once more than
-    /// `enough` thousandths of one are good; `None` if a chunk was recycled or begun meanwhile.
-    fn sums(&self, shape: Shape, head: Head, active: Chunk, enough: u32) -> Option<Tally> {
+    /// Whether so many of the newest outcomes are good, when the active chunk of `head` read `active`, that the failures
+    /// among the last N cannot reach a threshold of `permille`. `false` where that is not plain. For windows that count
+    /// no slow calls.
+    #[inline]
+    fn shows_health(&self, shape: Shape, head: Head, active: Chunk, permille: u32) -> bool {
+        // If more good ones than this are among N outcomes, then so great a share of fewer is good.
+        let spare = shape.count() * (1000 - permille) / 1000;
+        let newest = active.len(false).min(shape.count());
+        let mut good = newest - active.sums(newest, false).0;
+        // Behind a first chunk nothing counts.
+        let mut left = if active.is_first() { 0 } else { shape.count() - newest };
+        // What tells a chunk of this lap: what a word carries above its clean bit.
+        let (mut slot, mut above) = (Self::slot(head), Self::lap(head) << LAP_AT);
+        while good <= spare {
+            // Whole chunks only.
+            if left < per_chunk(false) {
+                return false;
+            }
+            left -= per_chunk(false);
+            if slot == 0 {
+                slot = Self::WORDS;
+                above = above.wrapping_sub(1 << LAP_AT);
+            }
+            slot -= 1;
+            let Some(word) = self.chunks.get(slot as usize) else { return false };
+            // Relaxed: see `sums`. A first chunk of the lap will not do either: the sums are for that.
+            let chunk = Chunk(word.load(Ordering::Relaxed));
+            if (chunk.0 ^ above) & (LAP_MASK << LAP_AT | FIRST) != 0 {
+                return false;
+            }
+            good += per_chunk(false) - chunk.failed();
+        }
+        true
+    }
+
+    /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled or begun meanwhile.
+    fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
         let slow = shape.counts_slow();
         let (mut slot, mut lap) = (Self::slot(head), Self::lap(head));
         // A head that was not written to yet has an empty active chunk of an older lap.
@@ -297,7 +353,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             left -= outcomes;
             failed += sums.0;
             slow_calls += sums.1;
-            if left == 0 || chunk.is_first() || (shape.count() - left - failed) * 1000 > enough {
+            if left == 0 || chunk.is_first() {
                 return Some(tally(left, failed, slow_calls));
             }
             (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP_MASK) };
@@ -355,7 +411,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
                 chunk = Self::empty(head);
             } else if chunk.is_clean() && mark.is_good() {
                 // One more changes nothing, and nothing is written.
-                return if eager { self.judged(&scope, head, chunk, true) } else { Recorded::Counted };
+                return if eager { self.verdict(scope, (head.0, raw)) } else { Recorded::Counted };
             } else if chunk.is_full(slow) {
                 self.advance(scope.generation, head, chunk);
                 continue;
@@ -364,10 +420,10 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
             if !place(word, raw, next) {
                 continue;
             }
-            if mark.is_good() && !eager {
+            if !eager && (mark.is_good() || self.is_harmless(&scope, head, next)) {
                 return Recorded::Counted;
             }
-            return self.judged(&scope, head, next, eager);
+            return self.verdict(scope, (head.0, next.0));
         }
     }
 
@@ -387,13 +443,45 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         // Not clean: to be placed, if the chunk is begun and has room. A quiet permit says that there is no slow limit, so
         // slow calls are not counted. The second look at the control word: see `record`; by it the head is not of a newer
         // generation either.
-        if !alone || apart != 0 || chunk.is_full(false) || scope.state.peek() != quiet {
+        if !alone || apart | chunk.beyond(false) != 0 || scope.state.peek() != quiet {
             return false;
         }
         // Loaded again, for a register less on the clean path. Relaxed: if the head has moved on, the chunk was filled, and
         // the exchange below fails.
         let head = Head(self.head.load(Ordering::Relaxed));
-        place(word, raw, chunk.after(Mark::GOOD, head, false, *scope.shape))
+        place(word, raw, chunk.after_success(head, *scope.shape))
+    }
+
+    // A path of its own for the failures of a healthy peer: where flash is scarce, `record` alone.
+    const FAILS_AT_A_GLANCE: bool = cfg!(target_pointer_width = "64");
+
+    #[inline(always)]
+    fn glance_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> Glance {
+        // Acquire, and the second look at the control word: see `glance`, which this is, for a failure.
+        let head = Head(self.head.load(Ordering::Acquire));
+        let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return Glance::Nothing };
+        let raw = word.load(Ordering::Acquire);
+        let chunk = Chunk(raw);
+        // Begun, clean or not, and not full.
+        let has_room = chunk.apart(Self::lap(head)) <= 1 && !chunk.is_full(false);
+        if !has_room || scope.state.peek() != quiet {
+            return Glance::Nothing;
+        }
+        let next = chunk.with(Mark { failed: true, slow: false }, false, false);
+        if place(word, raw, next) {
+            let is_harmless = self.is_harmless(&scope, head, next);
+            if is_harmless { Glance::Counted } else { Glance::Placed((head.0, next.0)) }
+        } else {
+            Glance::Nothing
+        }
+    }
+
+    /// Judges the sums as of one's own placement. If the ring came round since (a whole window of newer outcomes, all
+    /// of them reported during this call), the present sums are as right: the reports overlap.
+    #[inline(never)]
+    fn verdict<C: Clock>(&self, scope: Scope<'_, C>, (head, placed): Placement) -> Recorded {
+        let tally = self.sums(*scope.shape, Head(head), Chunk(placed)).unwrap_or_else(|| self.tally(scope));
+        Recorded::Judged(judge_shares(&scope, tally))
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
@@ -404,7 +492,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
                 return Tally::empty(WindowKind::Count);
             }
             let active = Chunk(self.chunk(Self::slot(head)).load(Ordering::Acquire));
-            if let Some(tally) = self.sums(*scope.shape, head, active, u32::MAX) {
+            if let Some(tally) = self.sums(*scope.shape, head, active) {
                 return tally;
             }
         }
@@ -424,19 +512,14 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
 }
 
 impl<const WORDS: usize> CountWindow<WORDS> {
-    /// Judges the sums as of one's own placement. If the ring came round since (a whole window of newer outcomes, all
-    /// of them reported during this call), the present sums are as right: the reports overlap.
-    fn judged<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk, eager: bool) -> Recorded {
+    /// Whether a failure, `placed` under `head` while the window was ripe and its level 0, plainly calls for nothing.
+    #[inline]
+    fn is_harmless<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk) -> bool {
         let limits = scope.live.limits();
-        // So many good ones among the last N, and the rest of them cannot reach the threshold: unless the sums are wanted
-        // for more than that (the minimum, a level, slow calls).
-        let whole = eager || limits.slow() > 0 || scope.live.rules().levels();
-        let enough = if whole { u32::MAX } else { scope.shape.count() * (1000 - limits.failure()) };
-        let tally = self.sums(*scope.shape, head, placed, enough).unwrap_or_else(|| self.tally(*scope));
-        if (tally.total - tally.failed) * 1000 > enough {
-            return Recorded::Counted;
-        }
-        Recorded::Judged(judge_shares(scope, tally))
+        // The sums may be wanted for more than a trip by failures.
+        limits.slow() == 0
+            && !scope.live.rules().levels()
+            && self.shows_health(*scope.shape, head, placed, limits.failure())
     }
 }
 
@@ -447,7 +530,7 @@ mod tests {
     #[test]
     fn the_fields_are_disjoint_and_fill_the_words() {
         let head = [0x1FF << 23, HEAD_FIRST, RUN_MAX << 15, INDEX_MASK];
-        let chunk = [LAP_MASK << 24, CLEAN, FIRST, (1 << PAYLOAD) - 1];
+        let chunk = [LAP_MASK << LAP_AT, CLEAN, FIRST, (1 << PAYLOAD) - 1];
         for fields in [&head[..], &chunk[..]] {
             assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
             assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
