@@ -1,0 +1,102 @@
+//! Clients that call a dependency through one breaker, and what they and its observer saw.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use microbreaker::{Breaker, CountWindow, Event, Observer, Outcome, StdClock, count_words};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::dependency::{Dependency, classify};
+
+/// The last twenty calls.
+pub(crate) type Guarded = Breaker<CountWindow<{ count_words(20, false) }>, StdClock, Watch>;
+
+/// More than the pool has connections.
+pub(crate) const CLIENTS: u32 = 8;
+
+/// Between two calls of a client.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// Keeps each transition, and when it was told.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    begin: Instant,
+    events: Mutex<Vec<(Duration, Event)>>,
+}
+
+impl Watch {
+    pub(crate) const fn new(begin: Instant) -> Self {
+        Self { begin, events: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn events(&self) -> Vec<(Duration, Event)> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Observer for Watch {
+    fn on_event(&self, event: &Event) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push((self.begin.elapsed(), *event));
+    }
+}
+
+/// A call that was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) from: Duration,
+    pub(crate) to: Duration,
+    pub(crate) outcome: Outcome,
+    pub(crate) probe: bool,
+    pub(crate) generation: u32,
+}
+
+/// A client's calls, and for each that was rejected when, and how long it took to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Diary {
+    pub(crate) calls: Vec<Call>,
+    pub(crate) rejections: Vec<(Duration, Duration)>,
+}
+
+/// Starts the clients; they run until told to stop.
+pub(crate) fn start(
+    breaker: &Arc<Guarded>,
+    dependency: &Arc<Dependency>,
+    begin: Instant,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<Diary> {
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(client(Arc::clone(breaker), Arc::clone(dependency), begin, stopped.clone()));
+    }
+    clients
+}
+
+async fn client(
+    breaker: Arc<Guarded>,
+    dependency: Arc<Dependency>,
+    begin: Instant,
+    mut stopped: watch::Receiver<bool>,
+) -> Diary {
+    let mut diary = Diary::default();
+    while !*stopped.borrow() {
+        let asked = Instant::now();
+        match breaker.acquire() {
+            Ok(permit) => {
+                let from = begin.elapsed();
+                let (probe, generation) = (permit.is_probe(), permit.generation());
+                let result = dependency.ask().await;
+                let outcome = classify(&result);
+                // Before it is told, so that who is let in by it comes later.
+                let to = begin.elapsed();
+                permit.record(outcome);
+                diary.calls.push(Call { from, to, outcome, probe, generation });
+            }
+            Err(_) => diary.rejections.push((begin.elapsed(), asked.elapsed())),
+        }
+        // Over early if it is told to stop.
+        let _ = timeout(PAUSE, stopped.changed()).await;
+    }
+    diary
+}

@@ -1,0 +1,199 @@
+//! The timeline of a run, and the breaker's promises, each checked against what was recorded. None asks how fast anything
+//! was.
+
+use std::fmt;
+use std::time::Duration;
+
+use microbreaker::{Clock, OpenReason, Outcome, State, StdClock};
+
+use crate::load::{CLIENTS, Call};
+use crate::process::Kind;
+use crate::{MINIMUM, PERMILLE, Record, Scene};
+
+/// A promise, what was found, and what broke it.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    text: &'static str,
+    found: String,
+    pub(crate) broken: Vec<String>,
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.broken.is_empty() { "ok    " } else { "BROKEN" };
+        write!(f, "{verdict} {}: {}", self.text, self.found)?;
+        self.broken.iter().try_for_each(|fault| write!(f, "\n         {fault}"))
+    }
+}
+
+/// What was done and what the circuit did, in order, and the calls of each part.
+pub(crate) fn timeline(record: &Record) {
+    println!("{:?}", record.kind);
+    let mut lines: Vec<(Duration, String)> = Vec::new();
+    for (number, &(at, scene)) in record.scenes.iter().enumerate() {
+        let until = record.scenes.get(number + 1).map_or(Duration::MAX, |next| next.0);
+        lines.push((at, format!("{:30} {}", scene.says(), calls_of(record, at, until))));
+    }
+    for (at, event) in record.breaker.observer().events() {
+        let reason = event.reason.map_or(String::new(), |reason| format!(" ({})", reason.name()));
+        let lasts =
+            event.lasts_ticks.map_or(String::new(), |ticks| format!(" for {:?}", StdClock::RATE.duration_of(ticks)));
+        let tally = format!("{} of {} failed", event.tally.failed, event.tally.total);
+        lines.push((at, format!("  {} -> {}{reason}{lasts}, {tally}", event.from.name(), event.to.name())));
+    }
+    lines.sort_by_key(|line| line.0);
+    for (at, line) in lines {
+        println!("  {:6.2} s  {line}", at.as_secs_f64());
+    }
+}
+
+/// The calls that ended, and those rejected, in a part of the run.
+fn calls_of(record: &Record, from: Duration, until: Duration) -> String {
+    let part = from..until;
+    let calls = calls(record).filter(|call| part.contains(&call.to));
+    let (mut good, mut bad, mut ignored) = (0, 0, 0);
+    for call in calls {
+        match call.outcome {
+            Outcome::Success | Outcome::Alive => good += 1,
+            Outcome::Ignored => ignored += 1,
+            _ => bad += 1,
+        }
+    }
+    let mut waits: Vec<Duration> =
+        rejections(record).filter(|(at, _)| part.contains(at)).map(|(_, wait)| wait).collect();
+    waits.sort_unstable();
+    let at = |share: usize| waits.get(waits.len() * share / 100).copied().unwrap_or_default();
+    let median = if waits.is_empty() { String::new() } else { format!(" in {:?}, 99 % {:?}", at(50), at(99)) };
+    format!("{good} good, {bad} bad, {ignored} without a connection, {} rejected{median}", waits.len())
+}
+
+fn calls(record: &Record) -> impl Iterator<Item = Call> {
+    record.diaries.iter().flat_map(|diary| diary.calls.iter().copied())
+}
+
+fn rejections(record: &Record) -> impl Iterator<Item = (Duration, Duration)> {
+    record.diaries.iter().flat_map(|diary| diary.rejections.iter().copied())
+}
+
+/// All of them.
+pub(crate) fn check(record: &Record) -> Vec<Promise> {
+    let mut promises =
+        vec![opens(record), never_early(record), one_probe_at_a_time(record), bounded(record), recovers(record)];
+    if record.kind == Kind::Postgres {
+        promises.push(a_pool_is_no_database(record));
+    }
+    promises
+}
+
+/// Both outages open it, by the tally that was configured and no other.
+fn opens(record: &Record) -> Promise {
+    let mut broken = Vec::new();
+    let events = record.breaker.observer().events();
+    let trips: Vec<_> =
+        events.iter().filter(|(_, event)| event.from == State::Closed && event.to == State::Open).collect();
+    for (at, event) in &trips {
+        let tally = event.tally;
+        if tally.total < MINIMUM
+            || tally.failed * 1000 < PERMILLE * tally.total
+            || event.reason != Some(OpenReason::Failures)
+        {
+            broken.push(format!("at {at:?} by {tally:?}"));
+        }
+        let scene = record.scenes.iter().rev().find(|scene| scene.0 <= *at).map(|scene| scene.1);
+        if !matches!(scene, Some(Scene::Hangs | Scene::Down)) {
+            broken.push(format!("at {at:?}, while it {}", scene.map_or("?", Scene::says)));
+        }
+    }
+    if trips.len() != 2 {
+        broken.push(format!("{} trips of two outages", trips.len()));
+    }
+    let failed: Vec<String> =
+        trips.iter().map(|(_, event)| format!("{} of {}", event.tally.failed, event.tally.total)).collect();
+    Promise { text: "each outage opens it, once, at ten or more of twenty", found: failed.join(" and "), broken }
+}
+
+/// Nobody is admitted before an open time is over.
+fn never_early(record: &Record) -> Promise {
+    let mut broken = Vec::new();
+    let mut periods = 0;
+    for (_, open) in record.breaker.observer().events() {
+        let Some(ticks) = open.lasts_ticks.filter(|_| open.to == State::Open) else { continue };
+        periods += 1;
+        // It opened after the last call of the generation before was admitted, and was half-open before the first probe was.
+        let of =
+            |generation: u32| calls(record).filter(move |call| call.generation == generation).map(|call| call.from);
+        let (Some(before), Some(after)) = (of(open.generation - 1).max(), of(open.generation + 1).min()) else {
+            continue;
+        };
+        // The length is lengthened by the clock's slack, so that a reading that is rounded down ends nothing early.
+        if after.saturating_sub(before) < StdClock::RATE.duration_of(ticks - StdClock::SLACK) {
+            broken.push(format!("a call at {before:?}, open for {ticks} ticks, a probe at {after:?}"));
+        }
+    }
+    Promise { text: "no open time ends early", found: format!("{periods} open times"), broken }
+}
+
+/// Probes of one half-open state do not overlap.
+fn one_probe_at_a_time(record: &Record) -> Promise {
+    let mut probes: Vec<Call> = calls(record).filter(|call| call.probe).collect();
+    probes.sort_by_key(|probe| (probe.generation, probe.from));
+    let overlap = |pair: &&[Call]| pair[0].generation == pair[1].generation && pair[1].from < pair[0].to;
+    let broken = probes.windows(2).filter(overlap).map(|pair| format!("{pair:?}")).collect();
+    Promise { text: "one probe at a time", found: format!("{} probes", probes.len()), broken }
+}
+
+/// Of an outage no more calls are wasted than it takes to trip, were under way then, and probe.
+fn bounded(record: &Record) -> Promise {
+    let (mut broken, mut found) = (Vec::new(), Vec::new());
+    for (number, &(from, scene)) in record.scenes.iter().enumerate() {
+        if !matches!(scene, Scene::Hangs | Scene::Down) {
+            continue;
+        }
+        let until = record.scenes.get(number + 2).map_or(Duration::MAX, |next| next.0);
+        let is_bad = |call: &Call| matches!(call.outcome, Outcome::Failure(_));
+        let bad = |probe| {
+            calls(record).filter(|call| call.probe == probe && is_bad(call) && (from..until).contains(&call.to)).count()
+        };
+        let (wasted, probes) = (bad(false), bad(true));
+        found.push(format!("{wasted} and {probes} probes"));
+        // A window of twenty, of which ten must fail, and who was under way.
+        let most = 10 + CLIENTS as usize;
+        if wasted > most {
+            broken.push(format!("{wasted} calls at {from:?}, at most {most}"));
+        }
+    }
+    Promise { text: "an outage costs no more calls than it takes to notice", found: found.join("; "), broken }
+}
+
+/// In the end it is closed, no probe is out, and calls succeed.
+fn recovers(record: &Record) -> Promise {
+    let status = record.breaker.status();
+    let mut broken = Vec::new();
+    if status.state != State::Closed || status.probes_out != 0 {
+        broken.push(format!("{status:?}"));
+    }
+    let last = calls(record).max_by_key(|call| call.to);
+    if last.is_none_or(|call| call.outcome != Outcome::Success) {
+        broken.push(format!("the last call: {last:?}"));
+    }
+    let good = calls(record).filter(|call| call.outcome == Outcome::Success).count();
+    Promise { text: "closed again, nothing wedged", found: format!("{good} good calls in all"), broken }
+}
+
+/// With all connections taken callers go without, and the circuit stays closed.
+fn a_pool_is_no_database(record: &Record) -> Promise {
+    let mut broken = Vec::new();
+    let begin = record.scenes.iter().find(|scene| scene.1 == Scene::Exhausted).map_or(Duration::MAX, |scene| scene.0);
+    let without = calls(record).filter(|call| call.from >= begin && call.outcome == Outcome::Ignored).count();
+    if without == 0 {
+        broken.push("nobody went without a connection".to_owned());
+    }
+    broken.extend(
+        record.breaker.observer().events().iter().filter(|(at, _)| *at >= begin).map(|event| format!("{event:?}")),
+    );
+    Promise {
+        text: "an exhausted pool is no dead database",
+        found: format!("{without} went without a connection"),
+        broken,
+    }
+}
