@@ -548,6 +548,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 attempt,
                 tally,
                 lasts_ticks,
+                at: self.clock.now(),
+                rate: const { &C::RATE },
             });
         }
     }

@@ -84,9 +84,13 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | *(none)* | everything but the below; depends on nothing |
-//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
+//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure; [`Meter`], which counts what metrics show |
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
+//! | `prometheus` | [metrics](Monitors#metrics): [`Monitors`] is a collector of `prometheus-client` |
+//! | `metrics` | the same through the `metrics` facade: [`Monitors::publish`] |
+//! | `opentelemetry` | the same as observable instruments: [`Monitors::observe`] |
+//! | `tracing` | [`TracingLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -104,20 +108,36 @@ mod config;
 mod defmt;
 mod error;
 mod lanes;
+#[cfg(feature = "std")]
+mod meter;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "std")]
+mod monitors;
 mod observe;
+#[cfg(feature = "opentelemetry")]
+mod otel;
 mod outcome;
 mod probes;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod retained;
+#[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
+mod series;
 mod settle;
 mod snapshot;
 mod state;
 mod sync;
 mod tally;
 mod timer;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingLog;
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
 #[cfg(feature = "embassy-time")]
@@ -128,6 +148,10 @@ pub use clock::{CoarseClock, StdClock};
 pub use config::{Bound, Config, ConfigError, Field, Verdict};
 pub use error::{Error, RejectReason, Rejected};
 pub use lanes::{LaneCount, Lanes};
+#[cfg(feature = "std")]
+pub use meter::{Latency, Meter, Metered, Reading};
+#[cfg(feature = "std")]
+pub use monitors::{DuplicateName, Monitors};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
 pub use retained::Retained;

@@ -1,6 +1,8 @@
 //! Watching a breaker: events on transitions, hooks per call, and an observer that counts.
 
-use crate::clock::Ticks;
+use core::time::Duration;
+
+use crate::clock::{TickRate, Ticks};
 use crate::error::RejectReason;
 use crate::lanes::{LaneCount, Lanes, Padded};
 use crate::outcome::FailureKind;
@@ -27,6 +29,20 @@ pub struct Event {
     pub tally: Tally,
     /// How long the new state lasts in ticks, if it is open for a time or ramping; jitter and the clock's slack included.
     pub lasts_ticks: Option<u32>,
+    /// When, by the breaker's clock: read by the winner after the move, so that of two moves that follow each other
+    /// closely the later may have the earlier reading, and be told first. The generation has the order.
+    pub at: Ticks,
+    pub(crate) rate: &'static TickRate,
+}
+
+impl Event {
+    /// [`lasts_ticks`](Self::lasts_ticks) as a time, rounded up. Of an open circuit: after what time to ask again.
+    pub const fn lasts(&self) -> Option<Duration> {
+        match self.lasts_ticks {
+            Some(ticks) => Some(self.rate.duration_of(ticks)),
+            None => None,
+        }
+    }
 }
 
 /// What a report was about, for [`Observer::on_report`].
@@ -127,6 +143,18 @@ pub trait Observer {
     fn on_report(&self, report: &Report) {
         let _ = report;
     }
+
+    /// Whether calls should be timed, for [`on_elapsed`](Self::on_elapsed). Who makes calls asks this before each, and
+    /// where the answer is no reads no clock for it.
+    fn times_calls(&self) -> bool {
+        false
+    }
+
+    /// A call took this long. The breaker itself never tells (its clock is too coarse): who made the call and measured
+    /// it does.
+    fn on_elapsed(&self, elapsed: Duration) {
+        let _ = elapsed;
+    }
 }
 
 impl Observer for () {
@@ -158,6 +186,14 @@ impl<O: Observer + ?Sized> Observer for &O {
 
     fn on_report(&self, report: &Report) {
         (**self).on_report(report);
+    }
+
+    fn times_calls(&self) -> bool {
+        (**self).times_calls()
+    }
+
+    fn on_elapsed(&self, elapsed: Duration) {
+        (**self).on_elapsed(elapsed);
     }
 }
 
@@ -192,6 +228,15 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn on_report(&self, report: &Report) {
         self.0.on_report(report);
         self.1.on_report(report);
+    }
+
+    fn times_calls(&self) -> bool {
+        self.0.times_calls() || self.1.times_calls()
+    }
+
+    fn on_elapsed(&self, elapsed: Duration) {
+        self.0.on_elapsed(elapsed);
+        self.1.on_elapsed(elapsed);
     }
 }
 
@@ -301,6 +346,12 @@ where
                 last_failure: AtomicU32::new(0),
             }
         }
+    }
+
+    /// The name, for as long as it lives.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for readings"))]
+    pub(crate) const fn label(&self) -> &'static str {
+        self.name
     }
 
     /// The counts so far, over all lanes.
