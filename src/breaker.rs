@@ -132,6 +132,41 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
+    /// What [`acquire`](Self::acquire) would say now, without asking: no probe is taken, nothing moves and no observer is
+    /// told. For whoever has something to do before the call (a connection to choose, a body to read, a queue to join)
+    /// that a rejection would waste.
+    ///
+    /// `Ok` promises nothing: another caller may be faster, and whether a call is among a ramp's share is known only by
+    /// asking. In shadow it is always `Ok`, for nothing is rejected. While quietly closed it is one load.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use microbreaker::{Breaker, Config, ManualClock, Streak};
+    ///
+    /// let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1).jitter(false), ManualClock::new());
+    /// assert!(breaker.peek().is_ok());
+    /// breaker.hold(Duration::from_secs(1));
+    /// assert_eq!(breaker.peek().unwrap_err().retry_in(), Some(Duration::from_secs(1)));
+    /// ```
+    #[inline]
+    pub fn peek(&self) -> Result<(), Rejected> {
+        if self.state.peek().is_quiet() || self.live.rules().shadow() { Ok(()) } else { self.peek_unhealthy() }
+    }
+
+    #[inline(never)]
+    fn peek_unhealthy(&self) -> Result<(), Rejected> {
+        let Rest { word, ticks, .. } = self.present_rest();
+        let reason = match word.state() {
+            _ if ticks == Some(0) => return Ok(()),
+            State::Open => RejectReason::Open(word.reason()),
+            State::HalfOpen => RejectReason::HalfOpen,
+            State::Latched => RejectReason::Latched,
+            State::ForcedOpen => RejectReason::ForcedOpen,
+            State::Closed | State::Ramping | State::Disabled => return Ok(()),
+        };
+        Err(Rejected::new(reason, ticks, const { &C::RATE }))
+    }
+
     /// The state: one load. An open circuit whose time is over still shows as open; it moves when somebody asks.
     pub fn state(&self) -> State {
         self.state.peek().state()
@@ -492,7 +527,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 State::Latched | State::ForcedOpen => (None, false),
             };
-            return Rest { state: word.state(), ticks, may_shrink };
+            return Rest { word, ticks, may_shrink };
         }
     }
 
@@ -809,7 +844,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
 pub(crate) struct Rest {
-    pub(crate) state: State,
+    /// Of the generation that was looked at.
+    pub(crate) word: Word,
     /// `None`: not by waiting.
     pub(crate) ticks: Option<u32>,
     /// It is the longest that it can be: a probe may report, or a hold's owner say less.
@@ -905,6 +941,7 @@ impl Answer {
                     RejectReason::HalfOpen => 9,
                     RejectReason::Ramping => 10,
                     RejectReason::ForcedOpen => 11,
+                    RejectReason::Unready => 12,
                 };
                 let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
                 Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
@@ -923,6 +960,7 @@ impl Answer {
             9 => RejectReason::HalfOpen,
             10 => RejectReason::Ramping,
             11 => RejectReason::ForcedOpen,
+            12 => RejectReason::Unready,
             reason => RejectReason::Open(OpenReason::from_number(reason)),
         };
         Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))

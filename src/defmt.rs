@@ -53,6 +53,7 @@ format! {
         Self::HalfOpen => "half-open";
         Self::Ramping => "ramping";
         Self::ForcedOpen => "forced open";
+        Self::Unready => "unready";
     }
     FailureKind {
         Self::Other => "other";

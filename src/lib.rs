@@ -86,6 +86,7 @@
 //! | *(none)* | everything but the below; depends on nothing |
 //! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
+//! | `tower` | [`BreakerLayer`], which puts a breaker in front of a service |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
@@ -114,10 +115,14 @@ mod state;
 mod sync;
 mod tally;
 mod timer;
+#[cfg(feature = "tower")]
+mod tower;
 mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
+#[cfg(feature = "tower")]
+pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
 #[cfg(feature = "embassy-time")]
