@@ -119,12 +119,12 @@ impl Service<Ask> for Upstream {
             Ask::Ok => Box::pin(ready(Ok(call))),
             Ask::Err(error) => Box::pin(ready(Err(error))),
             Ask::Hang => Box::pin(pending()),
-            Ask::After(mut polls) => Box::pin(poll_fn(move |_| match polls {
-                0 => Poll::Ready(Ok(call)),
-                _ => {
-                    polls -= 1;
-                    Poll::Pending
+            Ask::After(mut polls) => Box::pin(poll_fn(move |_| {
+                if polls == 0 {
+                    return Poll::Ready(Ok(call));
                 }
+                polls -= 1;
+                Poll::Pending
             })),
             Ask::PanicInCall => panic!("in the call"),
             Ask::PanicInFuture => Box::pin(poll_fn(|_| panic!("in the future"))),
