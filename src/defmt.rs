@@ -68,6 +68,7 @@ format! {
         Self::Protocol => "protocol";
         Self::Resource => "resource";
         Self::Panic => "panic";
+        Self::Custom(kind) => "custom {}", kind.number();
     }
     Outcome {
         Self::Success => "success";

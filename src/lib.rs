@@ -84,7 +84,7 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | *(none)* | everything but the below; depends on nothing |
-//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
+//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure; [`IoError`] |
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
@@ -103,6 +103,8 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod error;
+#[cfg(feature = "std")]
+mod io;
 mod lanes;
 mod observe;
 mod outcome;
@@ -118,6 +120,8 @@ mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
+#[cfg(feature = "std")]
+pub use self::io::IoError;
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
 #[cfg(feature = "embassy-time")]
@@ -129,7 +133,7 @@ pub use config::{Bound, Config, ConfigError, Field, Verdict};
 pub use error::{Error, RejectReason, Rejected};
 pub use lanes::{LaneCount, Lanes};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
-pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
+pub use outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
 pub use retained::Retained;
 pub use settle::{AtOnce, Settle};
 pub use snapshot::{Snapshot, SnapshotError};

@@ -216,9 +216,11 @@ where
     name: &'static str,
     lanes: [Shard<<Lanes<LANES> as Padded>::Padding>; LANES],
     transitions: [AtomicU32; State::ALL.len()],
-    /// Kind + 1 in 4 bits (0: none yet) and the tick in units of 16: one word, so the two belong together.
+    /// Kind + 1 in 5 bits (0: none yet) and the tick in units of 32: one word, so the two belong together.
     last_failure: AtomicU32,
 }
+
+const _: () = assert!(FailureKind::ALL.len() < 1 << 5, "a kind + 1 fits in five bits");
 
 #[derive(Debug)]
 struct Shard<P> {
@@ -273,7 +275,7 @@ pub struct Counts {
     pub latches: u32,
     /// Transitions into each state, by [`State`]'s number.
     pub transitions: [u32; State::ALL.len()],
-    /// The last failure: its kind, and when, to 16 ticks.
+    /// The last failure: its kind, and when, to 32 ticks.
     pub last_failure: Option<(FailureKind, Ticks)>,
 }
 
@@ -310,7 +312,7 @@ where
             self.lanes.iter().fold(0_u32, |sum, lane| sum.wrapping_add(lane.counts[kind].load(Ordering::Relaxed)))
         };
         let last = self.last_failure.load(Ordering::Relaxed);
-        let kind = (last >> 28).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
+        let kind = (last >> 27).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
         Counts {
             permitted: sum(PERMITTED),
             probes: sum(PROBES),
@@ -326,7 +328,7 @@ where
             holds: sum(HOLDS),
             latches: sum(LATCHES),
             transitions: core::array::from_fn(|state| self.transitions[state].load(Ordering::Relaxed)),
-            last_failure: kind.map(|&kind| (kind, Ticks::new(last << 4))),
+            last_failure: kind.map(|&kind| (kind, Ticks::new(last << 5))),
         }
     }
 
@@ -383,7 +385,7 @@ where
         }
         if let (ReportKind::Failure(kind), Some(at)) = (report.kind, report.at) {
             // Relaxed: see `counts`. Of two failures of one moment the last to arrive stays: a benign race.
-            self.last_failure.store((kind as u32 + 1) << 28 | at.count() >> 4, Ordering::Relaxed);
+            self.last_failure.store((u32::from(kind.number()) + 1) << 27 | at.count() >> 5, Ordering::Relaxed);
         }
     }
 }
