@@ -707,7 +707,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn abandon(&self, ticket: Ticket) {
         let panicked = ticket.kind() & PANICKING == 0 && panicking();
         // A caller's own timeout around a hanging upstream drops the call: it must open the circuit.
-        let outlived = ticket.kind() & TIMED != 0 && self.is_slow(ticket, None);
+        // Not once it has answered: how long its answer lasts is no more the peer's doing than the caller's.
+        let outlived = ticket.kind() & (TIMED | ANSWERED) == TIMED && self.is_slow(ticket, None);
         if panicked {
             self.settle(ticket, Outcome::Failure(FailureKind::Panic), None);
         } else if outlived {
@@ -758,10 +759,16 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let Some(limit) = self.live.slow_after().limit() else { return false };
         let took = match elapsed {
             Some(elapsed) => C::RATE.ticks_in(elapsed).unwrap_or(u32::MAX),
-            // A difference of readings that round down is less than a tick too long, which `>` allows for.
-            None => self.clock.now().since(ticket.start).saturating_sub(C::SLACK.saturating_sub(1)),
+            None if ticket.kind() & ANSWERED != 0 => ticket.start.count(),
+            None => self.took(ticket.start),
         };
         took > limit
+    }
+
+    /// Ticks since a reading. A difference of readings that round down is less than a tick too long, which a comparison
+    /// by `>` allows for.
+    fn took(&self, start: Ticks) -> u32 {
+        self.clock.now().since(start).saturating_sub(C::SLACK.saturating_sub(1))
     }
 
     /// Counts an outcome in the window.
@@ -881,11 +888,13 @@ const PANICKING: u32 = 1 << 8;
 const PROBE: u32 = 1 << 9;
 /// Reports change nothing.
 const UNCOUNTED: u32 = 1 << 10;
+/// Of a timed one: its answer has begun, and `start` is how long that took.
+const ANSWERED: u32 = 1 << 11;
 
 /// Why not, and in how many ticks to ask again.
 type Refusal = (RejectReason, Option<u32>);
 
-/// A ticket or a refusal in two words. A refusal has both bits of [`REFUSED`](Self::REFUSED), a ticket at most one: a
+/// A ticket or a refusal in two words: a new ticket, which nobody has answered. A refusal has both bits of [`REFUSED`](Self::REFUSED), a ticket at most one: a
 /// quiet one has neither, and no probe is uncounted.
 #[derive(Clone, Copy)]
 struct Answer(u32, u32);
@@ -935,7 +944,7 @@ pub trait Holder: holder::Sealed {}
 impl<H: holder::Sealed> Holder for H {}
 
 mod holder {
-    use super::{Breaker, Clock, Deref, Duration, Effect, Observer, Outcome, Ticket, Window};
+    use super::{Breaker, Clock, Deref, Duration, Effect, Observer, Outcome, Ticket, Ticks, Window};
 
     pub trait Sealed {
         #[doc(hidden)]
@@ -950,6 +959,12 @@ mod holder {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "cannot be called from outside")]
         fn abandon(&self, ticket: Ticket);
+        #[doc(hidden)]
+        fn now(&self) -> Ticks;
+        #[doc(hidden)]
+        fn took(&self, start: Ticks) -> u32;
+        #[doc(hidden)]
+        fn has_outlasted(&self, start: Ticks, time: Duration) -> bool;
     }
 
     impl<H, W, C, O> Sealed for H
@@ -981,6 +996,18 @@ mod holder {
         #[expect(private_interfaces, reason = "as declared")]
         fn abandon(&self, ticket: Ticket) {
             Breaker::abandon(self, ticket);
+        }
+
+        fn now(&self) -> Ticks {
+            self.clock.now()
+        }
+
+        fn took(&self, start: Ticks) -> u32 {
+            Breaker::took(self, start)
+        }
+
+        fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
+            C::RATE.ticks_in(time).is_some_and(|limit| Breaker::took(self, start) > limit)
         }
     }
 }
@@ -1053,6 +1080,42 @@ impl<H: Holder> Permit<H> {
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
         self.reported = true;
         self.holder.settle(self.ticket, outcome, Some(elapsed))
+    }
+
+    /// Says that the answer has begun, and more of it will follow (a stream): the slow limit is held against the time up to
+    /// now, whenever the report comes, and dropping the permit no longer counts as a failure by it. The first time
+    /// counts. Reads the clock where there is a slow limit, else it does nothing.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use microbreaker::{Breaker, Config, Counters, ManualClock, Streak};
+    ///
+    /// let limit = Duration::from_secs(1);
+    /// let breaker: Breaker<Streak, _, _> =
+    ///     Breaker::observed(Config::streak(5).slow_after(limit), ManualClock::new(), <Counters>::new("feed"));
+    /// let mut permit = breaker.acquire().unwrap();
+    /// permit.answered();
+    /// breaker.clock().advance(100 * limit); // the rest of the answer
+    /// permit.success();
+    /// assert_eq!((breaker.observer().counts().good, breaker.observer().counts().slow), (1, 0));
+    /// ```
+    pub fn answered(&mut self) {
+        if self.ticket.kind() & (TIMED | ANSWERED) == TIMED {
+            self.ticket.start = Ticks::new(self.holder.took(self.ticket.start));
+            self.ticket.word = Word::from_bits(self.ticket.word.bits() | ANSWERED);
+        }
+    }
+
+    /// A reading of the breaker's clock.
+    #[cfg(feature = "http")]
+    pub(crate) fn now(&self) -> Ticks {
+        self.holder.now()
+    }
+
+    /// Whether more than `time` has passed since a reading. Never, if that is past the [horizon](HORIZON).
+    #[cfg(feature = "http")]
+    pub(crate) fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
+        self.holder.has_outlasted(start, time)
     }
 
     /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the

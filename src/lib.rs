@@ -87,6 +87,7 @@
 //! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure; [`IoError`] |
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
+//! | `http` | [`HttpStatus`], which classifies responses, and [`AtEnd`], whose bodies carry the permit to their end |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -103,6 +104,8 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "std")]
 mod io;
 mod lanes;
@@ -120,6 +123,8 @@ mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
+#[cfg(feature = "http")]
+pub use self::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
 #[cfg(feature = "std")]
 pub use self::io::IoError;
 pub use breaker::{Breaker, Holder, Permit};
