@@ -88,6 +88,7 @@
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `http` | [`HttpStatus`], which classifies responses, and [`AtEnd`], whose bodies carry the permit to their end |
+//! | `grpc` | [`GrpcStatus`], the same by the status in head or trailers (implies `http`) |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -104,6 +105,8 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "std")]
@@ -123,6 +126,8 @@ mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
+#[cfg(feature = "grpc")]
+pub use self::grpc::GrpcStatus;
 #[cfg(feature = "http")]
 pub use self::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
 #[cfg(feature = "std")]

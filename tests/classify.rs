@@ -5,5 +5,7 @@
 mod body;
 #[path = "classify/errors.rs"]
 mod errors;
+#[path = "classify/grpc.rs"]
+mod grpc;
 #[path = "classify/http.rs"]
 mod status;

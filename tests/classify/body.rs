@@ -36,6 +36,12 @@ pub(crate) enum Step {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Broken;
 
+impl Script {
+    pub(crate) fn end_is_known(&mut self) {
+        self.knows_its_end = true;
+    }
+}
+
 impl Body for Script {
     type Data = &'static [u8];
     type Error = Broken;
@@ -138,7 +144,7 @@ fn a_body_ends_with_its_trailers_or_with_all_that_was_announced() {
     drop(body);
 
     let mut response = script([Step::Data]);
-    response.body_mut().knows_its_end = true;
+    response.body_mut().end_is_known();
     let mut body = pin!(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body());
     assert_eq!((reported(&breaker), body.is_end_stream(), body.size_hint().exact()), (None, false, Some(17)));
     assert!(is_data(&poll(body.as_mut())));
@@ -346,7 +352,7 @@ fn heads_that_say_all_settle_at_once_and_their_bodies_pass_through() {
     // The answer to a HEAD, or a length of zero.
     let breaker = watched(Config::streak(9));
     let mut response = script([]);
-    response.body_mut().knows_its_end = true;
+    response.body_mut().end_is_known();
     let response = AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response);
     assert_eq!(reported(&breaker), SUCCESS);
     drop(response);
