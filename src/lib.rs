@@ -88,6 +88,7 @@
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
+//! | `heapless` | [`Keyed`]: breakers by key without a heap |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -103,7 +104,11 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod error;
+mod fallback;
+#[cfg(feature = "heapless")]
+mod keyed;
 mod lanes;
+mod mode;
 mod observe;
 mod outcome;
 mod probes;
@@ -127,7 +132,11 @@ pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 pub use clock::{CoarseClock, StdClock};
 pub use config::{Bound, Config, ConfigError, Field, Verdict};
 pub use error::{Error, RejectReason, Rejected};
+pub use fallback::{Fallback, Level, Served, first};
+#[cfg(feature = "heapless")]
+pub use keyed::{InsertError, Keyed};
 pub use lanes::{LaneCount, Lanes};
+pub use mode::Mode;
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
 pub use retained::Retained;
