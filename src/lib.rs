@@ -89,6 +89,7 @@
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 //! | `heapless` | [`Keyed`]: breakers by key without a heap |
+//! | `serde` | [`Settings`] from files and environment variables; [`Health`] and [`HealthBody`] for a status endpoint; implies `std` |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -105,6 +106,8 @@ mod config;
 mod defmt;
 mod error;
 mod fallback;
+#[cfg(feature = "serde")]
+mod health;
 #[cfg(feature = "heapless")]
 mod keyed;
 mod lanes;
@@ -113,6 +116,8 @@ mod observe;
 mod outcome;
 mod probes;
 mod retained;
+#[cfg(feature = "serde")]
+mod settings;
 mod settle;
 mod snapshot;
 mod state;
@@ -133,6 +138,8 @@ pub use clock::{CoarseClock, StdClock};
 pub use config::{Bound, Config, ConfigError, Field, Verdict};
 pub use error::{Error, RejectReason, Rejected};
 pub use fallback::{Fallback, Level, Served, first};
+#[cfg(feature = "serde")]
+pub use health::{Condition, Health, HealthBody};
 #[cfg(feature = "heapless")]
 pub use keyed::{InsertError, Keyed};
 pub use lanes::{LaneCount, Lanes};
@@ -140,6 +147,8 @@ pub use mode::Mode;
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
 pub use retained::Retained;
+#[cfg(feature = "serde")]
+pub use settings::{NotApplied, Settings};
 pub use settle::{AtOnce, Settle};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{OpenReason, State};
