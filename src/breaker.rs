@@ -132,6 +132,41 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
+    /// What [`acquire`](Self::acquire) would say now, without asking: no probe is taken, nothing moves and no observer is
+    /// told. For whoever has something to do before the call (a connection to choose, a body to read, a queue to join)
+    /// that a rejection would waste.
+    ///
+    /// `Ok` promises nothing: another caller may be faster, and whether a call is among a ramp's share is known only by
+    /// asking. In shadow it is always `Ok`, for nothing is rejected. While quietly closed it is one load.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use microbreaker::{Breaker, Config, ManualClock, Streak};
+    ///
+    /// let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1).jitter(false), ManualClock::new());
+    /// assert!(breaker.peek().is_ok());
+    /// breaker.hold(Duration::from_secs(1));
+    /// assert_eq!(breaker.peek().unwrap_err().retry_in(), Some(Duration::from_secs(1)));
+    /// ```
+    #[inline]
+    pub fn peek(&self) -> Result<(), Rejected> {
+        if self.state.peek().is_quiet() || self.live.rules().shadow() { Ok(()) } else { self.peek_unhealthy() }
+    }
+
+    #[inline(never)]
+    fn peek_unhealthy(&self) -> Result<(), Rejected> {
+        let Rest { word, ticks, .. } = self.present_rest();
+        let reason = match word.state() {
+            _ if ticks == Some(0) => return Ok(()),
+            State::Open => RejectReason::Open(word.reason()),
+            State::HalfOpen => RejectReason::HalfOpen,
+            State::Latched => RejectReason::Latched,
+            State::ForcedOpen => RejectReason::ForcedOpen,
+            State::Closed | State::Ramping | State::Disabled => return Ok(()),
+        };
+        Err(Rejected::new(reason, ticks, const { &C::RATE }))
+    }
+
     /// The state: one load. An open circuit whose time is over still shows as open; it moves when somebody asks.
     pub fn state(&self) -> State {
         self.state.peek().state()
@@ -492,7 +527,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 State::Latched | State::ForcedOpen => (None, false),
             };
-            return Rest { state: word.state(), ticks, may_shrink };
+            return Rest { word, ticks, may_shrink };
         }
     }
 
@@ -548,6 +583,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 attempt,
                 tally,
                 lasts_ticks,
+                at: self.clock.now(),
+                rate: const { &C::RATE },
             });
         }
     }
@@ -735,7 +772,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn abandon(&self, ticket: Ticket) {
         let panicked = ticket.kind() & PANICKING == 0 && panicking();
         // A caller's own timeout around a hanging upstream drops the call: it must open the circuit.
-        let outlived = ticket.kind() & TIMED != 0 && self.is_slow(ticket, None);
+        // Not once it has answered: how long its answer lasts is no more the peer's doing than the caller's.
+        let outlived = ticket.kind() & (TIMED | ANSWERED) == TIMED && self.is_slow(ticket, None);
         if panicked {
             self.settle(ticket, Outcome::Failure(FailureKind::Panic), None);
         } else if outlived {
@@ -786,10 +824,16 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let Some(limit) = self.live.slow_after().limit() else { return false };
         let took = match elapsed {
             Some(elapsed) => C::RATE.ticks_in(elapsed).unwrap_or(u32::MAX),
-            // A difference of readings that round down is less than a tick too long, which `>` allows for.
-            None => self.clock.now().since(ticket.start).saturating_sub(C::SLACK.saturating_sub(1)),
+            None if ticket.kind() & ANSWERED != 0 => ticket.start.count(),
+            None => self.took(ticket.start),
         };
         took > limit
+    }
+
+    /// Ticks since a reading. A difference of readings that round down is less than a tick too long, which a comparison
+    /// by `>` allows for.
+    fn took(&self, start: Ticks) -> u32 {
+        self.clock.now().since(start).saturating_sub(C::SLACK.saturating_sub(1))
     }
 
     /// Counts an outcome in the window.
@@ -845,7 +889,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
 pub(crate) struct Rest {
-    pub(crate) state: State,
+    /// Of the generation that was looked at.
+    pub(crate) word: Word,
     /// `None`: not by waiting.
     pub(crate) ticks: Option<u32>,
     /// It is the longest that it can be: a probe may report, or a hold's owner say less.
@@ -917,11 +962,13 @@ const PANICKING: u32 = 1 << 8;
 const PROBE: u32 = 1 << 9;
 /// Reports change nothing.
 const UNCOUNTED: u32 = 1 << 10;
+/// Of a timed one: its answer has begun, and `start` is how long that took.
+const ANSWERED: u32 = 1 << 11;
 
 /// Why not, and in how many ticks to ask again.
 type Refusal = (RejectReason, Option<u32>);
 
-/// A ticket or a refusal in two words. A refusal has both bits of [`REFUSED`](Self::REFUSED), a ticket at most one: a
+/// A ticket or a refusal in two words: a new ticket, which nobody has answered. A refusal has both bits of [`REFUSED`](Self::REFUSED), a ticket at most one: a
 /// quiet one has neither, and no probe is uncounted.
 #[derive(Clone, Copy)]
 struct Answer(u32, u32);
@@ -941,6 +988,7 @@ impl Answer {
                     RejectReason::HalfOpen => 9,
                     RejectReason::Ramping => 10,
                     RejectReason::ForcedOpen => 11,
+                    RejectReason::Unready => 12,
                 };
                 let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
                 Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
@@ -959,6 +1007,7 @@ impl Answer {
             9 => RejectReason::HalfOpen,
             10 => RejectReason::Ramping,
             11 => RejectReason::ForcedOpen,
+            12 => RejectReason::Unready,
             reason => RejectReason::Open(OpenReason::from_number(reason)),
         };
         Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))
@@ -971,7 +1020,7 @@ pub trait Holder: holder::Sealed {}
 impl<H: holder::Sealed> Holder for H {}
 
 mod holder {
-    use super::{Breaker, Clock, Deref, Duration, Effect, Observer, Outcome, Ticket, Window};
+    use super::{Breaker, Clock, Deref, Duration, Effect, Observer, Outcome, Ticket, Ticks, Window};
 
     pub trait Sealed {
         #[doc(hidden)]
@@ -986,6 +1035,12 @@ mod holder {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "cannot be called from outside")]
         fn abandon(&self, ticket: Ticket);
+        #[doc(hidden)]
+        fn now(&self) -> Ticks;
+        #[doc(hidden)]
+        fn took(&self, start: Ticks) -> u32;
+        #[doc(hidden)]
+        fn has_outlasted(&self, start: Ticks, time: Duration) -> bool;
     }
 
     impl<H, W, C, O> Sealed for H
@@ -1017,6 +1072,18 @@ mod holder {
         #[expect(private_interfaces, reason = "as declared")]
         fn abandon(&self, ticket: Ticket) {
             Breaker::abandon(self, ticket);
+        }
+
+        fn now(&self) -> Ticks {
+            self.clock.now()
+        }
+
+        fn took(&self, start: Ticks) -> u32 {
+            Breaker::took(self, start)
+        }
+
+        fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
+            C::RATE.ticks_in(time).is_some_and(|limit| Breaker::took(self, start) > limit)
         }
     }
 }
@@ -1089,6 +1156,42 @@ impl<H: Holder> Permit<H> {
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
         self.reported = true;
         self.holder.settle(self.ticket, outcome, Some(elapsed))
+    }
+
+    /// Says that the answer has begun, and more of it will follow (a stream): the slow limit is held against the time up to
+    /// now, whenever the report comes, and dropping the permit no longer counts as a failure by it. The first time
+    /// counts. Reads the clock where there is a slow limit, else it does nothing.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use microbreaker::{Breaker, Config, Counters, ManualClock, Streak};
+    ///
+    /// let limit = Duration::from_secs(1);
+    /// let breaker: Breaker<Streak, _, _> =
+    ///     Breaker::observed(Config::streak(5).slow_after(limit), ManualClock::new(), <Counters>::new("feed"));
+    /// let mut permit = breaker.acquire().unwrap();
+    /// permit.answered();
+    /// breaker.clock().advance(100 * limit); // the rest of the answer
+    /// permit.success();
+    /// assert_eq!((breaker.observer().counts().good, breaker.observer().counts().slow), (1, 0));
+    /// ```
+    pub fn answered(&mut self) {
+        if self.ticket.kind() & (TIMED | ANSWERED) == TIMED {
+            self.ticket.start = Ticks::new(self.holder.took(self.ticket.start));
+            self.ticket.word = Word::from_bits(self.ticket.word.bits() | ANSWERED);
+        }
+    }
+
+    /// A reading of the breaker's clock.
+    #[cfg(feature = "http")]
+    pub(crate) fn now(&self) -> Ticks {
+        self.holder.now()
+    }
+
+    /// Whether more than `time` has passed since a reading. Never, if that is past the [horizon](HORIZON).
+    #[cfg(feature = "http")]
+    pub(crate) fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
+        self.holder.has_outlasted(start, time)
     }
 
     /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the

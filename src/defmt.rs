@@ -53,6 +53,7 @@ format! {
         Self::HalfOpen => "half-open";
         Self::Ramping => "ramping";
         Self::ForcedOpen => "forced open";
+        Self::Unready => "unready";
     }
     FailureKind {
         Self::Other => "other";
@@ -68,6 +69,7 @@ format! {
         Self::Protocol => "protocol";
         Self::Resource => "resource";
         Self::Panic => "panic";
+        Self::Custom(kind) => "custom {}", kind.number();
     }
     Outcome {
         Self::Success => "success";
@@ -152,9 +154,9 @@ format! {
     Tally { Self { window, total, failed, slow } => "{}: {} of {} failed, {} slow", window, failed, total, slow; }
     Report { Self { kind, slow, effect, at } => "{}, slow {}, {}, at {}", kind, slow, effect, at; }
     Event {
-        Self { from, to, reason, generation, attempt, tally, lasts_ticks } =>
-            "{} -> {}, reason {}, generation {}, attempt {}, {}, for {} ticks",
-            from, to, reason, generation, attempt, tally, lasts_ticks;
+        Self { from, to, reason, generation, attempt, tally, lasts_ticks, at, rate: _ } =>
+            "{} -> {}, reason {}, generation {}, attempt {}, {}, for {} ticks, at {}",
+            from, to, reason, generation, attempt, tally, lasts_ticks, at;
     }
     Status {
         Self { state, reason, level, attempt, generation, retry_in: _, probes_out, shadow, tally } =>

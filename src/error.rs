@@ -20,6 +20,9 @@ pub enum RejectReason {
     Ramping,
     /// It is switched off for maintenance.
     ForcedOpen,
+    /// Nobody asked first whether the guarded service is ready, so it must not be called: a fault of the caller, not of
+    /// the peer. Only a layer says this, a [`Breaker`](crate::Breaker) never does.
+    Unready,
 }
 
 impl RejectReason {
@@ -31,6 +34,7 @@ impl RejectReason {
             Self::HalfOpen => "half_open",
             Self::Ramping => "ramping",
             Self::ForcedOpen => "forced_open",
+            Self::Unready => "unready",
         }
     }
 }
@@ -76,6 +80,9 @@ impl Rejected {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reason == RejectReason::Unready {
+            return f.write_str("called without asking first whether the service is ready");
+        }
         write!(f, "rejected by an open circuit breaker ({})", self.reason.name())?;
         match self.retry_in() {
             Some(time) => write!(f, ", retry in {time:.1?}"),
@@ -113,6 +120,30 @@ impl<E> Error<E> {
         }
     }
 }
+
+#[cfg(feature = "std")]
+impl<E: Into<Boxed>> Error<E> {
+    /// Boxed, for stacks whose error is `Box<dyn Error + Send + Sync>`: the call's own error as it was, or a [`Rejected`],
+    /// to be found by `downcast_ref`. (An `Error` around a boxed error is itself no `std::error::Error`, so `?` cannot.)
+    ///
+    /// ```
+    /// use microbreaker::{Breaker, Config, Error, ManualClock, Rejected, Streak};
+    ///
+    /// let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
+    /// breaker.latch();
+    /// let error = breaker.call(|| "7".parse::<u8>()).map_err(Error::into_boxed).unwrap_err();
+    /// assert!(error.is::<Rejected>());
+    /// ```
+    pub fn into_boxed(self) -> Boxed {
+        match self {
+            Self::Rejected(rejected) => rejected.into(),
+            Self::Inner(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+type Boxed = std::boxed::Box<dyn core::error::Error + Send + Sync>;
 
 impl<E> From<Rejected> for Error<E> {
     fn from(rejected: Rejected) -> Self {

@@ -84,10 +84,19 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | *(none)* | everything but the below; depends on nothing |
-//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure |
+//! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure; [`IoError`]; [`Meter`], which counts what metrics show |
 //! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
+//! | `tower` | [`BreakerLayer`], which puts a breaker in front of a service |
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
+//! | `prometheus` | [metrics](Monitors#metrics): [`Monitors`] is a collector of `prometheus-client` |
+//! | `metrics` | the same through the `metrics` facade: [`Monitors::publish`] |
+//! | `opentelemetry` | the same as observable instruments: [`Monitors::observe`] |
+//! | `tracing` | [`TracingLog`], which logs transitions |
+//! | `http` | [`HttpStatus`], which classifies responses, and [`AtEnd`], whose bodies carry the permit to their end |
+//! | `grpc` | [`GrpcStatus`], the same by the status in head or trailers (implies `http`) |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
+//! | `heapless` | [`Keyed`]: breakers by key without a heap |
+//! | `serde` | [`Settings`] from files and environment variables; [`Health`] and [`HealthBody`] for a status endpoint; implies `std` |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -103,21 +112,59 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "std")]
+mod io;
 mod lanes;
+mod meter;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod monitors;
+mod fallback;
+#[cfg(feature = "serde")]
+mod health;
+#[cfg(feature = "heapless")]
+mod keyed;
+mod mode;
 mod observe;
+#[cfg(feature = "opentelemetry")]
+mod otel;
 mod outcome;
 mod probes;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod retained;
+#[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
+mod series;
+#[cfg(feature = "serde")]
+mod settings;
 mod settle;
 mod snapshot;
 mod state;
 mod sync;
 mod tally;
 mod timer;
+#[cfg(feature = "tracing")]
+mod tracing;
+#[cfg(feature = "tower")]
+mod tower;
 mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingLog;
+#[cfg(feature = "tower")]
+pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
+#[cfg(feature = "grpc")]
+pub use self::grpc::GrpcStatus;
+#[cfg(feature = "http")]
+pub use self::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
+#[cfg(feature = "std")]
+pub use self::io::IoError;
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
 #[cfg(feature = "embassy-time")]
@@ -127,10 +174,21 @@ pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 pub use clock::{CoarseClock, StdClock};
 pub use config::{Bound, Config, ConfigError, Field, Verdict};
 pub use error::{Error, RejectReason, Rejected};
+pub use fallback::{Fallback, Level, Served, first};
+#[cfg(feature = "serde")]
+pub use health::{Condition, Health, HealthBody};
+#[cfg(feature = "heapless")]
+pub use keyed::{InsertError, Keyed};
 pub use lanes::{LaneCount, Lanes};
+#[cfg(feature = "std")]
+pub use meter::{Latency, Meter, Metered, Reading};
+pub use monitors::{DuplicateName, Monitors};
+pub use mode::Mode;
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
-pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
+pub use outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
 pub use retained::Retained;
+#[cfg(feature = "serde")]
+pub use settings::{NotApplied, Settings};
 pub use settle::{AtOnce, Settle};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{OpenReason, State};

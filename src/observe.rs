@@ -1,6 +1,8 @@
 //! Watching a breaker: events on transitions, hooks per call, and an observer that counts.
 
-use crate::clock::Ticks;
+use core::time::Duration;
+
+use crate::clock::{TickRate, Ticks};
 use crate::error::RejectReason;
 use crate::lanes::{LaneCount, Lanes, Padded};
 use crate::outcome::FailureKind;
@@ -27,6 +29,20 @@ pub struct Event {
     pub tally: Tally,
     /// How long the new state lasts in ticks, if it is open for a time or ramping; jitter and the clock's slack included.
     pub lasts_ticks: Option<u32>,
+    /// When, by the breaker's clock: read by the winner after the move, so that of two moves that follow each other
+    /// closely the later may have the earlier reading, and be told first. The generation has the order.
+    pub at: Ticks,
+    pub(crate) rate: &'static TickRate,
+}
+
+impl Event {
+    /// [`lasts_ticks`](Self::lasts_ticks) as a time, rounded up. Of an open circuit: after what time to ask again.
+    pub const fn lasts(&self) -> Option<Duration> {
+        match self.lasts_ticks {
+            Some(ticks) => Some(self.rate.duration_of(ticks)),
+            None => None,
+        }
+    }
 }
 
 /// What a report was about, for [`Observer::on_report`].
@@ -127,6 +143,18 @@ pub trait Observer {
     fn on_report(&self, report: &Report) {
         let _ = report;
     }
+
+    /// Whether calls should be timed, for [`on_elapsed`](Self::on_elapsed). Who makes calls asks this before each, and
+    /// where the answer is no reads no clock for it.
+    fn times_calls(&self) -> bool {
+        false
+    }
+
+    /// A call took this long. The breaker itself never tells (its clock is too coarse): who made the call and measured
+    /// it does.
+    fn on_elapsed(&self, elapsed: Duration) {
+        let _ = elapsed;
+    }
 }
 
 impl Observer for () {
@@ -158,6 +186,14 @@ impl<O: Observer + ?Sized> Observer for &O {
 
     fn on_report(&self, report: &Report) {
         (**self).on_report(report);
+    }
+
+    fn times_calls(&self) -> bool {
+        (**self).times_calls()
+    }
+
+    fn on_elapsed(&self, elapsed: Duration) {
+        (**self).on_elapsed(elapsed);
     }
 }
 
@@ -193,6 +229,15 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.on_report(report);
         self.1.on_report(report);
     }
+
+    fn times_calls(&self) -> bool {
+        self.0.times_calls() || self.1.times_calls()
+    }
+
+    fn on_elapsed(&self, elapsed: Duration) {
+        self.0.on_elapsed(elapsed);
+        self.1.on_elapsed(elapsed);
+    }
 }
 
 /// An observer that counts, in 32-bit words that wrap. `LANES` (1, 2, 4, … 64) shards the counters per core.
@@ -216,9 +261,11 @@ where
     name: &'static str,
     lanes: [Shard<<Lanes<LANES> as Padded>::Padding>; LANES],
     transitions: [AtomicU32; State::ALL.len()],
-    /// Kind + 1 in 4 bits (0: none yet) and the tick in units of 16: one word, so the two belong together.
+    /// Kind + 1 in 5 bits (0: none yet) and the tick in units of 32: one word, so the two belong together.
     last_failure: AtomicU32,
 }
+
+const _: () = assert!(FailureKind::ALL.len() < 1 << 5, "a kind + 1 fits in five bits");
 
 #[derive(Debug)]
 struct Shard<P> {
@@ -273,7 +320,7 @@ pub struct Counts {
     pub latches: u32,
     /// Transitions into each state, by [`State`]'s number.
     pub transitions: [u32; State::ALL.len()],
-    /// The last failure: its kind, and when, to 16 ticks.
+    /// The last failure: its kind, and when, to 32 ticks.
     pub last_failure: Option<(FailureKind, Ticks)>,
 }
 
@@ -303,6 +350,12 @@ where
         }
     }
 
+    /// The name, for as long as it lives.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for readings"))]
+    pub(crate) const fn label(&self) -> &'static str {
+        self.name
+    }
+
     /// The counts so far, over all lanes.
     pub fn counts(&self) -> Counts {
         // Relaxed throughout: statistics; nothing is decided by them or published with them.
@@ -310,7 +363,7 @@ where
             self.lanes.iter().fold(0_u32, |sum, lane| sum.wrapping_add(lane.counts[kind].load(Ordering::Relaxed)))
         };
         let last = self.last_failure.load(Ordering::Relaxed);
-        let kind = (last >> 28).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
+        let kind = (last >> 27).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
         Counts {
             permitted: sum(PERMITTED),
             probes: sum(PROBES),
@@ -326,7 +379,7 @@ where
             holds: sum(HOLDS),
             latches: sum(LATCHES),
             transitions: core::array::from_fn(|state| self.transitions[state].load(Ordering::Relaxed)),
-            last_failure: kind.map(|&kind| (kind, Ticks::new(last << 4))),
+            last_failure: kind.map(|&kind| (kind, Ticks::new(last << 5))),
         }
     }
 
@@ -383,7 +436,7 @@ where
         }
         if let (ReportKind::Failure(kind), Some(at)) = (report.kind, report.at) {
             // Relaxed: see `counts`. Of two failures of one moment the last to arrive stays: a benign race.
-            self.last_failure.store((kind as u32 + 1) << 28 | at.count() >> 4, Ordering::Relaxed);
+            self.last_failure.store((u32::from(kind.number()) + 1) << 27 | at.count() >> 5, Ordering::Relaxed);
         }
     }
 }

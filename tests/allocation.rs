@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, Guard, ManualClock, Observer, OpenReason,
-    Outcome, State, StdClock, Streak, TimeWindow, Window, count_words,
+    Breaker, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, Guard, ManualClock, Meter, Observer,
+    OpenReason, Outcome, State, StdClock, Streak, TimeWindow, Window, count_words,
 };
 
 /// The system's, counting what each thread asks for: other threads (libtest's own) do as they like.
@@ -119,6 +119,11 @@ fn never_allocates<W: Window>(config: Config) {
         let watched: Breaker<W, _, Counters<4>> = Breaker::observed(config, &clock, Counters::new("watched"));
         exercise(&watched, config, 2_000);
         counts = Some(watched.observer().counts());
+        let metered: Breaker<W, _, Meter<4>> = Breaker::observed(config, &clock, Meter::new("metered").timed());
+        exercise(&metered, config, 2_000);
+        (0..2_000).for_each(|call| metered.observer().on_elapsed(SECOND * call));
+        let reading = metered.reading();
+        assert_eq!(reading.latency.map(|latency| latency.count()), Some(2_000));
     });
     assert_eq!(counted, 0, "{config:?}");
     for state in State::ALL {

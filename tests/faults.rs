@@ -4,8 +4,10 @@
 //! Elsewhere:
 //!
 //! - 12 (memory that grows with every cycle) needs an allocator of its own: `tests/allocation.rs`.
-//! - 22 (a stream counted at its headers), 23 (a breaker per request) and 24 (`poll_ready` that fails for good) are
-//!   faults of layers; the core has no headers, no requests and no readiness. They belong to the tests of the layer.
+//! - 22 (a stream counted at its headers) and the HTTP half of 19 (a client error in a streak, one tenant's for all):
+//!   `tests/classify/`, and over real connections `tests/server/tests/http.rs`.
+//! - 23 (a breaker per request) and 24 (`poll_ready` that fails for good) are faults of layers; the core has no requests
+//!   and no readiness. They belong to the tests of the layer.
 //! - Of 13 (called although open) and 18 (its own rejections as failures) the core's half is here: what `call`,
 //!   `call_async` and `guarded` run, and what a rejection counts as. The layer's half (when the inner service is polled,
 //!   how an error that *contains* a rejection is classified) belongs to the tests of the layer.
@@ -596,7 +598,8 @@ fn fault_17_a_wall_clock_step_stretches_or_zeroes_the_open_time() {
     }
 }
 
-/// No wall clock is read anywhere in the crate.
+/// No wall clock is read anywhere in the crate, but for a date in `Retry-After`: how far that lies ahead is asked once, and
+/// the hold then runs by the breaker's own clock.
 #[test]
 fn fault_17_no_source_file_knows_the_wall_clock() {
     fn read(folder: &std::path::Path, files: &mut u32) {
@@ -604,7 +607,7 @@ fn fault_17_no_source_file_knows_the_wall_clock() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 read(&path, files);
-            } else {
+            } else if !path.ends_with("src/http.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 assert!(!text.contains("SystemTime") && !text.contains("UNIX_EPOCH"), "{}", path.display());
                 *files += 1;

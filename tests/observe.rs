@@ -77,6 +77,42 @@ fn sums(tally: Tally) -> (WindowKind, u32, u32) {
     (tally.window, tally.total, tally.failed)
 }
 
+#[test]
+fn an_event_tells_when_and_for_how_long() {
+    let breaker: Watched = Breaker::observed(
+        Config::count(10).open_for(SECOND).jitter(false),
+        ManualClock::at(Ticks::new(u32::MAX - 1023)),
+        Log::default(),
+    );
+    breaker.clock().advance(SECOND);
+    breaker.hold(2 * SECOND);
+    let opened = last_event(&breaker);
+    assert_eq!((opened.at, opened.lasts_ticks, opened.lasts()), (Ticks::new(0), Some(2048), Some(2 * SECOND)));
+    breaker.clock().advance(3 * SECOND);
+    let _ = breaker.acquire().unwrap().success();
+    let closed = last_event(&breaker);
+    assert_eq!((closed.to, closed.at, closed.lasts()), (State::Closed, Ticks::new(3 * 1024), None));
+}
+
+#[test]
+fn elapsed_times_reach_who_asks_for_them() {
+    struct Times(bool, Cell<Duration>);
+    impl Observer for Times {
+        fn times_calls(&self) -> bool {
+            self.0
+        }
+
+        fn on_elapsed(&self, elapsed: Duration) {
+            self.1.set(elapsed);
+        }
+    }
+    let (asks, does_not) = (Times(true, Cell::default()), Times(false, Cell::default()));
+    assert!((&asks, &does_not).times_calls() && (&does_not, &asks).times_calls());
+    assert!(!(&does_not, ()).times_calls());
+    (&asks, &does_not).on_elapsed(SECOND);
+    assert_eq!((asks.1.get(), does_not.1.get()), (SECOND, SECOND), "a pair tells both");
+}
+
 type ByHand<'a> = (State, &'a dyn Fn(&Watched));
 
 #[test]
@@ -230,7 +266,7 @@ fn counters_count_each_kind_by_itself() {
     for (index, (count, expected)) in seen.into_iter().enumerate() {
         assert_eq!(count, expected, "number {index}");
     }
-    assert_eq!(counts.last_failure, Some((FailureKind::Other, Ticks::new(1024))), "to 16 ticks");
+    assert_eq!(counts.last_failure, Some((FailureKind::Other, Ticks::new(1024))), "to 32 ticks");
     assert_eq!(breaker.observer().name(), "all");
 }
 
@@ -247,7 +283,8 @@ fn names_are_those_of_the_variants() {
     let kinds = FailureKind::ALL.map(|kind| (kind.name(), format!("{kind:?}")));
     let reasons = OpenReason::ALL.map(|reason| (reason.name(), format!("{reason:?}")));
     let states = State::ALL.map(|state| (state.name(), format!("{state:?}")));
+    let custom = |debug: String| debug.replace("Custom(CustomKind(", "Custom_").replace(')', "");
     for (name, debug) in kinds.into_iter().chain(reasons).chain(states) {
-        assert_eq!(name, snake(&debug));
+        assert_eq!(name, snake(&custom(debug)));
     }
 }

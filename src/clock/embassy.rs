@@ -77,7 +77,7 @@ impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
     pub async fn ready(&self) -> Result<(), Rejected> {
         loop {
             let rest = self.present_rest();
-            let ticks = match (rest.ticks, rest.state) {
+            let ticks = match (rest.ticks, rest.word.state()) {
                 _ if self.is_watch_only() => return Ok(()),
                 (Some(0), _) => return Ok(()),
                 (Some(ticks), _) if rest.may_shrink => ticks.min(LOOK),

@@ -1,0 +1,157 @@
+//! What to do instead: a chain of levels, each behind its own breaker.
+
+use core::future::Future;
+
+/// Which level of a chain served a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// The first choice.
+    Primary,
+    /// The so-manyth [`or`](Fallback::or), from 1.
+    Secondary(u8),
+    /// A value kept from before.
+    Cached,
+    /// An answer that says that there is none.
+    Degraded,
+}
+
+impl Level {
+    /// The name in small letters, as metrics want it: the same for every second choice.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary(_) => "secondary",
+            Self::Cached => "cached",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+/// A value, who served it, and why not somebody better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served<T, E> {
+    /// The answer.
+    pub value: T,
+    /// The level it comes from.
+    pub level: Level,
+    /// The error of the level above, the last one; `None` if the first choice served.
+    pub error: Option<E>,
+}
+
+/// A chain of levels under way: an answer, or the error of the last level that was asked.
+///
+/// Each level is asked only if those above it failed, and each by a call of its own: through a breaker of its own, so
+/// that a dead primary costs a rejection and not a timeout, and a dead secondary is not asked either. Every level is
+/// told the error above it; [`Served::error`] keeps the last. Nothing is spawned, allocated or raced.
+///
+/// ```
+/// use microbreaker::{Breaker, Config, Error, Level, ManualClock, Streak, first};
+///
+/// static CLOCK: ManualClock = ManualClock::new();
+/// static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
+/// static SECONDARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
+///
+/// fn rate(cached: Option<u32>) -> (u32, Level) {
+///     let served = first(PRIMARY.call(|| "down".parse::<u32>()))
+///         .or(|_| SECONDARY.call(|| "too".parse::<u32>()))
+///         .cached(|_| cached)
+///         .degraded(|_| 0);
+///     (served.value, served.level)
+/// }
+/// assert_eq!(rate(Some(7)), (7, Level::Cached));
+/// assert_eq!(rate(None), (0, Level::Degraded));
+/// ```
+///
+/// Asynchronous calls are awaited where they stand:
+///
+/// ```
+/// # use microbreaker::{Breaker, Config, Error, ManualClock, Served, Streak, first};
+/// # static CLOCK: ManualClock = ManualClock::new();
+/// # static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
+/// # static SECONDARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
+/// # struct Fault;
+/// # async fn ask(_: &str) -> Result<u32, Fault> { Ok(1) }
+/// async fn rate() -> Result<Served<u32, Error<Fault>>, Error<Fault>> {
+///     first(PRIMARY.call_async(|| ask("here")).await)
+///         .or_async(|_| SECONDARY.call_async(|| ask("there"))).await
+///         .served()
+/// }
+/// # let _ = rate();
+/// ```
+///
+/// Cancel safety: between two levels it is a plain value; within one, that of the level's own call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a chain is asked for its answer: `served` or `degraded`"]
+pub struct Fallback<T, E> {
+    state: Result<Served<T, E>, E>,
+    /// Second choices so far.
+    seconds: u8,
+}
+
+/// Begins a chain with what the first choice came to.
+pub fn first<T, E>(result: Result<T, E>) -> Fallback<T, E> {
+    let state = result.map(|value| Served { value, level: Level::Primary, error: None });
+    Fallback { state, seconds: 0 }
+}
+
+impl<T, E> Fallback<T, E> {
+    /// Another choice, asked if all above failed.
+    pub fn or(self, call: impl FnOnce(&E) -> Result<T, E>) -> Self {
+        let seconds = self.seconds.saturating_add(1);
+        let state = match self.state {
+            Ok(served) => Ok(served),
+            Err(above) => {
+                call(&above).map(|value| Served { value, level: Level::Secondary(seconds), error: Some(above) })
+            }
+        };
+        Self { state, seconds }
+    }
+
+    /// [`or`](Self::or), awaited. `call` runs, and so makes its future, only if all above failed.
+    pub async fn or_async<F>(self, call: impl FnOnce(&E) -> F) -> Self
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let result = match &self.state {
+            Ok(_) => None,
+            Err(above) => Some(call(above).await),
+        };
+        match result {
+            // Not asked: but it counts, as in `or`.
+            None => Self { seconds: self.seconds.saturating_add(1), ..self },
+            Some(result) => self.or(|_| result),
+        }
+    }
+
+    /// A value kept from before, if there is one.
+    pub fn cached(self, look: impl FnOnce(&E) -> Option<T>) -> Self {
+        let state = self.state.or_else(|above| match look(&above) {
+            Some(value) => Ok(Served { value, level: Level::Cached, error: Some(above) }),
+            None => Err(above),
+        });
+        Self { state, ..self }
+    }
+
+    /// [`cached`](Self::cached), awaited.
+    pub async fn cached_async<F>(self, look: impl FnOnce(&E) -> F) -> Self
+    where
+        F: Future<Output = Option<T>>,
+    {
+        let found = match &self.state {
+            Ok(_) => None,
+            Err(above) => look(above).await,
+        };
+        self.cached(|_| found)
+    }
+
+    /// The end of the chain, with an answer that says that there is none: an empty list, a static page.
+    pub fn degraded(self, answer: impl FnOnce(&E) -> T) -> Served<T, E> {
+        self.state.unwrap_or_else(|above| Served { value: answer(&above), level: Level::Degraded, error: Some(above) })
+    }
+
+    /// The end of the chain: the answer, or the error of the last level.
+    pub fn served(self) -> Result<Served<T, E>, E> {
+        self.state
+    }
+}

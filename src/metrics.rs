@@ -1,0 +1,78 @@
+//! The `metrics` facade: hands the readings of [`Monitors`] to whatever recorder is installed.
+
+use std::borrow::ToOwned;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use metrics::{Counter, Gauge, Label, counter, describe_counter, describe_gauge, gauge};
+
+use crate::monitors::Monitors;
+use crate::series::{FAMILIES, Kind, Labels, Value, cumulative};
+
+impl Monitors {
+    /// Describes the [metrics](Self#metrics) to the recorder of the `metrics` facade: once, after it is installed.
+    pub fn describe(&self) {
+        for family in &FAMILIES {
+            match family.kind {
+                Kind::Count | Kind::Seconds => describe_counter!(family.name, family.help),
+                Kind::Level => describe_gauge!(family.name, family.help),
+                Kind::Times => {
+                    describe_counter!(format!("{}_bucket", family.name), family.help);
+                    describe_counter!(format!("{}_count", family.name), family.help);
+                    describe_gauge!(format!("{}_sum", family.name), family.help);
+                }
+            }
+        }
+    }
+
+    /// Sets the [metrics](Self#metrics) through the recorder of the `metrics` facade: call it before each scrape, or every
+    /// some seconds where the recorder pushes.
+    ///
+    /// The facade has neither counters of fractions nor histograms that can be set. So `open_seconds_total` is in whole
+    /// seconds, rounded down, and a histogram is what Prometheus makes of one: `_bucket` by `le`, `_count` and `_sum`.
+    ///
+    /// ```
+    /// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};
+    ///
+    /// static PAYMENTS: Breaker<Streak, StdClock, Meter> =
+    ///     Breaker::observed(Config::database(), StdClock::new(), Meter::new("payments"));
+    ///
+    /// let monitors = Monitors::new();
+    /// monitors.add(&PAYMENTS)?;
+    /// monitors.describe();
+    /// // In the handler of `/metrics`, before the recorder renders its page:
+    /// monitors.publish();
+    /// # Ok::<(), microbreaker::DuplicateName>(())
+    /// ```
+    pub fn publish(&self) {
+        for reading in self.readings() {
+            for family in &FAMILIES {
+                (family.samples)(&reading, &mut |labels, value| match value {
+                    Value::Count(count) => count_of(family.name.to_owned(), labels).absolute(count),
+                    Value::Seconds(time) => count_of(family.name.to_owned(), labels).absolute(time.as_secs()),
+                    Value::Level(level) => level_of(family.name.to_owned(), labels).set(level),
+                    Value::Times(latency) => {
+                        cumulative(&latency, labels, |labels, calls| {
+                            count_of(format!("{}_bucket", family.name), labels).absolute(calls);
+                        });
+                        count_of(format!("{}_count", family.name), labels).absolute(latency.count());
+                        level_of(format!("{}_sum", family.name), labels).set(latency.sum.as_secs_f64());
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn count_of(name: String, labels: Labels<'_>) -> Counter {
+    counter!(name, owned(labels))
+}
+
+fn level_of(name: String, labels: Labels<'_>) -> Gauge {
+    gauge!(name, owned(labels))
+}
+
+fn owned(labels: Labels<'_>) -> Vec<Label> {
+    labels.iter().map(|&(name, value)| Label::from_static_parts(name, value)).collect()
+}

@@ -1,0 +1,370 @@
+//! Settings from outside the program: files and environment variables.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::string::String;
+
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
+use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::breaker::Breaker;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Verdict};
+use crate::mode::Mode;
+use crate::observe::Observer;
+use crate::window::Window;
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)+) => {
+        /// All options of a [`Config`] and the [`Mode`], each of which may be left out.
+        ///
+        /// Flat, each by the name of the method of [`Config`] that it calls, so that a file and environment variables have
+        /// the same names and an error's field is where it is written. Times are texts with their unit (`"5s"`, `"250ms"`,
+        /// `"1m 30s"`), as `humantime` reads them. Numbers and switches may be texts too, since in the environment all are.
+        /// A name that is none of these is an error, and so is a value that is none; both name the field.
+        ///
+        /// ```
+        /// use microbreaker::{Breaker, Config, ManualClock, Settings, Streak};
+        ///
+        /// let file = r#"{ "open_for": "5s", "probes": 3, "mode": "shadow" }"#;
+        /// let settings: Settings = serde_json::from_str(file).unwrap();
+        /// let base = Config::database(); // what the program says where the file does not
+        /// let breaker: Breaker<Streak, _> = Breaker::try_new(settings.over(base), ManualClock::new()).unwrap();
+        ///
+        /// // Later, while calls run. What cannot be is an error, and the old ones stay.
+        /// let file = r#"{ "probes": 16 }"#;
+        /// let again: Settings = serde_json::from_str(file).unwrap();
+        /// assert_eq!(
+        ///     again.apply(base, &breaker).unwrap_err().to_string(),
+        ///     "probes may be at most 15 (it is 16, the most is 15); the settings before it stay in force",
+        /// );
+        /// ```
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Settings {
+            $($(#[$doc])* pub $name: Option<$type>,)+
+        }
+
+        const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+        impl Serialize for Settings {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let given = [$(self.$name.is_some()),+].into_iter().filter(|given| *given).count();
+                let mut fields = serializer.serialize_struct("Settings", given)?;
+                $(match self.$name {
+                    Some(value) => fields.serialize_field(stringify!($name), &Written(value))?,
+                    None => fields.skip_field(stringify!($name))?,
+                })+
+                fields.end()
+            }
+        }
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Settings;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("settings of a circuit breaker")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+                let mut settings = Settings::default();
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    match &*name {
+                        $(stringify!($name) => {
+                            if settings.$name.is_some() {
+                                return Err(A::Error::duplicate_field(stringify!($name)));
+                            }
+                            settings.$name = Some(map.next_value_seed(Read(stringify!($name), PhantomData))?);
+                        })+
+                        unknown => return Err(A::Error::unknown_field(unknown, NAMES)),
+                    }
+                }
+                Ok(settings)
+            }
+        }
+    };
+}
+
+settings! {
+    /// [`Config::streak`]; fixed for the life of a breaker.
+    streak: u16,
+    /// [`Config::count`]; fixed for the life of a breaker.
+    count: u16,
+    /// The number of buckets of [`Config::time`]; fixed for the life of a breaker. Without it, `bucket` says nothing.
+    buckets: u8,
+    /// The length of a bucket of [`Config::time`] (one second if left out); fixed for the life of a breaker.
+    bucket: Duration,
+    /// [`Config::failure_permille`]
+    failure_permille: u16,
+    /// [`Config::ignore_failure_share`], if true
+    ignore_failure_share: bool,
+    /// [`Config::slow_permille`]
+    slow_permille: u16,
+    /// [`Config::slow_after`]
+    slow_after: Duration,
+    /// [`Config::minimum`]
+    minimum: u16,
+    /// [`Config::open_for`]
+    open_for: Duration,
+    /// [`Config::backoff_1024ths`]
+    backoff_1024ths: u32,
+    /// [`Config::open_at_most`]
+    open_at_most: Duration,
+    /// [`Config::jitter`]
+    jitter: bool,
+    /// [`Config::hold_at_most`]
+    hold_at_most: Duration,
+    /// [`Config::verdict`]: `first_failure` or `rates`
+    verdict: Verdict,
+    /// [`Config::probes`]
+    probes: u8,
+    /// [`Config::at_once`]
+    at_once: u8,
+    /// [`Config::successes`]
+    successes: u8,
+    /// [`Config::lease`]
+    lease: Duration,
+    /// [`Config::ramp`]
+    ramp: Duration,
+    /// [`Config::levels`]
+    levels: bool,
+    /// [`Breaker::switch`]: `on`, `off`, `open` or `shadow`. Left out, the switch stays as it is.
+    mode: Mode,
+}
+
+impl Settings {
+    /// `base`, with all that is given here in its place. Nothing is checked until a breaker is made of it. Of the mode
+    /// it holds only whether to start in shadow: [`apply`](Self::apply) throws the switch.
+    pub fn over(&self, base: Config) -> Config {
+        macro_rules! set {
+            ($config:ident: $($name:ident)+) => {
+                $(if let Some(value) = self.$name {
+                    $config = $config.$name(value);
+                })+
+            };
+        }
+        let mut config = base;
+        if let Some(failures) = self.streak {
+            config = config.and_streak(failures);
+        }
+        if let Some(calls) = self.count {
+            config = config.and_count(calls);
+        }
+        if let Some(buckets) = self.buckets {
+            config = config.and_time(buckets, self.bucket.unwrap_or(Duration::from_secs(1)));
+        }
+        if self.ignore_failure_share == Some(true) {
+            config = config.ignore_failure_share();
+        }
+        set!(config: failure_permille slow_permille slow_after minimum open_for backoff_1024ths open_at_most jitter);
+        set!(config: hold_at_most verdict probes at_once successes lease ramp levels);
+        if let Some(mode) = self.mode {
+            config = config.shadow(mode == Mode::Shadow);
+        }
+        config
+    }
+
+    /// Takes them over while calls run, [over](Self::over) the same base as when the breaker was made:
+    /// [`Breaker::reconfigure`], and then the mode, if one is given. On an error nothing changes, the mode neither.
+    pub fn apply<W: Window, C: Clock, O: Observer>(
+        &self,
+        base: Config,
+        breaker: &Breaker<W, C, O>,
+    ) -> Result<(), NotApplied> {
+        breaker.reconfigure(&self.over(base)).map_err(NotApplied)?;
+        if let Some(mode) = self.mode {
+            breaker.switch(mode);
+        }
+        Ok(())
+    }
+
+    /// Reads the environment: `PREFIX_OPEN_FOR=5s` and the like. Variables without the prefix and its underscore are not
+    /// looked at.
+    ///
+    /// What follows the prefix may be in any case. If it is no setting, that is an error, for a mistyped name would be
+    /// overlooked: so let no prefix be the beginning of another.
+    pub fn from_env(prefix: &str) -> Result<Self, serde::de::value::Error> {
+        // What is no text becomes one that is no setting's value either.
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Self::from_vars(prefix, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+    }
+
+    /// [`from_env`](Self::from_env), from any variables.
+    pub fn from_vars(
+        prefix: &str,
+        vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, serde::de::value::Error> {
+        let ours = vars.into_iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix(prefix)?.strip_prefix('_')?;
+            Some((name.to_ascii_lowercase(), value))
+        });
+        Self::deserialize(MapDeserializer::new(ours))
+    }
+}
+
+/// Settings that cannot work, and so were not applied: those before them stay in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotApplied(pub ConfigError);
+
+impl fmt::Display for NotApplied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; the settings before it stay in force", self.0)
+    }
+}
+
+impl core::error::Error for NotApplied {}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("Settings", NAMES, Fields)
+    }
+}
+
+struct Fields;
+
+/// A value of a setting: how it is read and written.
+trait Value: Copy {
+    const EXPECTED: &'static str;
+    fn from_text(text: &str) -> Option<Self>;
+    fn from_number(_: u64) -> Option<Self> {
+        None
+    }
+    fn from_switch(_: bool) -> Option<Self> {
+        None
+    }
+    fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error>;
+}
+
+macro_rules! numbers {
+    ($($type:ident $write:ident $expected:literal;)+) => {$(
+        impl Value for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+
+            fn from_number(number: u64) -> Option<Self> {
+                number.try_into().ok()
+            }
+
+            fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.$write(self)
+            }
+        }
+    )+};
+}
+
+numbers! {
+    u8 serialize_u8 "a whole number up to 255";
+    u16 serialize_u16 "a whole number up to 65535";
+    u32 serialize_u32 "a whole number up to 4294967295";
+}
+
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_switch(on: bool) -> Option<Self> {
+        Some(on)
+    }
+
+    fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(self)
+    }
+}
+
+impl Value for Duration {
+    const EXPECTED: &'static str = "a time with its unit, such as \"5s\" or \"250ms\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        humantime::parse_duration(text).ok()
+    }
+
+    fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self))
+    }
+}
+
+impl Value for Verdict {
+    const EXPECTED: &'static str = "\"first_failure\" or \"rates\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "first_failure" => Some(Self::FirstFailure),
+            "rates" => Some(Self::Rates),
+            _ => None,
+        }
+    }
+
+    fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::FirstFailure => "first_failure",
+            Self::Rates => "rates",
+        })
+    }
+}
+
+impl Value for Mode {
+    const EXPECTED: &'static str = "\"on\", \"off\", \"open\" or \"shadow\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == text)
+    }
+
+    fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+struct Written<T>(T);
+
+impl<T: Value> Serialize for Written<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.write(serializer)
+    }
+}
+
+/// Reads the value of the field of this name, which it tells in errors: not every format does.
+struct Read<T>(&'static str, PhantomData<T>);
+
+impl<'de, T: Value> DeserializeSeed<'de> for Read<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<T: Value> Visitor<'_> for Read<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} as {}", self.0, T::EXPECTED)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        T::from_text(text.trim()).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+        T::from_number(number).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        let value = u64::try_from(number).ok().and_then(T::from_number);
+        value.ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<T, E> {
+        T::from_switch(on).ok_or_else(|| E::invalid_value(Unexpected::Bool(on), &self))
+    }
+}

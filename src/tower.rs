@@ -1,0 +1,421 @@
+//! `tower`: a layer that puts a breaker in front of a service.
+//!
+//! A service is asked whether it is ready (`poll_ready`) and then called, once. Between the two lies a promise: the inner
+//! service that said "ready" may have reserved something for the call, and ours that said so must not take it back. The
+//! circuit may open or close at any time in between. So a service remembers whose [`Turn`] it is:
+//!
+//! | `poll_ready` in | the circuit would admit | it would reject | … and we wait |
+//! | --- | --- | --- | --- |
+//! | `Unasked` | asks inner: ready → `Ready`, pending, or an error | ready → `Refused` | pending |
+//! | `Kept` | asks inner: ready → `Ready`, or an error | ready → `Ready` | pending |
+//! | `Ready` | asks inner: ready, or an error | ready | ready |
+//! | `Refused` | asks inner: ready → `Ready`, pending → ready and still `Refused`, or an error | ready | ready |
+//!
+//! | `call` in | `acquire` admits | `acquire` rejects |
+//! | --- | --- | --- |
+//! | `Unasked` | not asked: rejected as unready | |
+//! | `Kept`, `Ready` | inner is called → `Unasked` | rejected → `Kept` |
+//! | `Refused` | not asked: rejected with what `poll_ready` saw → `Unasked` | |
+//!
+//! The invariant: inner is called in `Kept` and `Ready` alone, which it enters by saying that it is ready and leaves by the
+//! call. After an error it is `Unasked`. `poll_ready` only [peeks](Breaker::peek), so it never holds a probe.
+
+use core::fmt;
+use core::future::Future;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::boxed::Box;
+use std::sync::Arc;
+
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::breaker::{Breaker, Holder, Permit};
+use crate::clock::Clock;
+use crate::error::{Error, RejectReason, Rejected};
+use crate::observe::Observer;
+use crate::settle::{AtOnce, Settle};
+use crate::window::Window;
+
+/// A [`tower::Layer`](Layer) that puts a breaker in front of a service: every service it makes, and every clone of one,
+/// shares that breaker.
+///
+/// While the circuit is open the service is ready (so that nothing queues up, and a buffer lives on), the inner service is
+/// left alone, and a call fails with [`Error::Rejected`], which says when to come back. An admitted call's [`Permit`] is in
+/// its future: dropped with it, it is cancelled. A call allocates nothing.
+///
+/// ```
+/// use microbreaker::{Breaker, BreakerLayer, CoarseClock, Config, CountWindow, Error, count_words};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// static UPSTREAM: Breaker<CountWindow<{ count_words(100, false) }>, CoarseClock> =
+///     Breaker::new(Config::upstream(), CoarseClock);
+///
+/// # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+/// # let test = core::pin::pin!(async {
+/// let service = ServiceBuilder::new()
+///     .layer(BreakerLayer::new(&UPSTREAM))
+///     .service(service_fn(|path: &'static str| async move { path.parse::<u8>() }));
+/// assert_eq!(service.clone().oneshot("7").await, Ok(7));
+///
+/// UPSTREAM.force_open();
+/// assert!(matches!(service.oneshot("7").await, Err(Error::Rejected(_))));
+/// # });
+/// # assert!(core::future::Future::poll(test, &mut context).is_ready());
+/// ```
+///
+/// # Where it goes
+///
+/// Outside of what belongs to the call (a timeout, so that a call that hangs is seen to fail) and inside of what is not the
+/// peer's doing (a buffer, a rate or concurrency limit, a retry, which then asks anew each time). A timeout outside is
+/// seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less.
+///
+/// # What an inner service's readiness counts as
+///
+/// An error of its `poll_ready` (a connection that cannot be made) is the peer's failure: it is settled like the error of a
+/// call, if the circuit admits a call just then, as a probe if it is half-open, and is passed on unchanged either way. A
+/// service that never becomes ready is not seen: put a time limit on its connecting.
+///
+/// While the circuit is open an inner service that had said it is ready keeps what it reserved for a call (a place in a
+/// concurrency limit) until this clone's next call, or until it is dropped.
+#[derive(Clone)]
+pub struct BreakerLayer<H, S = AtOnce, R = ()> {
+    guard: Guarding<H, S, R>,
+}
+
+impl<H: Holder + Clone> BreakerLayer<H> {
+    /// Around the breaker that `holder` refers to: a `&'static`, an `Arc`. `Ok` is a success, `Err` a failure.
+    pub const fn new(holder: H) -> Self {
+        Self { guard: Guarding { holder, settle: AtOnce(crate::AnyError), refuse: (), sleep: None } }
+    }
+}
+
+impl<H, S, R> BreakerLayer<H, S, R> {
+    /// Lets `classify` (a [`Classify`](crate::Classify), or a `Fn(&Result<Response, Error>) -> Outcome`) say what a
+    /// result means.
+    #[must_use]
+    pub fn classify<K>(self, classify: K) -> BreakerLayer<H, AtOnce<K>, R> {
+        self.settle(AtOnce(classify))
+    }
+
+    /// Lets `settle` have the permit when there is a result, and answer in its place: for results that are not over when
+    /// they are there, as a body that streams.
+    ///
+    /// It must leave an error an error. A response that it makes of one of `poll_ready` has no call to go to: that call is
+    /// [rejected](RejectReason::Unready).
+    #[must_use]
+    pub fn settle<S2>(self, settle: S2) -> BreakerLayer<H, S2, R> {
+        let Guarding { holder, refuse, sleep, .. } = self.guard;
+        BreakerLayer { guard: Guarding { holder, settle, refuse, sleep } }
+    }
+
+    /// Answers rejected calls with `answer(rejected)` in place of an error: for services that must not fail, as routes. The
+    /// error is then the inner service's own.
+    #[must_use]
+    pub fn answer<T, F: Fn(Rejected) -> T>(self, answer: F) -> BreakerLayer<H, S, F> {
+        let Guarding { holder, settle, sleep, .. } = self.guard;
+        BreakerLayer { guard: Guarding { holder, settle, refuse: answer, sleep } }
+    }
+
+    /// Back-pressure: while the circuit is open the service is not ready, in place of failing calls. `sleep` is the
+    /// runtime's own (`tokio::time::sleep`).
+    ///
+    /// It sleeps for as long as the circuit stays open, but looks once a second, for a reset may close it sooner. Waiting
+    /// takes no place: of those that wake up together as many are admitted as there are probes, and the rest get a
+    /// rejection from their call. If time alone does not help (latched, forced open) calls fail as without this.
+    ///
+    /// A sleep is boxed; nothing else allocates.
+    #[must_use]
+    pub fn wait<F, A>(mut self, sleep: F) -> Self
+    where
+        F: Fn(Duration) -> A + Send + Sync + 'static,
+        A: Future + Send + Sync + 'static,
+    {
+        self.guard.sleep = Some(Arc::new(move |time| {
+            let sleep = sleep(time);
+            Box::pin(async {
+                sleep.await;
+            })
+        }));
+        self
+    }
+}
+
+impl<I, H: Clone, S: Clone, R: Clone> Layer<I> for BreakerLayer<H, S, R> {
+    type Service = BreakerService<I, H, S, R>;
+
+    fn layer(&self, inner: I) -> Self::Service {
+        BreakerService { inner, guard: self.guard.clone(), turn: Turn::Unasked, sleeping: None }
+    }
+}
+
+/// A service behind a breaker; see [`BreakerLayer`].
+///
+/// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`] unless the inner service
+/// is. A clone shares the breaker, and must be asked itself.
+pub struct BreakerService<I, H, S = AtOnce, R = ()> {
+    inner: I,
+    guard: Guarding<H, S, R>,
+    turn: Turn,
+    sleeping: Option<Sleep>,
+}
+
+impl<I: Clone, H: Clone, S: Clone, R: Clone> Clone for BreakerService<I, H, S, R> {
+    fn clone(&self) -> Self {
+        // What was said to this one, and what its inner service reserved, is not the clone's.
+        Self { inner: self.inner.clone(), guard: self.guard.clone(), turn: Turn::Unasked, sleeping: None }
+    }
+}
+
+impl<I, H, S, R> BreakerService<I, H, S, R> {
+    /// The inner service.
+    pub const fn get_ref(&self) -> &I {
+        &self.inner
+    }
+
+    /// The inner service, without the breaker.
+    pub fn into_inner(self) -> I {
+        self.inner
+    }
+
+    /// Pending while there is something to wait for.
+    fn poll_wait(&mut self, rejected: &Rejected, context: &mut Context<'_>) -> Poll<()> {
+        let (Some(sleep), Some(time)) = (&self.guard.sleep, rejected.retry_in()) else { return Poll::Ready(()) };
+        let sleeping = self.sleeping.get_or_insert_with(|| sleep(time.min(LOOK)));
+        ready!(sleeping.as_mut().poll(context));
+        self.sleeping = None;
+        // Slept, and it is still open: look again, but let others run first, lest a sleep that never sleeps hang them.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<Q, I, T, H, W, C, O, S, R> Service<Q> for BreakerService<I, H, S, R>
+where
+    I: Service<Q>,
+    H: Deref<Target = Breaker<W, C, O>> + Clone,
+    W: Window,
+    C: Clock,
+    O: Observer,
+    S: Settle<H, Result<I::Response, I::Error>, Output = Result<T, I::Error>> + Clone,
+    R: Refuse<T, I::Error> + Clone,
+{
+    type Response = T;
+    type Error = R::Error;
+    type Future = BreakerFuture<I::Future, H, S, R>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
+        if let Err(rejected) = self.guard.holder.peek() {
+            self.turn = match self.turn {
+                Turn::Unasked => {
+                    ready!(self.poll_wait(&rejected, context));
+                    Turn::Refused(rejected)
+                }
+                Turn::Kept => {
+                    ready!(self.poll_wait(&rejected, context));
+                    Turn::Ready
+                }
+                Turn::Ready => Turn::Ready,
+                Turn::Refused(_) => Turn::Refused(rejected),
+            };
+            return Poll::Ready(Ok(()));
+        }
+        self.sleeping = None;
+        match self.inner.poll_ready(context) {
+            Poll::Ready(Ok(())) => {
+                self.turn = Turn::Ready;
+                Poll::Ready(Ok(()))
+            }
+            // The promise stands, even though its reason is gone.
+            Poll::Pending if matches!(self.turn, Turn::Refused(_)) => Poll::Ready(Ok(())),
+            Poll::Pending => {
+                self.turn = Turn::Unasked;
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => {
+                self.turn = Turn::Unasked;
+                let result = match Breaker::acquire_in(self.guard.holder.clone()) {
+                    Ok(permit) => self.guard.settle.settle(permit, Err(error)),
+                    Err(_) => Err(error),
+                };
+                // A response has no call to go to; the one that comes is rejected, as its turn says.
+                Poll::Ready(result.map_or_else(|error| Err(R::pass(error)), |_| Ok(())))
+            }
+        }
+    }
+
+    fn call(&mut self, request: Q) -> Self::Future {
+        let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
+            Turn::Kept | Turn::Ready => match Breaker::acquire_in(self.guard.holder.clone()) {
+                Ok(permit) => {
+                    // Inner may panic: the permit is then dropped in unwinding, which counts, and our turn is over.
+                    let inner = self.inner.call(request);
+                    let settle = self.guard.settle.clone();
+                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle } };
+                }
+                Err(rejected) => {
+                    self.turn = Turn::Kept;
+                    rejected
+                }
+            },
+            turn => {
+                let rejected = match turn {
+                    Turn::Refused(rejected) => rejected,
+                    _ => Rejected::new(RejectReason::Unready, Some(0), const { &C::RATE }),
+                };
+                // The breaker was not asked, so it has not told.
+                self.guard.holder.observer().on_reject(rejected.reason());
+                rejected
+            }
+        };
+        BreakerFuture { state: Stage::Rejected { rejected: Some((rejected, self.guard.refuse.clone())) } }
+    }
+}
+
+impl<H, S, R> fmt::Debug for BreakerLayer<H, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerLayer").field("waits", &self.guard.sleep.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl<I: fmt::Debug, H, S, R> fmt::Debug for BreakerService<I, H, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerService").field("inner", &self.inner).field("turn", &self.turn).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A call behind a breaker: the inner service's future with the [`Permit`] of its call, or a rejection.
+    ///
+    /// Cancel safety: dropping it drops the permit, after the inner future.
+    ///
+    /// # Panics
+    /// Like most futures, if it is polled again after it was ready.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct BreakerFuture<F, H, S = AtOnce, R = ()>
+    where
+        H: Holder,
+    {
+        #[pin]
+        state: Stage<F, H, S, R>,
+    }
+}
+
+pin_project! {
+    #[project = StageNow]
+    enum Stage<F, H, S, R>
+    where
+        H: Holder,
+    {
+        Called {
+            #[pin]
+            inner: F,
+            permit: Option<Permit<H>>,
+            settle: S,
+        },
+        Rejected {
+            rejected: Option<(Rejected, R)>,
+        },
+    }
+}
+
+impl<F, H, S, R, A, T, E> Future for BreakerFuture<F, H, S, R>
+where
+    F: Future<Output = Result<A, E>>,
+    H: Holder,
+    S: Settle<H, Result<A, E>, Output = Result<T, E>>,
+    R: Refuse<T, E>,
+{
+    type Output = Result<T, R::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().state.project() {
+            StageNow::Called { inner, permit, settle } => {
+                let result = ready!(inner.poll(context));
+                settle.settle(permit.take().expect(POLLED_ON), result).map_err(R::pass)
+            }
+            StageNow::Rejected { rejected } => {
+                let (rejected, refuse) = rejected.take().expect(POLLED_ON);
+                refuse.refuse(rejected)
+            }
+        })
+    }
+}
+
+const POLLED_ON: &str = "polled again after it was ready";
+
+impl<F, H: Holder, S, R> fmt::Debug for BreakerFuture<F, H, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerFuture")
+            .field("admitted", &matches!(self.state, Stage::Called { .. }))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a rejected call comes to. `()` fails it with [`Error::Rejected`]; a `Fn(Rejected) -> Response` answers it, and the
+/// error is the inner service's own. See [`BreakerLayer::answer`].
+pub trait Refuse<T, E> {
+    /// The service's error.
+    type Error;
+
+    /// The result of a call that was not made.
+    fn refuse(&self, rejected: Rejected) -> Result<T, Self::Error>;
+
+    /// The inner service's error as the service's.
+    fn pass(error: E) -> Self::Error;
+}
+
+impl<T, E> Refuse<T, E> for () {
+    type Error = Error<E>;
+
+    fn refuse(&self, rejected: Rejected) -> Result<T, Error<E>> {
+        Err(rejected.into())
+    }
+
+    fn pass(error: E) -> Error<E> {
+        Error::Inner(error)
+    }
+}
+
+impl<T, E, F: Fn(Rejected) -> T> Refuse<T, E> for F {
+    type Error = E;
+
+    fn refuse(&self, rejected: Rejected) -> Result<T, E> {
+        Ok(self(rejected))
+    }
+
+    fn pass(error: E) -> E {
+        error
+    }
+}
+
+/// What the layer and its services have in common.
+#[derive(Clone)]
+struct Guarding<H, S, R> {
+    holder: H,
+    settle: S,
+    refuse: R,
+    sleep: Option<Arc<dyn Fn(Duration) -> Sleep + Send + Sync>>,
+}
+
+/// `Sync`, so that a service stays so.
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// How long it sleeps at a time.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What was said since the last call. See the top of this file.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Nothing: neither we nor the inner service said that we are ready.
+    Unasked,
+    /// The inner service is ready; what we said was used up by a call that was rejected.
+    Kept,
+    /// We are ready, and the inner service is.
+    Ready,
+    /// We are ready to reject; the inner service is not ready.
+    Refused(Rejected),
+}

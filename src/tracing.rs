@@ -1,0 +1,69 @@
+//! `tracing`: an observer that logs transitions.
+
+use tracing::{info, warn};
+
+use crate::observe::{Event, Observer};
+use crate::state::State;
+
+/// Logs each transition of a breaker as a `tracing` event of the target `microbreaker`: openings and latches as warnings, all
+/// else as information. Calls, reports and rejections are not logged.
+///
+/// Its fields are `name`, `from`, `to`, `reason` (of an open circuit), `generation`, `attempt`, `total`, `failed` and `slow`
+/// (the sums it rests on) and `retry_in_ms` (of an open circuit). It is logged by the call that makes the transition, in the
+/// span of that call. A subscriber must not wait for the breaker.
+///
+/// ```
+/// use microbreaker::{Breaker, Config, StdClock, Streak, TracingLog};
+///
+/// static PAYMENTS: Breaker<Streak, StdClock, TracingLog> =
+///     Breaker::observed(Config::database(), StdClock::new(), TracingLog::new("payments"));
+/// ```
+///
+/// Beside a [`Meter`](crate::Meter), which is the first of the pair: `(Meter::new("payments"), TracingLog::new("payments"))`.
+#[derive(Clone, Copy, Debug)]
+pub struct TracingLog {
+    name: &'static str,
+}
+
+impl TracingLog {
+    /// For a breaker of this name.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name }
+    }
+}
+
+impl Observer for TracingLog {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn on_event(&self, event: &Event) {
+        let retry = event.lasts().filter(|_| event.to == State::Open);
+        let retry_in_ms = retry.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        macro_rules! log {
+            ($level:ident) => {
+                $level!(
+                    target: "microbreaker",
+                    name = self.name,
+                    from = event.from.name(),
+                    to = event.to.name(),
+                    reason = event.reason.map(|reason| reason.name()),
+                    generation = event.generation,
+                    attempt = event.attempt,
+                    total = event.tally.total,
+                    failed = event.tally.failed,
+                    slow = event.tally.slow,
+                    retry_in_ms,
+                    "circuit breaker {}: {} -> {}",
+                    self.name,
+                    event.from.name(),
+                    event.to.name(),
+                )
+            };
+        }
+        match event.to {
+            State::Open | State::Latched => log!(warn),
+            _ => log!(info),
+        }
+    }
+}

@@ -1,0 +1,438 @@
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::{HeaderMap, Response};
+use http_body::{Body, Frame, SizeHint};
+use microbreaker::{
+    AtEnd, Breaker, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody, HttpStatus,
+    ManualClock, Observer, OpenReason, Outcome, Permit, Report, ReportKind, Settle, State, Streak, TickRate, Ticks,
+    count_words,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A body that does as it is told, then ends.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    steps: VecDeque<Step>,
+    /// It knows when it has nothing more to give, as one of a known length does.
+    knows_its_end: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Step {
+    Data,
+    Trailers(HeaderMap),
+    Wait,
+    Break,
+    Panic,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Broken;
+
+impl Script {
+    pub(crate) fn end_is_known(&mut self) {
+        self.knows_its_end = true;
+    }
+}
+
+impl Body for Script {
+    type Data = &'static [u8];
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<&'static [u8]>, Broken>>> {
+        Poll::Ready(match self.steps.pop_front() {
+            Some(Step::Data) => Some(Ok(Frame::data(b"data"))),
+            Some(Step::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
+            Some(Step::Wait) => return Poll::Pending,
+            Some(Step::Break) => Some(Err(Broken)),
+            Some(Step::Panic) => panic!("in the body"),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.knows_its_end && self.steps.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(17)
+    }
+}
+
+pub(crate) fn script(steps: impl Into<VecDeque<Step>>) -> Response<Script> {
+    Response::new(Script { steps: steps.into(), knows_its_end: false })
+}
+
+/// Keeps the last report.
+#[derive(Default)]
+pub(crate) struct Last(Cell<Option<Report>>);
+
+impl Observer for Last {
+    fn on_report(&self, report: &Report) {
+        assert!(self.0.replace(Some(*report)).is_none(), "reported twice");
+    }
+}
+
+pub(crate) type Watched = Breaker<Streak, ManualClock, Last>;
+
+pub(crate) fn watched(config: Config) -> Watched {
+    Breaker::observed(config, ManualClock::new(), Last::default())
+}
+
+/// What was reported since the last look.
+pub(crate) fn reported(breaker: &Watched) -> Option<ReportKind> {
+    breaker.observer().0.take().map(|report| report.kind)
+}
+
+const SUCCESS: Option<ReportKind> = Some(ReportKind::Success);
+const CANCELLED: Option<ReportKind> = Some(ReportKind::Cancelled);
+const STALLED: Option<ReportKind> = Some(ReportKind::Failure(FailureKind::Timeout));
+const RESET: Option<ReportKind> = Some(ReportKind::Failure(FailureKind::Reset));
+
+type Polled<D, E> = Poll<Option<Result<Frame<D>, E>>>;
+
+pub(crate) fn poll<B: Body>(body: Pin<&mut B>) -> Polled<B::Data, B::Error> {
+    body.poll_frame(&mut Context::from_waker(Waker::noop()))
+}
+
+type Guarded<'a> = Pin<Box<GuardedBody<Script, &'a Watched>>>;
+
+fn begin<'a>(
+    breaker: &'a Watched,
+    settle: &AtEnd<impl ClassifyHead<Response<Script>>>,
+    steps: Vec<Step>,
+) -> Guarded<'a> {
+    let response = settle.settle(breaker.acquire().unwrap(), script(steps));
+    assert_eq!(reported(breaker), None, "at its head");
+    Box::pin(response.into_body())
+}
+
+fn is_data<E>(polled: &Polled<&'static [u8], E>) -> bool {
+    matches!(polled, Poll::Ready(Some(Ok(frame))) if frame.data_ref() == Some(&&b"data"[..]))
+}
+
+#[test]
+fn a_body_that_ends_is_a_success_then_and_once() {
+    let breaker = watched(Config::streak(1));
+    let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Wait, Step::Data]);
+    assert!(is_data(&poll(body.as_mut())));
+    assert!(poll(body.as_mut()).is_pending());
+    assert!(is_data(&poll(body.as_mut())));
+    assert_eq!(reported(&breaker), None);
+    assert!(matches!(poll(body.as_mut()), Poll::Ready(None)));
+    assert_eq!(reported(&breaker), SUCCESS);
+    assert!(matches!(poll(body.as_mut()), Poll::Ready(None)));
+    drop(body);
+    assert_eq!(reported(&breaker), None);
+}
+
+#[test]
+fn a_body_ends_with_its_trailers_or_with_all_that_was_announced() {
+    let breaker = watched(Config::streak(1));
+    let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Trailers(HeaderMap::new())]);
+    assert!(is_data(&poll(body.as_mut())));
+    assert_eq!(reported(&breaker), None);
+    assert!(matches!(poll(body.as_mut()), Poll::Ready(Some(Ok(frame))) if frame.is_trailers()));
+    assert_eq!(reported(&breaker), SUCCESS);
+    drop(body);
+
+    let mut response = script([Step::Data]);
+    response.body_mut().end_is_known();
+    let mut body = pin!(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body());
+    assert_eq!((reported(&breaker), body.is_end_stream(), body.size_hint().exact()), (None, false, Some(17)));
+    assert!(is_data(&poll(body.as_mut())));
+    assert_eq!((reported(&breaker), body.is_end_stream()), (SUCCESS, true), "nobody need ask for more");
+}
+
+#[test]
+fn fault_22_a_stream_is_counted_a_success_at_its_headers_and_its_death_never() {
+    let breaker = watched(Config::streak(2).jitter(false));
+    for _ in 0..2 {
+        assert_eq!(breaker.state(), State::Closed);
+        let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Break]);
+        assert!(is_data(&poll(body.as_mut())));
+        assert!(matches!(poll(body.as_mut()), Poll::Ready(Some(Err(Broken)))), "passed on");
+        assert_eq!(reported(&breaker), RESET);
+    }
+    assert_eq!(breaker.state(), State::Open, "each had a 200 in its head");
+    // Nor does a probe close the circuit at its head.
+    breaker.clock().advance(30 * SECOND);
+    let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Break]);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(is_data(&poll(body.as_mut())));
+    assert!(poll(body.as_mut()).is_ready());
+    assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, 1));
+}
+
+#[test]
+fn fault_22_a_window_sees_streams_that_die() {
+    let breaker: Breaker<CountWindow<{ count_words(4, false) }>, _> =
+        Breaker::new(Config::count(4), ManualClock::new());
+    for steps in [vec![Step::Data], vec![Step::Data, Step::Break], vec![], vec![Step::Data, Step::Data, Step::Break]] {
+        assert_eq!(breaker.state(), State::Closed);
+        let response: Response<_> = AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), script(steps));
+        let mut body = pin!(response.into_body());
+        while let Poll::Ready(Some(Ok(_))) = poll(body.as_mut()) {}
+    }
+    assert_eq!(breaker.status().reason, Some(OpenReason::Failures), "two of four");
+}
+
+#[test]
+fn a_client_that_goes_away_says_nothing() {
+    let breaker = watched(Config::streak(1));
+    for polls in 0..3 {
+        let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Wait, Step::Data]);
+        for _ in 0..polls {
+            let _ = poll(body.as_mut());
+        }
+        breaker.clock().advance(1_000 * SECOND);
+        drop(body);
+        assert_eq!(reported(&breaker), CANCELLED, "after {polls}");
+    }
+    // A probe's slot is given back.
+    assert_eq!(breaker.trip(OpenReason::Manual, SECOND), Effect::Opened(OpenReason::Manual));
+    breaker.clock().advance(2 * SECOND);
+    drop(begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data]));
+    assert_eq!((reported(&breaker), breaker.state()), (CANCELLED, State::HalfOpen));
+    assert!(breaker.acquire().unwrap().is_probe());
+}
+
+/// One tick at 1024 Hz, rounded up.
+const TICK: Duration = Duration::from_nanos(976_563);
+
+#[test]
+fn a_body_that_stalls_and_is_dropped_is_a_failure_from_the_exact_edge_on() {
+    let settle = AtEnd(HttpStatus).stall_after(30 * SECOND);
+    for (past, expected) in [(Duration::ZERO, CANCELLED), (TICK, STALLED)] {
+        let breaker = watched(Config::streak(9));
+        let mut body = begin(&breaker, &settle, vec![Step::Data, Step::Wait, Step::Wait]);
+        breaker.clock().advance(100 * SECOND);
+        let _ = poll(body.as_mut());
+        breaker.clock().advance(100 * SECOND);
+        // It owes from here on, whoever asks again.
+        assert!(poll(body.as_mut()).is_pending());
+        breaker.clock().advance(30 * SECOND);
+        assert!(poll(body.as_mut()).is_pending());
+        breaker.clock().advance(past);
+        drop(body);
+        assert_eq!(reported(&breaker), expected, "{past:?} past it");
+    }
+}
+
+#[test]
+fn a_slow_reader_is_not_held_against_the_peer() {
+    let breaker = watched(Config::streak(1));
+    let settle = AtEnd(HttpStatus).stall_after(SECOND);
+    // Never polled; polled until it gave; and a frame that came late but came.
+    for polls in [0, 1, 3] {
+        let mut body = begin(&breaker, &settle, vec![Step::Data, Step::Wait, Step::Data, Step::Data]);
+        for _ in 0..polls {
+            let _ = poll(body.as_mut());
+            breaker.clock().advance(60 * SECOND);
+        }
+        breaker.clock().advance(60 * SECOND);
+        drop(body);
+        assert_eq!(reported(&breaker), CANCELLED, "after {polls}");
+    }
+}
+
+#[test]
+fn a_stall_that_ends_in_order_or_in_an_error_is_no_timeout() {
+    let breaker = watched(Config::streak(9));
+    for (last, expected) in [(None, SUCCESS), (Some(Step::Break), RESET)] {
+        let steps = [Step::Wait].into_iter().chain(last).collect();
+        let mut body = begin(&breaker, &AtEnd(HttpStatus).stall_after(SECOND), steps);
+        assert!(poll(body.as_mut()).is_pending());
+        breaker.clock().advance(60 * SECOND);
+        assert!(poll(body.as_mut()).is_ready());
+        drop(body);
+        assert_eq!(reported(&breaker), expected);
+    }
+}
+
+#[test]
+fn a_stall_past_the_horizon_never_comes() {
+    let breaker = watched(Config::streak(1));
+    let mut body = begin(&breaker, &AtEnd(HttpStatus).stall_after(Duration::MAX), vec![Step::Wait]);
+    assert!(poll(body.as_mut()).is_pending());
+    breaker.clock().advance(1_000_000 * SECOND);
+    drop(body);
+    assert_eq!(reported(&breaker), CANCELLED);
+}
+
+#[test]
+fn the_slow_limit_is_held_against_the_head() {
+    for (head, slow) in [(SECOND, false), (SECOND + TICK, true)] {
+        let breaker = watched(Config::streak(9).slow_after(SECOND));
+        let permit = breaker.acquire().unwrap();
+        breaker.clock().advance(head);
+        let mut body = pin!(AtEnd(HttpStatus).settle(permit, script([Step::Data])).into_body());
+        breaker.clock().advance(1_000 * SECOND);
+        while poll(body.as_mut()).map(|frame| frame.is_some()) == Poll::Ready(true) {}
+        let report = breaker.observer().0.take().unwrap();
+        assert_eq!((report.kind, report.slow), (ReportKind::Success, slow), "{head:?}");
+        assert_eq!(breaker.tally().failed, u32::from(slow), "slow is bad in a streak");
+        // A long stream that the client leaves is no call that it gave up waiting for.
+        let permit = breaker.acquire().unwrap();
+        breaker.clock().advance(head);
+        let response = AtEnd(HttpStatus).settle(permit, script([Step::Data]));
+        breaker.clock().advance(1_000 * SECOND);
+        drop(response);
+        assert_eq!(reported(&breaker), CANCELLED);
+        // Without a head it is.
+        let permit = breaker.acquire().unwrap();
+        breaker.clock().advance(2 * SECOND);
+        drop(permit);
+        assert_eq!(reported(&breaker), STALLED);
+    }
+}
+
+#[test]
+fn answered_takes_the_first_time_and_keeps_the_permit_what_it_is() {
+    let breaker = watched(Config::streak(9).slow_after(SECOND).jitter(false));
+    let take = |permit: &mut Permit<&Watched>| {
+        breaker.clock().advance(SECOND);
+        permit.answered();
+        breaker.clock().advance(SECOND);
+        permit.answered();
+    };
+    let mut permit = breaker.acquire().unwrap();
+    let before = (permit.generation(), permit.level(), permit.is_probe(), permit.is_counted());
+    take(&mut permit);
+    assert_eq!((permit.generation(), permit.level(), permit.is_probe(), permit.is_counted()), before);
+    assert_eq!(permit.success(), Effect::Counted);
+    assert!(!breaker.observer().0.take().unwrap().slow);
+    // The caller's own measure still goes first.
+    let mut permit = breaker.acquire().unwrap();
+    take(&mut permit);
+    permit.record_elapsed(Outcome::Success, 2 * SECOND);
+    assert!(breaker.observer().0.take().unwrap().slow);
+    // A probe stays one.
+    breaker.hold(SECOND);
+    breaker.clock().advance(2 * SECOND);
+    let mut probe = breaker.acquire().unwrap();
+    take(&mut probe);
+    assert!(probe.is_probe() && probe.is_counted());
+    assert_eq!(probe.success(), Effect::Closed);
+    breaker.observer().0.take();
+    // And what counts nowhere.
+    breaker.disable();
+    let mut uncounted = breaker.acquire().unwrap();
+    take(&mut uncounted);
+    assert!(!uncounted.is_counted());
+    assert_eq!(uncounted.failure(), Effect::Uncounted);
+}
+
+#[test]
+fn heads_that_say_all_settle_at_once_and_their_bodies_pass_through() {
+    let cases = [
+        (500, Some(ReportKind::Failure(FailureKind::Server))),
+        (404, Some(ReportKind::Alive)),
+        (204, SUCCESS),
+        (205, SUCCESS),
+        (304, SUCCESS),
+    ];
+    for (code, expected) in cases {
+        let breaker = watched(Config::streak(9));
+        let mut response = script([Step::Data, Step::Break]);
+        *response.status_mut() = code.try_into().unwrap();
+        let mut body = pin!(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body());
+        assert_eq!(reported(&breaker), expected, "{code}");
+        assert!(is_data(&poll(body.as_mut())));
+        assert!(matches!(poll(body.as_mut()), Poll::Ready(Some(Err(Broken)))));
+        assert_eq!(reported(&breaker), None, "{code}: once");
+    }
+    // The answer to a HEAD, or a length of zero.
+    let breaker = watched(Config::streak(9));
+    let mut response = script([]);
+    response.body_mut().end_is_known();
+    let response = AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response);
+    assert_eq!(reported(&breaker), SUCCESS);
+    drop(response);
+    // A hold.
+    let mut response = script([Step::Data]);
+    *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert("retry-after", "7".parse().unwrap());
+    let _response = AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response);
+    assert_eq!((reported(&breaker), breaker.status().reason), (Some(ReportKind::Hold), Some(OpenReason::Hold)));
+    assert!(breaker.retry_in().unwrap() >= 7 * SECOND);
+}
+
+#[test]
+fn a_result_is_settled_like_its_response_and_an_error_at_once() {
+    let breaker = watched(Config::streak(9));
+    let settle = AtEnd(HttpStatus.errors(|_: &&str| Outcome::Failure(FailureKind::Dns)));
+    let gone: Result<Response<Script>, _> = Err("no such host");
+    assert_eq!(settle.settle(breaker.acquire().unwrap(), gone).err(), Some("no such host"));
+    assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Dns)));
+    let response = settle.settle(breaker.acquire().unwrap(), Ok::<_, &str>(script([]))).unwrap();
+    assert_eq!(reported(&breaker), None);
+    assert!(matches!(poll(pin!(response.into_body())), Poll::Ready(None)));
+    assert_eq!(reported(&breaker), SUCCESS);
+    // By a closure: everything is in its hands.
+    let latch = AtEnd(|result: &Result<Response<Script>, Infallible>| match result {
+        Ok(response) if response.status() == 403 => Outcome::Latch,
+        Ok(_) => Outcome::Success,
+        Err(never) => match *never {},
+    });
+    let mut response = script([]);
+    *response.status_mut() = http::StatusCode::FORBIDDEN;
+    let _response = latch.settle(breaker.acquire().unwrap(), Ok(response));
+    assert_eq!(breaker.state(), State::Latched);
+}
+
+#[test]
+fn a_panic_in_a_body_or_past_it_is_a_failure() {
+    let breaker = watched(Config::streak(9));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Panic]);
+        let _ = poll(body.as_mut());
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Panic)));
+}
+
+/// Counts its readings.
+#[derive(Default)]
+struct Counting(Cell<u32>);
+
+impl Clock for Counting {
+    const RATE: TickRate = TickRate::new(1024, 1);
+
+    fn now(&self) -> Ticks {
+        self.0.set(self.0.get() + 1);
+        Ticks::new(0)
+    }
+}
+
+#[test]
+fn the_clock_is_read_only_where_a_body_can_stall() {
+    let breaker: Breaker<Streak, Counting> = Breaker::new(Config::streak(9), Counting::default());
+    let run = |response: Response<GuardedBody<Script, &_>>| {
+        let mut body = pin!(response.into_body());
+        while !matches!(poll(body.as_mut()), Poll::Ready(None)) {}
+        breaker.clock().0.get()
+    };
+    let response = || script([Step::Data, Step::Wait, Step::Wait, Step::Data, Step::Data, Step::Wait]);
+    assert_eq!(run(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response())), 0);
+    let stalling = AtEnd(HttpStatus).stall_after(SECOND);
+    assert_eq!(run(stalling.settle(breaker.acquire().unwrap(), response())), 2, "each time it began to owe");
+}
+
+/// A tower's future asks for no less.
+#[test]
+fn a_guarded_body_travels_as_its_body_does() {
+    fn assert_travels<B: Body + Send + Sync + Unpin + std::fmt::Debug + 'static>(_: &B) {}
+    static CLOCK: ManualClock = ManualClock::new();
+    static BREAKER: Breaker<Streak, &ManualClock, Counters> =
+        Breaker::observed(Config::streak(1), &CLOCK, Counters::new("shared"));
+    assert_travels(AtEnd(HttpStatus).settle(BREAKER.acquire().unwrap(), script([])).body());
+    assert_eq!(BREAKER.observer().counts().cancelled, 1);
+}

@@ -1,0 +1,104 @@
+//! The body of a status endpoint.
+
+use core::time::Duration;
+
+use microbreaker::{
+    Breaker, Condition, Config, CountWindow, Health, HealthBody, ManualClock, OpenReason, State, Streak, count_words,
+};
+use serde_json::json;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Hundred = CountWindow<{ count_words(10, true) }>;
+
+#[test]
+fn one_breaker_tells_all() {
+    let clock = ManualClock::new();
+    let config =
+        Config::count(10).slow_permille(900).slow_after(SECOND).open_for(2 * SECOND).jitter(false).probes(3).at_once(2);
+    let breaker: Breaker<Hundred, _> = Breaker::new(config, &clock);
+    breaker.acquire().unwrap().success();
+    breaker.acquire().unwrap().record_elapsed(microbreaker::Outcome::Success, 2 * SECOND);
+    breaker.acquire().unwrap().failure();
+    assert_eq!(
+        serde_json::to_value(Health::of("upstream", &breaker)).unwrap(),
+        json!({
+            "name": "upstream", "state": "closed", "reason": null, "retry_in_ms": 0, "level": 0, "attempt": 0,
+            "generation": 1, "window": { "total": 3, "failed": 1, "slow": 1 }, "probes_out": 0, "shadow": false,
+        })
+    );
+
+    breaker.trip(OpenReason::Dependency, 2 * SECOND);
+    clock.advance_ticks(1);
+    let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
+    assert_eq!((&body["state"], &body["reason"]), (&json!("open"), &json!("dependency")));
+    // 2047 ticks of 1024 Hz are left: 1999.02 ms, rounded up.
+    assert_eq!(body["retry_in_ms"], 2000);
+
+    clock.advance(2 * SECOND);
+    let _probe = breaker.acquire().unwrap();
+    let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
+    assert_eq!((&body["state"], &body["probes_out"]), (&json!("half_open"), &json!(1)));
+
+    breaker.latch();
+    breaker.watch_only();
+    let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
+    assert_eq!((&body["retry_in_ms"], &body["shadow"]), (&json!(null), &json!(true)));
+}
+
+#[test]
+fn the_condition_says_whether_calls_are_made() {
+    let condition = |move_it: fn(&Breaker<Streak, &ManualClock>, &ManualClock)| {
+        let clock = ManualClock::new();
+        let config = Config::streak(4).levels(true).ramp(9 * SECOND).open_for(SECOND).jitter(false);
+        let breaker: Breaker<Streak, _> = Breaker::new(config, &clock);
+        move_it(&breaker, &clock);
+        (breaker.state(), Health::of("", &breaker).condition())
+    };
+    assert_eq!(condition(|_, _| ()), (State::Closed, Condition::Ok));
+    assert_eq!(condition(|b, _| _ = b.acquire().unwrap().failure()), (State::Closed, Condition::Degraded));
+    assert_eq!(condition(|b, _| _ = b.hold(SECOND)), (State::Open, Condition::Down));
+    assert_eq!(condition(|b, _| _ = b.latch()), (State::Latched, Condition::Down));
+    assert_eq!(condition(|b, _| _ = b.force_open()), (State::ForcedOpen, Condition::Down));
+    assert_eq!(condition(|b, _| _ = b.disable()), (State::Disabled, Condition::Ok));
+    let recover = |b: &Breaker<Streak, &ManualClock>, clock: &ManualClock| {
+        b.hold(SECOND);
+        clock.advance(2 * SECOND);
+        let probe = b.acquire().unwrap();
+        assert_eq!(Health::of("", b).condition(), Condition::Degraded, "half-open");
+        probe.success();
+    };
+    assert_eq!(condition(recover), (State::Ramping, Condition::Degraded));
+    assert_eq!(
+        condition(|b, _| {
+            b.watch_only();
+            b.latch();
+        }),
+        (State::Latched, Condition::Ok)
+    );
+}
+
+#[test]
+fn many_are_ok_or_down_only_together() {
+    use Condition::{Degraded, Down, Ok};
+    for (all, expected) in [
+        (&[][..], Ok),
+        (&[Ok, Ok], Ok),
+        (&[Down], Down),
+        (&[Down, Down, Down], Down),
+        (&[Ok, Down], Degraded),
+        (&[Down, Down, Ok], Degraded),
+        (&[Degraded, Down, Down], Degraded),
+        (&[Down, Degraded], Degraded),
+    ] {
+        assert_eq!(Condition::of_all(all.iter().copied()), expected, "{all:?}");
+    }
+    let breakers = [(); 3].map(|()| Breaker::<Streak, _>::new(Config::streak(1), ManualClock::new()));
+    breakers[1].latch();
+    let readings: Vec<_> = ["a", "b", "c"].into_iter().zip(&breakers).map(|(name, b)| Health::of(name, b)).collect();
+    let body = serde_json::to_value(HealthBody(readings.iter().copied())).unwrap();
+    assert_eq!(body["status"], "degraded");
+    let names: Vec<_> = body["breakers"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(serde_json::to_string(&HealthBody([])).unwrap(), r#"{"status":"ok","breakers":[]}"#);
+}

@@ -1,0 +1,190 @@
+//! Settings from outside: what is read, what is refused and how that is said, and what a reload leaves alone.
+
+use core::time::Duration;
+
+use microbreaker::{
+    Bound, Breaker, Config, CountWindow, Field, ManualClock, Mode, Settings, State, Streak, TimeWindow, Verdict,
+    count_words,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Every setting, each with a value of its own.
+const ALL: &str = r#"{
+    "streak": 7, "count": 50, "buckets": 8, "bucket": "2s", "failure_permille": 400, "ignore_failure_share": false,
+    "slow_permille": 300, "slow_after": "250ms", "minimum": 20, "open_for": "5s", "backoff_1024ths": 1536,
+    "open_at_most": "1m 30s", "jitter": false, "hold_at_most": "2h", "verdict": "rates", "probes": 5, "at_once": 2,
+    "successes": 3, "lease": "20s", "ramp": "10s", "levels": true, "mode": "shadow"
+}"#;
+
+fn vars(pairs: &[(&str, &str)]) -> Result<Settings, String> {
+    let pairs = pairs.iter().map(|&(name, value)| (name.to_string(), value.to_string()));
+    Settings::from_vars("UP", pairs).map_err(|error| error.to_string())
+}
+
+fn json(text: &str) -> Result<Settings, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_setting_reaches_the_configuration() {
+    let expected = Config::streak(7)
+        .and_count(50)
+        .and_time(8, 2 * SECOND)
+        .failure_permille(400)
+        .slow_permille(300)
+        .slow_after(Duration::from_millis(250))
+        .minimum(20)
+        .open_for(5 * SECOND)
+        .backoff_1024ths(1536)
+        .open_at_most(90 * SECOND)
+        .jitter(false)
+        .hold_at_most(7200 * SECOND)
+        .verdict(Verdict::Rates)
+        .probes(5)
+        .at_once(2)
+        .successes(3)
+        .lease(20 * SECOND)
+        .ramp(10 * SECOND)
+        .levels(true)
+        .shadow(true);
+    assert_eq!(json(ALL).unwrap().over(Config::streak(1)), expected);
+    assert_eq!(json("{}").unwrap().over(expected), expected, "what is left out stays");
+    let only_slow = json(r#"{"ignore_failure_share": true, "slow_permille": 9, "slow_after": "1s"}"#).unwrap();
+    let expected = Config::count(9).ignore_failure_share().slow_permille(9).slow_after(SECOND);
+    assert_eq!(only_slow.over(Config::count(9)), expected);
+}
+
+#[test]
+fn what_is_written_reads_back_the_same() {
+    let settings = json(ALL).unwrap();
+    let written = serde_json::to_string(&settings).unwrap();
+    assert_eq!(json(&written).unwrap(), settings);
+    // Nothing was left out on the way, nor changed.
+    let (written, given): (serde_json::Value, serde_json::Value) =
+        (serde_json::from_str(&written).unwrap(), serde_json::from_str(ALL).unwrap());
+    assert_eq!(written, given);
+    assert_eq!(serde_json::to_string(&Settings::default()).unwrap(), "{}");
+}
+
+#[test]
+fn the_environment_says_the_same_in_texts() {
+    let file: serde_json::Map<String, serde_json::Value> = serde_json::from_str(ALL).unwrap();
+    let pairs = file.into_iter().map(|(name, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        (format!("UP_{}", name.to_uppercase()), text)
+    });
+    assert_eq!(Settings::from_vars("UP", pairs).unwrap(), json(ALL).unwrap());
+    // Not ours: no underscore, another prefix.
+    assert_eq!(vars(&[("PATH", "/bin"), ("UPTIME", "5"), ("up_probes", "5")]), Ok(Settings::default()));
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_field() {
+    let from_json = |text, expected: &str| {
+        let error = json(text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    };
+    from_json(r#"{"open_for": 5}"#, r#"integer `5`, expected open_for as a time with its unit, such as "5s""#);
+    from_json(r#"{"open_for": "5 parsecs"}"#, "expected open_for as a time");
+    from_json(r#"{"open_for": null}"#, "expected open_for as a time");
+    from_json(r#"{"open_for": "-5s"}"#, "expected open_for as a time");
+    from_json(r#"{"probes": -1}"#, "integer `-1`, expected probes as a whole number up to 255");
+    from_json(r#"{"probes": 256}"#, "integer `256`, expected probes");
+    from_json(r#"{"probes": 2.5}"#, "expected probes");
+    from_json(r#"{"jitter": 1}"#, "expected jitter as true or false");
+    from_json(r#"{"streak": true}"#, "boolean `true`, expected streak");
+    from_json(r#"{"verdict": "Rates"}"#, r#"expected verdict as "first_failure" or "rates""#);
+    from_json(r#"{"mode": "down"}"#, r#"expected mode as "on", "off", "open" or "shadow""#);
+    from_json(r#"{"open_fro": "5s"}"#, "unknown field `open_fro`");
+    from_json(r#"{"probes": 1, "probes": 2}"#, "duplicate field `probes`");
+    from_json("[]", "expected settings of a circuit breaker");
+
+    let error = vars(&[("UP_PROBES", "many")]).unwrap_err();
+    assert!(error.contains(r#"string "many", expected probes"#), "{error}");
+    let error = vars(&[("UP_PROBE", "1")]).unwrap_err();
+    assert!(error.contains("unknown field `probe`"), "{error}");
+    let error = vars(&[("UP_PROBES", "1"), ("UP_probes", "2")]).unwrap_err();
+    assert!(error.contains("duplicate field `probes`"), "{error}");
+}
+
+/// Every setting that has a bound, past it: the error names the setting by the name it has in the file.
+#[test]
+fn a_value_out_of_bounds_is_named_with_its_field_and_its_bound() {
+    type Both = (CountWindow<{ count_words(100, true) }>, TimeWindow<16>);
+    let base = Config::count(100).and_time(8, SECOND);
+    for (text, field, bound) in [
+        (r#"{"streak": 5}"#, Field::Streak, Bound::NotInType),
+        (r#"{"count": 0}"#, Field::Count, Bound::AtLeast(1)),
+        (r#"{"buckets": 17}"#, Field::Buckets, Bound::AtMost(16)),
+        (r#"{"buckets": 8, "bucket": "3s"}"#, Field::Bucket, Bound::PowerOfTwo),
+        (r#"{"failure_permille": 1001}"#, Field::FailurePermille, Bound::AtMost(1000)),
+        (r#"{"slow_permille": 1}"#, Field::SlowPermille, Bound::NeedsSlowAfter),
+        (r#"{"slow_after": "0s"}"#, Field::SlowAfter, Bound::AtLeast(1)),
+        (r#"{"minimum": 101}"#, Field::Minimum, Bound::AtMost(100)),
+        (r#"{"open_for": "0s"}"#, Field::OpenFor, Bound::AtLeast(1)),
+        (r#"{"backoff_1024ths": 1023}"#, Field::Backoff, Bound::AtLeast(1024)),
+        (r#"{"open_at_most": "1ms"}"#, Field::OpenAtMost, Bound::AtLeast(30 * 1024)),
+        (r#"{"hold_at_most": "100days"}"#, Field::HoldAtMost, Bound::AtMost(microbreaker::HORIZON)),
+        (r#"{"probes": 16}"#, Field::Probes, Bound::AtMost(15)),
+        (r#"{"probes": 2, "at_once": 3}"#, Field::AtOnce, Bound::AtMost(2)),
+        (r#"{"probes": 2, "successes": 0}"#, Field::Successes, Bound::AtLeast(1)),
+        (r#"{"lease": "0s"}"#, Field::Lease, Bound::AtLeast(1)),
+        (r#"{"ramp": "0s"}"#, Field::Ramp, Bound::AtLeast(1)),
+    ] {
+        let made = Breaker::<Both, _>::try_new(json(text).unwrap().over(base), ManualClock::new());
+        let error = made.expect_err(text);
+        assert_eq!((error.field, error.bound), (field, bound), "{text}");
+    }
+    let rates = json(r#"{"verdict": "rates"}"#).unwrap().over(Config::streak(1));
+    let error = Breaker::<Streak, _>::try_new(rates, ManualClock::new()).unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Verdict, Bound::NeedsShares));
+}
+
+#[test]
+fn a_reload_takes_effect_while_calls_run_and_a_bad_one_keeps_the_old() {
+    let clock = ManualClock::new();
+    let base = Config::database().jitter(false);
+    let breaker: Breaker<Streak, _> = Breaker::new(base, &clock);
+    let running = breaker.acquire().unwrap();
+
+    vars(&[("UP_OPEN_FOR", "2s"), ("UP_OPEN_AT_MOST", "2s")]).unwrap().apply(base, &breaker).unwrap();
+    // The mode of a bad one is not taken either.
+    let bad = vars(&[("UP_OPEN_FOR", "0s"), ("UP_MODE", "off")]).unwrap().apply(base, &breaker).unwrap_err();
+    assert_eq!(
+        bad.to_string(),
+        "open_for must be at least 1 tick (it is 0, the least is 1); the settings before it stay in force"
+    );
+    let bad = vars(&[("UP_STREAK", "6")]).unwrap().apply(base, &breaker).unwrap_err();
+    assert_eq!((bad.0.field, bad.0.bound), (Field::Shape, Bound::Fixed));
+    assert_eq!((breaker.mode(), breaker.state()), (Mode::On, State::Closed));
+
+    running.failure();
+    for _ in 0..4 {
+        breaker.acquire().unwrap().failure();
+    }
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.retry_in_ticks(), Some(2 * 1024), "the one good reload, to the tick");
+    // Left out again, the base's word counts again.
+    breaker.reset();
+    Settings::default().apply(base, &breaker).unwrap();
+    for _ in 0..5 {
+        breaker.acquire().unwrap().failure();
+    }
+    assert_eq!(breaker.retry_in_ticks(), Some(30 * 1024));
+}
+
+#[test]
+fn the_mode_is_thrown_live_and_stays_where_it_is_left_out() {
+    let base = Config::database();
+    let breaker: Breaker<Streak, _> = Breaker::new(base, ManualClock::new());
+    for mode in Mode::ALL {
+        let settings = vars(&[("UP_MODE", mode.name())]).unwrap();
+        for _ in 0..2 {
+            settings.apply(base, &breaker).unwrap();
+            assert_eq!(breaker.mode(), mode);
+        }
+        Settings::default().apply(base, &breaker).unwrap();
+        assert_eq!(breaker.mode(), mode);
+    }
+}
