@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::dependency::{Dependency, classify};
+use crate::dependency::classify;
+use crate::target::Target;
 
 /// The last twenty calls.
 pub(crate) type Guarded = Breaker<CountWindow<{ count_words(20, false) }>, StdClock, Watch>;
@@ -62,20 +63,20 @@ pub(crate) struct Diary {
 /// Starts the clients; they run until told to stop.
 pub(crate) fn start(
     breaker: &Arc<Guarded>,
-    dependency: &Arc<Dependency>,
+    target: &Arc<Target>,
     begin: Instant,
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<Diary> {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
-        clients.spawn(client(Arc::clone(breaker), Arc::clone(dependency), begin, stopped.clone()));
+        clients.spawn(client(Arc::clone(breaker), Arc::clone(target), begin, stopped.clone()));
     }
     clients
 }
 
 async fn client(
     breaker: Arc<Guarded>,
-    dependency: Arc<Dependency>,
+    target: Arc<Target>,
     begin: Instant,
     mut stopped: watch::Receiver<bool>,
 ) -> Diary {
@@ -86,7 +87,7 @@ async fn client(
             Ok(permit) => {
                 let from = begin.elapsed();
                 let (probe, generation) = (permit.is_probe(), permit.generation());
-                let result = dependency.ask().await;
+                let result = target.ask().await;
                 let outcome = classify(&result);
                 // Before it is told, so that who is let in by it comes later.
                 let to = begin.elapsed();

@@ -9,10 +9,12 @@
 //! Prints a timeline for each, and what the breaker promised of it. Exit code 0: all kept; 1: one broken, or the run could
 //! not be made.
 
+#[path = "../../../examples/host/src/gateway/dependency.rs"]
 mod dependency;
 mod load;
 mod process;
 mod promises;
+mod target;
 
 use std::io;
 use std::process::ExitCode;
@@ -23,9 +25,9 @@ use microbreaker::{Config, State, StdClock};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::dependency::Dependency;
 use crate::load::{Diary, Guarded, Watch};
 use crate::process::{Kind, Server};
+use crate::target::Target;
 
 /// Opens at ten bad calls of twenty, for 300 ms at first and no longer than 1.2 s; one probe at a time, two good ones
 /// close it.
@@ -115,15 +117,15 @@ fn run(kind: Kind) -> io::Result<Record> {
 
 /// Each outage long enough for several open periods; each recovery until the circuit is closed again.
 async fn play(kind: Kind, server: &mut Server) -> io::Result<Record> {
-    let dependency = Arc::new(match kind {
-        Kind::Postgres => Dependency::postgres(server.port()),
-        Kind::Redis => Dependency::redis(server.port()),
+    let target = Arc::new(match kind {
+        Kind::Postgres => Target::postgres(server.port()),
+        Kind::Redis => Target::redis(server.port()),
     });
     let begin = Instant::now();
     let breaker = Guarded::try_observed(config(), StdClock::new(), Watch::new(begin));
     let breaker = Arc::new(breaker.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?);
     let (stop, stopped) = watch::channel(false);
-    let clients = load::start(&breaker, &dependency, begin, &stopped);
+    let clients = load::start(&breaker, &target, begin, &stopped);
 
     let mut scenes = vec![(begin.elapsed(), Scene::Serves)];
     sleep(Duration::from_millis(1500)).await;
@@ -145,7 +147,7 @@ async fn play(kind: Kind, server: &mut Server) -> io::Result<Record> {
 
     if kind == Kind::Postgres {
         scenes.push((begin.elapsed(), Scene::Exhausted));
-        dependency.exhaust(Duration::from_millis(1500)).await;
+        target.exhaust(Duration::from_millis(1500)).await;
         scenes.push((begin.elapsed(), Scene::Serves));
         sleep(Duration::from_millis(500)).await;
     }

@@ -1,0 +1,50 @@
+//! What is called: the database or the cache of the example service, by its own code.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::dependency::{Cache, Database, Fault};
+
+/// Connections to PostgreSQL: fewer than there are clients.
+const POOL: usize = 4;
+
+/// A dependency of a service.
+pub(crate) enum Target {
+    Postgres(Database),
+    Redis(Box<Cache>),
+}
+
+impl Target {
+    pub(crate) fn postgres(port: u16) -> Self {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(port).user("postgres").dbname("postgres");
+        Self::Postgres(Database::new(config, POOL))
+    }
+
+    pub(crate) fn redis(port: u16) -> Self {
+        Self::Redis(Box::new(Cache::new(redis::Client::open(("127.0.0.1", port)).expect("an address"))))
+    }
+
+    /// One call.
+    pub(crate) async fn ask(&self) -> Result<(), Fault> {
+        match self {
+            Self::Postgres(database) => database.time().await.map(drop),
+            Self::Redis(cache) => {
+                cache.set("time", "now").await?;
+                cache.get("time").await.map(drop)
+            }
+        }
+    }
+
+    /// Takes all connections for `time`, so that nobody else gets one.
+    pub(crate) async fn exhaust(&self, time: Duration) {
+        let Self::Postgres(database) = self else { return };
+        let mut held = Vec::new();
+        // With patience: others want them too.
+        while held.len() < POOL {
+            held.extend(database.pool().get().await.ok());
+        }
+        sleep(time).await;
+    }
+}
