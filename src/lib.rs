@@ -112,23 +112,23 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod error;
+mod fallback;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "serde")]
+mod health;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "std")]
 mod io;
+#[cfg(feature = "heapless")]
+mod keyed;
 mod lanes;
 mod meter;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod monitors;
-mod fallback;
-#[cfg(feature = "serde")]
-mod health;
-#[cfg(feature = "heapless")]
-mod keyed;
 mod mode;
+mod monitors;
 mod observe;
 #[cfg(feature = "opentelemetry")]
 mod otel;
@@ -147,24 +147,24 @@ mod state;
 mod sync;
 mod tally;
 mod timer;
-#[cfg(feature = "tracing")]
-mod tracing;
 #[cfg(feature = "tower")]
 mod tower;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
-#[cfg(feature = "tracing")]
-pub use self::tracing::TracingLog;
-#[cfg(feature = "tower")]
-pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
 #[cfg(feature = "grpc")]
 pub use self::grpc::GrpcStatus;
 #[cfg(feature = "http")]
 pub use self::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
 #[cfg(feature = "std")]
 pub use self::io::IoError;
+#[cfg(feature = "tower")]
+pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingLog;
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
 #[cfg(feature = "embassy-time")]
@@ -182,8 +182,8 @@ pub use keyed::{InsertError, Keyed};
 pub use lanes::{LaneCount, Lanes};
 #[cfg(feature = "std")]
 pub use meter::{Latency, Meter, Metered, Reading};
-pub use monitors::{DuplicateName, Monitors};
 pub use mode::Mode;
+pub use monitors::{DuplicateName, Monitors};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
 pub use retained::Retained;

@@ -50,6 +50,14 @@ macro_rules! settings {
             $($(#[$doc])* pub $name: Option<$type>,)+
         }
 
+        impl Settings {
+            /// These, and `others` where these say nothing: the environment above a file.
+            #[must_use]
+            pub const fn or(self, others: Self) -> Self {
+                Self { $($name: if self.$name.is_some() { self.$name } else { others.$name },)+ }
+            }
+        }
+
         const NAMES: &[&str] = &[$(stringify!($name)),+];
 
         impl Serialize for Settings {

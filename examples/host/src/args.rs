@@ -1,6 +1,8 @@
 //! The command line: what may be asked, and one clear line for what may not.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +31,43 @@ pub(crate) enum Job {
     Script,
     /// Somebody's, through the breaker only.
     Guard { target: Uri, seconds: Duration },
+    /// By whoever comes, through the gateway, until it is stopped.
+    Serve(Serving),
+}
+
+/// What the gateway is to serve, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Serving {
+    pub(crate) listen: SocketAddr,
+    /// `None`: our own, which fails now and then.
+    pub(crate) upstream: Option<Uri>,
+    pub(crate) backends: Backends,
+    pub(crate) settings: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Servers that are guarded where there are any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backends {
+    /// A URL that was found to be one.
+    pub(crate) postgres: Option<String>,
+    pub(crate) redis: Option<String>,
+}
+
+impl Backends {
+    /// Those that the environment names.
+    pub(crate) fn from_env() -> Result<Self, Stop> {
+        let read = |name: &str, check: fn(&str) -> Result<String, String>| {
+            let given = std::env::var(name).ok().filter(|text| !text.is_empty());
+            given.map(|text| check(&text)).transpose().map_err(|why| Stop::Wrong(format!("error: {name}: {why}")))
+        };
+        Ok(Self { postgres: read("DATABASE_URL", postgres)?, redis: read("REDIS_URL", redis)? })
+    }
+
+    /// These, and `others` where there are none.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self { postgres: self.postgres.or(others.postgres), redis: self.redis.or(others.redis) }
+    }
 }
 
 impl Job {
@@ -38,6 +77,7 @@ impl Job {
         match self {
             Self::Script => format!("{clients} clients through a breaker, {clients} without, on one script"),
             Self::Guard { target, .. } => format!("{clients} clients call {target} through a breaker"),
+            Self::Serve(serving) => format!("a gateway on {}", serving.listen),
         }
     }
 }
@@ -71,6 +111,18 @@ pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>
         ErrorKind::DisplayHelp => Stop::Help(error.to_string()),
         _ => Stop::Wrong(one_line(&error.to_string())),
     })?;
+    if let Some(("serve", matches)) = matches.subcommand() {
+        let backends =
+            Backends { postgres: matches.get_one("postgres").cloned(), redis: matches.get_one("redis").cloned() };
+        let serving = Serving {
+            listen: matches.get_one("listen").copied().unwrap_or(LISTEN),
+            upstream: matches.get_one("upstream").cloned(),
+            backends,
+            settings: matches.get_one("settings").cloned(),
+            state: matches.get_one("state").cloned(),
+        };
+        return Ok(Args { job: Job::Serve(serving), clients: 0, seed: 1 });
+    }
     let job = match matches.get_one::<Uri>("upstream") {
         None => Job::Script,
         Some(target) => {
@@ -91,6 +143,37 @@ pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>
 fn one_line(text: &str) -> String {
     let words = text.lines().take_while(|line| !line.trim().is_empty()).flat_map(str::split_whitespace);
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Where the gateway listens unless told otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+fn serve() -> Command {
+    let option = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
+    Command::new("serve")
+        .about("Runs a gateway in front of real servers, each behind a breaker of its own, until it is stopped")
+        .arg(
+            option("listen", "ADDRESS")
+                .value_parser(value_parser!(SocketAddr))
+                .help("Where to listen [default: 127.0.0.1:8080]"),
+        )
+        .arg(
+            option("upstream", "URL")
+                .value_parser(target)
+                .help("The HTTP upstream [default: our own, which fails now and then]"),
+        )
+        .arg(option("postgres", "URL").value_parser(postgres).help("Guard this PostgreSQL too [default: DATABASE_URL]"))
+        .arg(option("redis", "URL").value_parser(redis).help("Guard this Redis too [default: REDIS_URL]"))
+        .arg(
+            option("settings", "FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("TOML, a table for each breaker; watched, and taken over live"),
+        )
+        .arg(
+            option("state", "DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where the breakers' states are kept over a restart"),
+        )
 }
 
 fn command() -> Command {
@@ -127,6 +210,19 @@ fn command() -> Command {
                 .value_parser(value_parser!(u32))
                 .help("Seed of pauses, working times and jitter [default: 1]"),
         )
+        .subcommand(serve())
+        .args_conflicts_with_subcommands(true)
+}
+
+/// A PostgreSQL's URL.
+fn postgres(text: &str) -> Result<String, String> {
+    let config: Result<tokio_postgres::Config, _> = text.parse();
+    config.map(|_| text.to_owned()).map_err(|error| format!("not like postgres://user@host/database ({error})"))
+}
+
+/// A Redis's URL.
+fn redis(text: &str) -> Result<String, String> {
+    redis::Client::open(text).map(|_| text.to_owned()).map_err(|error| format!("not like redis://host ({error})"))
 }
 
 /// A URL that can be called.
@@ -197,6 +293,32 @@ mod tests {
     fn seconds_without_a_server_say_what_they_need() {
         let line = wrong("--seconds 5");
         assert!(line.contains("--upstream"), "{line}");
+    }
+
+    #[test]
+    fn a_gateway_can_be_served_instead() {
+        let args =
+            parsed("serve --listen 127.0.0.1:1 --upstream http://h/ --postgres postgres://p@h/d --redis redis://h");
+        let Ok(Args { job: Job::Serve(serving), .. }) = args else { panic!("{args:?}") };
+        assert_eq!(serving.listen, "127.0.0.1:1".parse().unwrap());
+        assert_eq!(serving.upstream.unwrap(), "http://h/");
+        let backends = Backends { postgres: Some("postgres://p@h/d".into()), redis: Some("redis://h".into()) };
+        assert_eq!((serving.backends, serving.settings), (backends, None));
+    }
+
+    #[test]
+    fn a_gateways_bad_arguments_get_one_line_too() {
+        for (words, names) in [
+            ("serve --listen nowhere", "--listen"),
+            ("serve --upstream https://h/", "http only"),
+            ("serve --postgres http://h", "--postgres"),
+            ("serve --redis http://h", "--redis"),
+            ("serve --clients 3", "--clients"),
+            ("--clients 3 serve", "serve"),
+        ] {
+            let line = wrong(words);
+            assert!(line.starts_with("error: ") && !line.contains('\n') && line.contains(names), "{words}: {line}");
+        }
     }
 
     #[test]

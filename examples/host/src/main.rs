@@ -4,19 +4,26 @@
 //! ```text
 //! cargo run --release -p host                                   a scripted server that fails in five ways
 //! cargo run --release -p host -- --upstream http://127.0.0.1:8080/health --seconds 10
+//! cargo run --release -p host -- serve            a gateway in front of real servers, until it is stopped
 //! ```
+//!
+//! While the script runs, the guarded server is behind the gateway as well, with a status page to watch; so are a
+//! PostgreSQL and a Redis, where `DATABASE_URL` and `REDIS_URL` name them.
 //!
 //! Ends with one table and the breaker's promises, each checked. Exit code 0: all kept; 1: one broken, or the run
 //! could not be made; 2: bad arguments.
 
 mod args;
+mod gateway;
 mod load;
 mod record;
 mod report;
 mod rules;
+mod service;
 mod show;
 mod tuning;
 mod upstream;
+mod visitors;
 
 use std::io;
 use std::process::ExitCode;
@@ -24,16 +31,17 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use microbreaker::{Breaker, Counters, StdClock};
+use microbreaker::{Breaker, Counters, Reading, StdClock};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::args::{Args, Job};
+use crate::args::{Args, Backends, Job};
 use crate::load::{Fleet, SideBoard, Watch};
 use crate::record::{News, Outage, Record, What};
 use crate::show::{Scene, Screen};
 use crate::tuning::Tuning;
 use crate::upstream::{Mood, SCRIPT, Upstream};
+use crate::visitors::Visited;
 
 /// The whole run, the table included, is over by then; a scripted one takes about 20 seconds.
 const AT_MOST: Duration = Duration::from_secs(30);
@@ -43,12 +51,20 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(stop) => return stop.show(),
     };
+    let backends = match Backends::from_env() {
+        Ok(backends) => backends,
+        Err(stop) => return stop.show(),
+    };
+    if let Job::Serve(serving) = args.job {
+        return service::run(serving, backends, args.seed);
+    }
     let begin = Instant::now();
-    match run(&args, begin) {
-        Ok(record) => {
+    match run(&args, backends, begin) {
+        Ok((record, readings)) => {
             let promises = rules::check(&record);
             let in_time = begin.elapsed() <= AT_MOST;
             show::say(&report::table(&record));
+            show::say(&report::gateway(&readings));
             show::say(&report::promises(&promises, in_time));
             if in_time && promises.iter().all(rules::Promise::kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -59,20 +75,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args, begin: Instant) -> io::Result<Record> {
+fn run(args: &Args, backends: Backends, begin: Instant) -> io::Result<(Record, Vec<Reading>)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // A script that does not come to its end is a broken promise too, not a run that somebody has to kill.
     let rest = AT_MOST.saturating_sub(Duration::from_secs(1));
     let result = runtime.block_on(async {
         let late = || io::Error::new(io::ErrorKind::TimedOut, "the run did not reach its table in time");
-        timeout(rest, guarded_and_not(args, begin)).await.map_err(|_| late())?
+        timeout(rest, guarded_and_not(args, backends, begin)).await.map_err(|_| late())?
     });
     runtime.shutdown_background();
     result
 }
 
 /// The run itself: servers, fleets, screen and script; what they saw is the record.
-async fn guarded_and_not(args: &Args, begin: Instant) -> io::Result<Record> {
+async fn guarded_and_not(args: &Args, backends: Backends, begin: Instant) -> io::Result<(Record, Vec<Reading>)> {
     let (tell, news) = mpsc::channel();
     let (tuning, servers) = match &args.job {
         Job::Script => (
@@ -80,6 +96,11 @@ async fn guarded_and_not(args: &Args, begin: Instant) -> io::Result<Record> {
             Some((Upstream::start(args.seed).await?, Upstream::start(args.seed).await?)),
         ),
         Job::Guard { .. } => (Tuning::gentle(args.clients), None),
+        Job::Serve(_) => unreachable!("a gateway is served elsewhere"),
+    };
+    let visited = match &servers {
+        Some((guarded, _)) => Some(Visited::start(guarded.uri(), backends).await?),
+        None => None,
     };
 
     let watch = Watch::new(begin, tell.clone());
@@ -103,11 +124,14 @@ async fn guarded_and_not(args: &Args, begin: Instant) -> io::Result<Record> {
     let (with_target, without_target, length) = match (&args.job, &servers) {
         (Job::Guard { target, seconds }, _) => (target.clone(), None, *seconds),
         (Job::Script, Some((with, without))) => (with.uri(), Some(without.uri()), upstream::script_length()),
-        (Job::Script, None) => unreachable!("a script starts its servers"),
+        (Job::Script, None) | (Job::Serve(_), _) => unreachable!("a script starts its servers"),
     };
 
     let screen = Screen::new(&Scene {
-        title: args.job.title(&tuning),
+        title: match &visited {
+            Some(visited) => format!("{}\nwatch it on {}", args.job.title(&tuning), visited.page()),
+            None => args.job.title(&tuning),
+        },
         length,
         with: Arc::clone(&boards.0),
         without: without_target.is_some().then(|| Arc::clone(&boards.1)),
@@ -133,10 +157,14 @@ async fn guarded_and_not(args: &Args, begin: Instant) -> io::Result<Record> {
         Some(side) => Some(side.join().await),
         None => None,
     };
+    let readings = match visited {
+        Some(visited) => visited.stop().await?,
+        None => Vec::new(),
+    };
     let lateness = metronome.await.unwrap_or_default();
     let _ = tell.send(News { at: begin.elapsed(), what: What::End });
     let moves = screen.join().map_err(|_| io::Error::other("the screen's thread panicked"))?;
-    Ok(Record {
+    let record = Record {
         tuning,
         outages,
         moves,
@@ -145,7 +173,8 @@ async fn guarded_and_not(args: &Args, begin: Instant) -> io::Result<Record> {
         rejected: breaker.observer().1.counts().rejected,
         most_probes_at_once: servers.as_ref().map(|(with, _)| with.most_probes_at_once()),
         lateness,
-    })
+    };
+    Ok((record, readings))
 }
 
 /// Plays the script on both servers at once and tells when each outage was.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use microbreaker::Reading;
+
 use crate::record::{Call, Record};
 use crate::rules::{Met, Promise, meet};
 
@@ -47,6 +49,22 @@ pub(crate) fn table(record: &Record) -> String {
     }
     rows.push(["open periods".to_owned(), grouped(count(record.moves.iter().filter(|step| step.opens()))), dash()]);
     rows.push(["probes sent".to_owned(), grouped(count(record.with.iter().filter(|call| call.probe))), dash()]);
+    format!("\n{}", aligned(&rows))
+}
+
+/// What came through the gateway, a line for each of its breakers.
+pub(crate) fn gateway(readings: &[Reading]) -> String {
+    if readings.is_empty() {
+        return String::new();
+    }
+    let row = |words: [&str; 6]| words.map(str::to_owned);
+    let mut rows = vec![row(["through the gateway", "good", "failed", "held off", "rejected", "open for"])];
+    rows.extend(readings.iter().map(|reading| {
+        let name = format!("  {} ({})", reading.name, reading.state.name());
+        let [good, failed, held, rejected] =
+            [reading.success + reading.alive, reading.failure, reading.hold, reading.rejected].map(grouped);
+        [name, good, failed, held, rejected, length(reading.open)]
+    }));
     format!("\n{}", aligned(&rows))
 }
 
@@ -135,14 +153,18 @@ fn length(time: Duration) -> String {
 }
 
 /// The first column to the left, the others to the right, a rule under the head.
-fn aligned(rows: &[[String; 3]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let (first, second, third) = (width(0), width(1), width(2));
+fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let widths: [usize; COLUMNS] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
-    for (at, [name, with, without]) in rows.iter().enumerate() {
-        let _ = writeln!(text, "{name:<first$}  {with:>second$}  {without:>third$}");
+    for (at, row) in rows.iter().enumerate() {
+        // Names to the left, numbers to the right.
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let _ = if column == 0 { write!(text, "{cell:<width$}") } else { write!(text, "  {cell:>width$}") };
+        }
+        text.push('\n');
         if at == 0 {
-            let _ = writeln!(text, "{}", "-".repeat(first + second + third + 4));
+            let _ = writeln!(text, "{}", "-".repeat(widths.iter().sum::<usize>() + 2 * (COLUMNS - 1)));
         }
     }
     text

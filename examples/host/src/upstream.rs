@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use futures_util::stream;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -92,6 +93,12 @@ pub(crate) fn script_length() -> Duration {
 
 /// A probe says that it is one, so that the server can see how many there are; no breaker needs it.
 pub(crate) const PROBE_HEADER: &str = "x-probe";
+
+/// Where it answers line by line.
+pub(crate) const STREAM: &str = "/stream";
+
+const LINES: u32 = 8;
+const LINE: Duration = Duration::from_millis(10);
 
 const SLOW_ANSWER: Duration = Duration::from_millis(180);
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -229,14 +236,22 @@ async fn serve(stream: TcpStream, moods: watch::Receiver<Mood>, probes: Arc<Gaug
         let work = dice.lock().map_or(0, |mut dice| dice.roll(4));
         let mood = *moods.borrow();
         let inside = request.headers().contains_key(PROBE_HEADER).then(|| probes.enter());
-        answer(mood, Duration::from_millis(2 + u64::from(work)), inside)
+        let streams = request.uri().path() == STREAM;
+        let moods = moods.clone();
+        async move {
+            let response = answer(mood, Duration::from_millis(2 + u64::from(work)), inside).await;
+            let streams = streams && response.status().is_success();
+            Ok::<_, Infallible>(
+                response.map(|body| if streams { Either::Right(lines(moods)) } else { Either::Left(body) }),
+            )
+        }
     });
     // A client that drops its connection is its own affair.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// The answer of a server that was in this mood when the request came: one that hung stays hung.
-async fn answer(mood: Mood, work: Duration, _inside: Option<Inside<'_>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(mood: Mood, work: Duration, _inside: Option<Inside<'_>>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(b"ok\n")));
     match mood {
         Mood::Slows => sleep(SLOW_ANSWER).await,
@@ -251,7 +266,22 @@ async fn answer(mood: Mood, work: Duration, _inside: Option<Inside<'_>>) -> Resu
         }
         Mood::Serves | Mood::Slows | Mood::Hangs => {}
     }
-    Ok(response)
+    response
+}
+
+/// An answer of so many lines, which ends in the middle if the server fails meanwhile.
+fn lines(moods: watch::Receiver<Mood>) -> impl Body<Data = Bytes, Error = io::Error> {
+    StreamBody::new(stream::unfold((moods, 1), async |(moods, line)| {
+        sleep(LINE).await;
+        let mood = *moods.borrow();
+        let frame = match mood {
+            _ if line > LINES => return None,
+            Mood::Fails | Mood::Refuses => Err(io::Error::other("died in the middle of it")),
+            Mood::Hangs => pending().await,
+            _ => Ok(Frame::data(Bytes::from(format!("line {line} of {LINES}\n")))),
+        };
+        Some((frame, (moods, line + 1)))
+    }))
 }
 
 #[cfg(test)]

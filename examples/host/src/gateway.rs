@@ -1,0 +1,405 @@
+//! A gateway in front of real dependencies, each behind a breaker of its own: an HTTP upstream whose answers stream, and
+//! where there are any a PostgreSQL and a Redis.
+//!
+//! | path | what |
+//! | --- | --- |
+//! | `/` | a status page: each breaker's state, rates and timeline, live |
+//! | `/events` | what the page shows, as server-sent events |
+//! | `/health` | the breakers as JSON; 503 if no dependency may be called |
+//! | `/metrics` | for Prometheus |
+//! | `/upstream/…` | the upstream's answer, as it streams |
+//! | `/time` | the database's clock; a cached reading if it may not be asked, and no time if there is none |
+//! | `PUT /breakers/NAME/MODE` | throws a breaker's switch: `on`, `off`, `open`, `shadow` |
+
+pub(crate) mod dependency;
+mod guard;
+mod settings;
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{any, get, put};
+use futures_util::stream;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use hyper::{StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use microbreaker::{
+    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, FailureKind, Head, Health, HealthBody,
+    HttpStatus, IoError, Level, Mode, Monitors, Outcome, Reading, Rejected, Served, StallAfter, first,
+};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use tower::timeout::error::Elapsed;
+use tower::timeout::{Timeout, TimeoutLayer};
+use tower::{BoxError, Layer, ServiceExt};
+
+use crate::args::Backends;
+
+use self::dependency::{Cache, Database, Fault, classify};
+use self::guard::{Guard, Guarded, Move, Timeline};
+
+/// What the gateway is put in front of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) listen: SocketAddr,
+    pub(crate) upstream: Uri,
+    pub(crate) backends: Backends,
+    /// Settings of the breakers, watched.
+    pub(crate) settings: Option<PathBuf>,
+    /// Where the breakers' states are kept over a restart.
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// A gateway that listens.
+pub(crate) struct Gateway {
+    address: SocketAddr,
+    listener: TcpListener,
+    service: Arc<Service>,
+    settings: Option<PathBuf>,
+    state: Option<PathBuf>,
+}
+
+/// Until the head of an answer is there.
+const HEAD_WITHIN: Duration = Duration::from_secs(1);
+
+/// A body that owes a frame for so long has stalled.
+const STALLS_AFTER: Duration = Duration::from_secs(2);
+
+/// For answers that are under way when it is stopped.
+const DRAINS_WITHIN: Duration = Duration::from_millis(500);
+
+/// Connections to the database.
+const POOL: usize = 8;
+
+/// How often the page is told.
+const FRAME: Duration = Duration::from_millis(500);
+
+type Upstream = BreakerService<Timeout<Client<HttpConnector, Body>>, Arc<Guarded>, AtEnd<StallAfter<Answers>>>;
+
+/// What the routes share.
+struct Service {
+    guards: Vec<Guard>,
+    upstream: Upstream,
+    target: Uri,
+    database: Option<(Database, Arc<Guarded>)>,
+    cache: Option<(Cache, Arc<Guarded>)>,
+    registry: Registry,
+    timeline: Arc<Timeline>,
+}
+
+/// The key under which the last reading of the database's clock is cached.
+const TIME: &str = "gateway:time";
+
+impl Gateway {
+    /// Listens, and makes the breakers; connections are made when they are needed.
+    pub(crate) async fn bind(plan: Plan) -> io::Result<Self> {
+        let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let mut names = vec!["upstream"];
+        let Backends { postgres, redis } = plan.backends;
+        names.extend(postgres.as_ref().map(|_| "database"));
+        names.extend(redis.as_ref().map(|_| "cache"));
+        let settings = settings::All::read(plan.settings.as_deref(), &names).map_err(wrong)?;
+
+        let timeline = Timeline::new();
+        let guard = |name, base| {
+            Guard::new(name, base, &settings.of(name), &timeline).map_err(|error| wrong(format!("{name}: {error}")))
+        };
+        let upstream = guard("upstream", Config::upstream().minimum(10).open_for(Duration::from_secs(1)))?;
+        let mut guards = vec![upstream.clone()];
+        let mut another = |name| {
+            // A database answers soon or not at all, and few bad answers say so.
+            let base = Config::count(50).failure_permille(500).minimum(10).open_for(Duration::from_secs(1)).probes(3);
+            let guard = guard(name, base.successes(2).open_at_most(Duration::from_secs(15)))?;
+            guards.push(guard.clone());
+            io::Result::Ok(guard.breaker)
+        };
+        let database = match postgres.map(|url| url.parse()).transpose().map_err(io::Error::other)? {
+            Some(config) => Some((Database::new(config, POOL), another("database")?)),
+            None => None,
+        };
+        let cache = match redis.map(redis::Client::open).transpose().map_err(io::Error::other)? {
+            Some(client) => Some((Cache::new(client), another("cache")?)),
+            None => None,
+        };
+        if let Some(directory) = &plan.state {
+            fs::create_dir_all(directory)?;
+            for guard in &guards {
+                guard.restore(directory);
+            }
+        }
+
+        let monitors = Monitors::new();
+        for guard in &guards {
+            monitors.add(Arc::clone(&guard.breaker)).map_err(io::Error::other)?;
+        }
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(monitors));
+
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(HEAD_WITHIN));
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let layer = BreakerLayer::new(Arc::clone(&upstream.breaker)).settle(AtEnd(Answers).stall_after(STALLS_AFTER));
+        let upstream = layer.layer(TimeoutLayer::new(HEAD_WITHIN).layer(client));
+
+        let listener = TcpListener::bind(plan.listen).await?;
+        let address = listener.local_addr()?;
+        let service = Service { guards, upstream, target: plan.upstream, database, cache, registry, timeline };
+        Ok(Self { address, listener, service: Arc::new(service), settings: plan.settings, state: plan.state })
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is over, and then what is under way, but for no longer than [`DRAINS_WITHIN`]; keeps the states
+    /// that the breakers have then. What they counted.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<Vec<Reading>> {
+        let router = axum::Router::new()
+            .route("/", get(async || Html(include_str!("gateway/page.html"))))
+            .route("/events", get(events))
+            .route("/health", get(health))
+            .route("/metrics", get(metrics))
+            .route("/time", get(time))
+            .route("/upstream/{*path}", any(upstream))
+            .route("/breakers/{name}/{mode}", put(switch))
+            .with_state(Arc::clone(&self.service));
+        let follows = self.settings.map(|file| tokio::spawn(settings::follow(file, self.service.guards.clone())));
+        let (told, draining) = oneshot::channel();
+        let stop = async move {
+            stop.await;
+            let _ = told.send(());
+        };
+        let serving = axum::serve(self.listener, router).with_graceful_shutdown(stop).into_future();
+        let too_late = async {
+            // Who watches the page never hangs up.
+            if draining.await.is_ok() {
+                sleep(DRAINS_WITHIN).await;
+            }
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            () = too_late => Ok(()),
+        };
+        if let Some(follows) = follows {
+            follows.abort();
+        }
+        if let Some(directory) = &self.state {
+            self.service.guards.iter().try_for_each(|guard| guard.save(directory))?;
+        }
+        served.map(|()| self.service.readings())
+    }
+}
+
+/// What the upstream's answers, and errors in place of them, say about it.
+#[derive(Clone, Copy)]
+struct Answers;
+
+impl<B> ClassifyHead<Result<hyper::Response<B>, BoxError>> for Answers {
+    fn classify_head(&self, result: &Result<hyper::Response<B>, BoxError>) -> Head {
+        match result {
+            Ok(response) => HttpStatus.classify_head(response),
+            Err(error) if error.is::<Elapsed>() => Head::of(Outcome::Failure(FailureKind::Timeout)),
+            Err(error) => Head::of(IoError::within(&**error).unwrap_or(Outcome::Failure(FailureKind::Other))),
+        }
+    }
+}
+
+/// Passes a request on and streams the answer: its breaker hears how it ended when it has.
+async fn upstream(State(service): State<Arc<Service>>, Path(path): Path<String>, mut request: Request) -> Response {
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+    let mut parts = service.target.clone().into_parts();
+    let Ok(path) = format!("/{path}{query}").parse() else { return StatusCode::BAD_REQUEST.into_response() };
+    parts.path_and_query = Some(path);
+    let Ok(uri) = Uri::from_parts(parts) else { return StatusCode::BAD_REQUEST.into_response() };
+    *request.uri_mut() = uri;
+    // The upstream's own name, which the client sets from the URI.
+    request.headers_mut().remove(HOST);
+    let begun = Instant::now();
+    match service.upstream.clone().oneshot(request).await {
+        Ok(response) => {
+            // Until the head: how long a stream takes is up to who reads it.
+            told(&service.guards[0].breaker, begun);
+            response.map(Body::new).into_response()
+        }
+        Err(Error::Rejected(rejected)) => unavailable(&rejected),
+        Err(Error::Inner(error)) if error.is::<Elapsed>() => StatusCode::GATEWAY_TIMEOUT.into_response(),
+        Err(other) => (StatusCode::BAD_GATEWAY, other.into_boxed().to_string()).into_response(),
+    }
+}
+
+/// Tells a breaker's meter how long a call took.
+fn told(breaker: &Guarded, begun: Instant) {
+    microbreaker::Observer::on_elapsed(breaker.observer(), begun.elapsed());
+}
+
+/// 503, and when to come back.
+fn unavailable(rejected: &Rejected) -> Response {
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, rejected.to_string()).into_response();
+    if let Some(time) = rejected.retry_in() {
+        // Whole seconds, rounded up: never early.
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A call through a breaker, and how long it took.
+async fn guarded<T>(breaker: &Guarded, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Error<Fault>> {
+    let begun = Instant::now();
+    let result = breaker.call_async_with(&classify, || call).await;
+    if !matches!(result, Err(Error::Rejected(_))) {
+        told(breaker, begun);
+    }
+    result
+}
+
+/// The database's clock; else what the cache remembers of it; else that there is no time.
+async fn time(State(service): State<Arc<Service>>) -> Response {
+    let Some((database, breaker)) = &service.database else {
+        return (StatusCode::NOT_FOUND, "no database: --postgres").into_response();
+    };
+    let answer = first(guarded(breaker, database.time()).await)
+        .cached_async(|_| async {
+            let (cache, breaker) = service.cache.as_ref()?;
+            guarded(breaker, cache.get(TIME)).await.ok().flatten()
+        })
+        .await;
+    let Served { value, level, error } = answer.degraded(|_| "unknown".to_owned());
+    if let (Level::Primary, Some((cache, breaker))) = (level, &service.cache) {
+        // A cache that cannot take it is its own breaker's affair.
+        let _ = guarded(breaker, cache.set(TIME, &value)).await;
+    }
+    let body = serde_json::json!({
+        "time": value,
+        "served_by": level.name(),
+        "because": error.map(|error| match error {
+            Error::Rejected(rejected) => rejected.to_string(),
+            other => format!("{other:?}"),
+        }),
+    });
+    json(StatusCode::OK, body.to_string())
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+impl Service {
+    fn healths(&self) -> Vec<Health<'_>> {
+        self.guards.iter().map(|guard| Health::of(guard.name, &*guard.breaker)).collect()
+    }
+
+    fn readings(&self) -> Vec<Reading> {
+        self.guards.iter().map(|guard| guard.breaker.reading()).collect()
+    }
+
+    /// What the page shows, given what was read so long ago.
+    fn frame(&self, before: &[Reading], now: &[Reading], apart: Duration) -> String {
+        let per_second = |count: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "calls within half a second")]
+            let count = count as f64;
+            count / apart.as_secs_f64().max(1e-3)
+        };
+        let rates: Vec<Rates> = before
+            .iter()
+            .zip(now)
+            .map(|(before, now)| Rates {
+                calls: per_second(calls(now).saturating_sub(calls(before))),
+                failed: per_second(now.failure.saturating_sub(before.failure)),
+                rejected: per_second(now.rejected.saturating_sub(before.rejected)),
+                open_seconds: now.open.as_secs_f64(),
+            })
+            .collect();
+        let now_ms = u64::try_from(self.timeline.age().as_millis()).unwrap_or(u64::MAX);
+        let frame = Frame { health: HealthBody(self.healths()), rates, moves: self.timeline.moves(), now_ms };
+        serde_json::to_string(&frame).unwrap_or_default()
+    }
+}
+
+/// Calls that have ended.
+const fn calls(reading: &Reading) -> u64 {
+    reading.success
+        + reading.failure
+        + reading.alive
+        + reading.ignored
+        + reading.cancelled
+        + reading.hold
+        + reading.latch
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    health: HealthBody<Vec<Health<'a>>>,
+    rates: Vec<Rates>,
+    moves: Vec<Move>,
+    now_ms: u64,
+}
+
+/// Per second.
+#[derive(Serialize)]
+struct Rates {
+    calls: f64,
+    failed: f64,
+    rejected: f64,
+    open_seconds: f64,
+}
+
+async fn events(State(service): State<Arc<Service>>) -> impl IntoResponse {
+    let begin = (service.readings(), Instant::now(), true);
+    let frames = stream::unfold((service, begin), async |(service, (before, at, first))| {
+        if !first {
+            sleep(FRAME).await;
+        }
+        let (now, read) = (service.readings(), Instant::now());
+        let event = Event::default().data(service.frame(&before, &now, read - at));
+        Some((Ok::<_, Infallible>(event), (service, (now, read, false))))
+    });
+    Sse::new(frames).keep_alive(KeepAlive::default())
+}
+
+async fn health(State(service): State<Arc<Service>>) -> Response {
+    let body = HealthBody(service.healths());
+    let status = match body.condition() {
+        Condition::Down => StatusCode::SERVICE_UNAVAILABLE,
+        Condition::Ok | Condition::Degraded => StatusCode::OK,
+    };
+    json(status, serde_json::to_string(&body).unwrap_or_default())
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let mut page = String::new();
+    match encode(&mut page, &service.registry) {
+        Ok(()) => {
+            ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], page).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn switch(State(service): State<Arc<Service>>, Path((name, mode)): Path<(String, String)>) -> Response {
+    let Some(guard) = service.guards.iter().find(|guard| guard.name == name) else {
+        return (StatusCode::NOT_FOUND, format!("no breaker of the name {name:?}")).into_response();
+    };
+    let Some(mode) = Mode::ALL.into_iter().find(|known| known.name() == mode) else {
+        return (StatusCode::BAD_REQUEST, "a mode is on, off, open or shadow").into_response();
+    };
+    guard.breaker.switch(mode);
+    StatusCode::NO_CONTENT.into_response()
+}
