@@ -145,6 +145,6 @@ pub use tally::{Status, Tally, WindowKind};
 pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
 
 /// The README's examples, compiled and run.
-#[cfg(all(doctest, feature = "std", feature = "embassy-time"))]
+#[cfg(all(doctest, feature = "tower", feature = "embassy-time"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

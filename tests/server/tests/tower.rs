@@ -54,10 +54,12 @@ enum Ask {
 enum Says {
     Ready,
     Pending,
+    /// Not ready any more, against tower's contract.
+    Retract,
     Err(&'static str),
 }
 
-/// The inner service. It keeps tower's contract (once ready, ready until called) and insists on it.
+/// The inner service. It keeps tower's contract (once ready, ready until called) unless told otherwise, and insists on it.
 #[derive(Debug)]
 struct Upstream {
     log: Arc<Log>,
@@ -102,6 +104,10 @@ impl Service<Ask> for Upstream {
             Says::Err(error) => {
                 self.ready = false;
                 Poll::Ready(Err(error))
+            }
+            Says::Retract => {
+                self.ready = false;
+                Poll::Pending
             }
             Says::Pending if !self.ready => Poll::Pending,
             Says::Pending | Says::Ready => {
@@ -414,6 +420,29 @@ mod turns {
         assert_ready_ok!(poll_ready(&mut service));
         let _ = rejected(call(&mut service, Ask::Ok));
         assert_pending!(poll_ready(&mut service));
+        assert_eq!(log.calls(), 0);
+    }
+
+    #[test]
+    fn a_rejection_tells_what_was_seen_last() {
+        let breaker = breaker(CONFIG);
+        let (mut service, _) = service(&breaker);
+        breaker.hold(SECOND);
+        assert_ready_ok!(poll_ready(&mut service));
+        breaker.clock().advance_ticks(1000);
+        assert_ready_ok!(poll_ready(&mut service));
+        breaker.clock().advance_ticks(1000);
+        assert_eq!(rejected(call(&mut service, Ask::Ok)).retry_in_ticks(), Some(24));
+    }
+
+    #[test]
+    fn an_inner_service_that_takes_its_word_back_is_not_called() {
+        let breaker = breaker(CONFIG);
+        let (mut service, log) = service(&breaker);
+        assert_ready_ok!(poll_ready(&mut service));
+        log.say(Says::Retract);
+        assert_pending!(poll_ready(&mut service));
+        assert_eq!(rejected(call(&mut service, Ask::Ok)).reason(), RejectReason::Unready);
         assert_eq!(log.calls(), 0);
     }
 
@@ -742,6 +771,37 @@ mod waiting {
         assert_eq!((log.polls(), breaker.observer().counts().permitted, breaker.status().probes_out), (0, 0, 0));
         breaker.reset();
         assert_ready_ok!(ask(&mut service, Ask::Ok));
+    }
+
+    #[test]
+    fn a_sleep_is_dropped_when_there_is_nothing_to_wait_for() {
+        let breaker = breaker(CONFIG);
+        let asleep = Arc::new(());
+        let sleeper = Arc::clone(&asleep);
+        let sleep = move |_| {
+            let asleep = Arc::clone(&sleeper);
+            async move {
+                let _asleep = asleep;
+                pending::<()>().await;
+            }
+        };
+        let (inner, log) = upstream();
+        let mut service = BreakerLayer::new(Arc::clone(&breaker)).wait(sleep).layer(inner);
+        let nobody = Arc::strong_count(&asleep);
+        log.say(Says::Pending);
+        let moves: [fn(&Held); 2] = [|breaker| breaker.reset(), |breaker| assert_eq!(breaker.latch(), Effect::Latched)];
+        for wakes in moves {
+            breaker.hold(SECOND);
+            assert_pending!(poll_ready(&mut service));
+            assert_pending!(poll_ready(&mut service));
+            assert_eq!(Arc::strong_count(&asleep), nobody + 1);
+            assert_eq!(rejected(call(&mut service.clone(), Ask::Ok)).reason(), RejectReason::Unready);
+            wakes(&breaker);
+            let _ = poll_ready(&mut service);
+            assert_eq!(Arc::strong_count(&asleep), nobody);
+            breaker.reset();
+            assert!(call(&mut service, Ask::Ok).is_ready());
+        }
     }
 
     #[test]
