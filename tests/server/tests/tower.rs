@@ -781,8 +781,8 @@ mod waiting {
         let sleep = move |_| {
             let asleep = Arc::clone(&sleeper);
             async move {
-                let _asleep = asleep;
                 pending::<()>().await;
+                drop(asleep);
             }
         };
         let (inner, log) = upstream();
