@@ -940,8 +940,8 @@ impl Answer {
                     RejectReason::Latched => 8,
                     RejectReason::HalfOpen => 9,
                     RejectReason::Ramping => 10,
-                    RejectReason::ForcedOpen => 11,
-                    RejectReason::Unready => 12,
+                    // A breaker never says `Unready`.
+                    RejectReason::ForcedOpen | RejectReason::Unready => 11,
                 };
                 let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
                 Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
@@ -960,7 +960,6 @@ impl Answer {
             9 => RejectReason::HalfOpen,
             10 => RejectReason::Ramping,
             11 => RejectReason::ForcedOpen,
-            12 => RejectReason::Unready,
             reason => RejectReason::Open(OpenReason::from_number(reason)),
         };
         Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))

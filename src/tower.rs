@@ -72,7 +72,8 @@ use crate::window::Window;
 ///
 /// Outside of what belongs to the call (a timeout, so that a call that hangs is seen to fail) and inside of what is not the
 /// peer's doing (a buffer, a rate or concurrency limit, a retry, which then asks anew each time). A timeout outside is
-/// seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less.
+/// seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less. One outside of another breaker must
+/// [ignore](crate::Outcome::Ignored) the rejections of that one, or it counts them as failures.
 ///
 /// Routes of axum cannot fail: [`classify`](Self::classify) by the response and [`answer`](Self::answer) with one. Where a
 /// boxed error is wanted, as by a connector of reqwest, a `map_err(Error::into_boxed)` goes outside of it.
@@ -91,7 +92,8 @@ pub struct BreakerLayer<H, S = AtOnce, R = ()> {
 }
 
 impl<H: Holder + Clone> BreakerLayer<H> {
-    /// Around the breaker that `holder` refers to: a `&'static`, an `Arc`. `Ok` is a success, `Err` a failure.
+    /// Around the breaker that `holder` refers to: a `&'static`, or an `Arc` (whose count each call then writes to). `Ok` is
+    /// a success, `Err` a failure.
     pub const fn new(holder: H) -> Self {
         Self { guard: Guarding { holder, settle: AtOnce(AnyError), refuse: (), sleep: None } }
     }
@@ -99,7 +101,7 @@ impl<H: Holder + Clone> BreakerLayer<H> {
 
 impl<H, S, R> BreakerLayer<H, S, R> {
     /// Lets `classify` (a [`Classify`](crate::Classify), or a `Fn(&Result<Response, Error>) -> Outcome`) say what a
-    /// result means.
+    /// result means. It is cloned per call.
     ///
     /// ```
     /// use microbreaker::{Breaker, BreakerLayer, Config, FailureKind, Outcome, StdClock, Streak};
