@@ -82,7 +82,9 @@ use crate::window::Window;
 ///
 /// An error of its `poll_ready` (a connection that cannot be made) is the peer's failure: it is settled like the error of a
 /// call, if the circuit admits a call just then, as a probe if it is half-open, and is passed on unchanged either way. A
-/// service that never becomes ready is not seen: put a time limit on its connecting.
+/// service that never becomes ready is not seen: put a time limit on its connecting. Nor does a service that is only asked
+/// take a probe: of a circuit that is due to be half-open as many connect as are asked, and then as many are called as there
+/// are probes.
 ///
 /// While the circuit is open an inner service that had said it is ready keeps what it reserved for a call (a place in a
 /// concurrency limit) until this clone's next admitted call, or until it is dropped.
