@@ -1016,8 +1016,8 @@ mod holder {
 ///
 /// **Dropped without a report it is cancelled**: neutral, and a probe's slot is given back. Two kinds of drop count as
 /// failures instead: one while a panic unwinds that began after the permit was given (feature `std`), and one after
-/// the call has outlived the slow limit, for that is what a caller's own timeout around a hanging peer looks like. So
-/// a permit can be held across `await` points: a dropped future loses nothing.
+/// the call has outlived the slow limit without an [answer](Self::answered), for that is what a caller's own timeout
+/// around a hanging peer looks like. So a permit can be held across `await` points: a dropped future loses nothing.
 ///
 /// A report counts if the permit's generation is still the present one; else it is [`Stale`](Effect::Stale) and
 /// changes nothing. `mem::forget` on a probe's permit loses its slot until the [lease](Config::lease) is over.
