@@ -987,8 +987,8 @@ impl Answer {
                     RejectReason::Latched => 8,
                     RejectReason::HalfOpen => 9,
                     RejectReason::Ramping => 10,
-                    RejectReason::ForcedOpen => 11,
-                    RejectReason::Unready => 12,
+                    // A breaker never says `Unready`.
+                    RejectReason::ForcedOpen | RejectReason::Unready => 11,
                 };
                 let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
                 Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
@@ -1007,7 +1007,6 @@ impl Answer {
             9 => RejectReason::HalfOpen,
             10 => RejectReason::Ramping,
             11 => RejectReason::ForcedOpen,
-            12 => RejectReason::Unready,
             reason => RejectReason::Open(OpenReason::from_number(reason)),
         };
         Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))
@@ -1092,8 +1091,8 @@ mod holder {
 ///
 /// **Dropped without a report it is cancelled**: neutral, and a probe's slot is given back. Two kinds of drop count as
 /// failures instead: one while a panic unwinds that began after the permit was given (feature `std`), and one after
-/// the call has outlived the slow limit, for that is what a caller's own timeout around a hanging peer looks like. So
-/// a permit can be held across `await` points: a dropped future loses nothing.
+/// the call has outlived the slow limit without an [answer](Self::answered), for that is what a caller's own timeout
+/// around a hanging peer looks like. So a permit can be held across `await` points: a dropped future loses nothing.
 ///
 /// A report counts if the permit's generation is still the present one; else it is [`Stale`](Effect::Stale) and
 /// changes nothing. `mem::forget` on a probe's permit loses its slot until the [lease](Config::lease) is over.

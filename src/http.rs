@@ -88,7 +88,8 @@ impl HttpStatus {
         })
     }
 
-    /// The same for responses, and for errors what `of` says.
+    /// The same for responses, and for errors what `of` says. Of an error with an I/O error somewhere below it,
+    /// [`IoError::within`](crate::IoError::within) knows the kind.
     ///
     /// ```
     /// use http::Response;
@@ -335,7 +336,8 @@ pin_project! {
     /// | dropped otherwise (the client went away) | cancelled: neutral, a probe's slot is given back |
     /// | a panic that drops it, or in it | failure: [panic](FailureKind::Panic) |
     ///
-    /// Reported once, by whichever comes first. It allocates nothing.
+    /// Reported once, by whichever comes first. It allocates nothing. Of a body that only the end of its connection ends
+    /// (HTTP/1.0, no length), nobody can tell its death from its end.
     #[derive(Debug)]
     pub struct GuardedBody<B, H: Holder> {
         #[pin]

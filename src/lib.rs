@@ -50,7 +50,7 @@
 //!   [slack](Clock::SLACK).
 //! - No call waits for another: no lock, no spinning on unfinished work, from interrupts included.
 //! - Nothing panics but a bad configuration given to [`Breaker::new`], and a [`TickRate`] of zero (in a `static`: at
-//!   compile time).
+//!   compile time); and, as futures may, that of a layer's call if it is polled on after it was ready.
 //!
 //! `loom-tests/README.md` says of each what checks it (of what threads could break, a loom model) and which broken line
 //! that was seen to notice.
@@ -198,6 +198,6 @@ pub use tally::{Status, Tally, WindowKind};
 pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
 
 /// The README's examples, compiled and run.
-#[cfg(all(doctest, feature = "std", feature = "embassy-time"))]
+#[cfg(all(doctest, feature = "tower", feature = "embassy-time"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

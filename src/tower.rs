@@ -1,24 +1,24 @@
 //! `tower`: a layer that puts a breaker in front of a service.
 //!
-//! A service is asked whether it is ready (`poll_ready`) and then called, once. Between the two lies a promise: the inner
-//! service that said "ready" may have reserved something for the call, and ours that said so must not take it back. The
-//! circuit may open or close at any time in between. So a service remembers whose [`Turn`] it is:
+//! A service is asked whether it is ready (`poll_ready`) and then called, once. "Ready" is a promise: it must not be taken
+//! back before the call. The circuit may open or close at any time in between. So a service remembers whose [`Turn`] it
+//! is:
 //!
-//! | `poll_ready` in | the circuit would admit | it would reject | … and we wait |
-//! | --- | --- | --- | --- |
-//! | `Unasked` | asks inner: ready → `Ready`, pending, or an error | ready → `Refused` | pending |
-//! | `Kept` | asks inner: ready → `Ready`, or an error | ready → `Ready` | pending |
-//! | `Ready` | asks inner: ready, or an error | ready | ready |
-//! | `Refused` | asks inner: ready → `Ready`, pending → ready and still `Refused`, or an error | ready | ready |
-//!
-//! | `call` in | `acquire` admits | `acquire` rejects |
+//! | `poll_ready` in | the circuit would admit | it would reject |
 //! | --- | --- | --- |
-//! | `Unasked` | not asked: rejected as unready | |
-//! | `Kept`, `Ready` | inner is called → `Unasked` | rejected → `Kept` |
-//! | `Refused` | not asked: rejected with what `poll_ready` saw → `Unasked` | |
+//! | `Unasked`, `Waiting` | asks inner: ready → `Ready`, pending → `Unasked`, an error → `Unasked` | ready → `Refused`, or pending → `Waiting` |
+//! | `Ready` | asks inner: ready, or an error → `Unasked` | ready → `Refused` |
+//! | `Refused` | asks inner: ready → `Ready`, pending → ready all the same, an error → `Unasked` | ready, and `Refused` anew |
 //!
-//! The invariant: inner is called in `Kept` and `Ready` alone, which it enters by saying that it is ready and leaves by the
-//! call. After an error it is `Unasked`. `poll_ready` only [peeks](Breaker::peek), so it never holds a probe.
+//! | `call` in | comes to |
+//! | --- | --- |
+//! | `Unasked`, `Waiting` | rejected as unready |
+//! | `Ready` | `acquire` is asked: inner is called, or rejected |
+//! | `Refused` | rejected with what `poll_ready` saw, whatever the circuit is by now |
+//!
+//! Every call leads to `Unasked`. The invariant: inner is called in `Ready` alone, which is entered by its own word and left
+//! before the call. What it reserved when it gave its word, it keeps for the next time that it is asked. `poll_ready` only
+//! [peeks](Breaker::peek), so it never holds a probe.
 
 use core::fmt;
 use core::future::Future;
@@ -37,6 +37,7 @@ use crate::breaker::{Breaker, Holder, Permit};
 use crate::clock::Clock;
 use crate::error::{Error, RejectReason, Rejected};
 use crate::observe::Observer;
+use crate::outcome::AnyError;
 use crate::settle::{AtOnce, Settle};
 use crate::window::Window;
 
@@ -45,7 +46,7 @@ use crate::window::Window;
 ///
 /// While the circuit is open the service is ready (so that nothing queues up, and a buffer lives on), the inner service is
 /// left alone, and a call fails with [`Error::Rejected`], which says when to come back. An admitted call's [`Permit`] is in
-/// its future: dropped with it, it is cancelled. A call allocates nothing.
+/// its future: dropped with it, it is cancelled. The layer allocates nothing per call.
 ///
 /// ```
 /// use microbreaker::{Breaker, BreakerLayer, CoarseClock, Config, CountWindow, Error, count_words};
@@ -71,31 +72,57 @@ use crate::window::Window;
 ///
 /// Outside of what belongs to the call (a timeout, so that a call that hangs is seen to fail) and inside of what is not the
 /// peer's doing (a buffer, a rate or concurrency limit, a retry, which then asks anew each time). A timeout outside is
-/// seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less.
+/// seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less. One outside of another breaker must
+/// [ignore](crate::Outcome::Ignored) the rejections of that one, or it counts them as failures.
+///
+/// Routes of axum cannot fail: [`classify`](Self::classify) by the response and [`answer`](Self::answer) with one. Where a
+/// boxed error is wanted, as by a connector of reqwest, a `map_err(Error::into_boxed)` goes outside of it.
 ///
 /// # What an inner service's readiness counts as
 ///
 /// An error of its `poll_ready` (a connection that cannot be made) is the peer's failure: it is settled like the error of a
 /// call, if the circuit admits a call just then, as a probe if it is half-open, and is passed on unchanged either way. A
-/// service that never becomes ready is not seen: put a time limit on its connecting.
+/// service that never becomes ready is not seen: put a time limit on its connecting. Nor does a service that is only asked
+/// take a probe: of a circuit that is due to be half-open as many connect as are asked, and then as many are called as there
+/// are probes.
 ///
 /// While the circuit is open an inner service that had said it is ready keeps what it reserved for a call (a place in a
-/// concurrency limit) until this clone's next call, or until it is dropped.
+/// concurrency limit) until this clone's next admitted call, or until it is dropped.
 #[derive(Clone)]
 pub struct BreakerLayer<H, S = AtOnce, R = ()> {
     guard: Guarding<H, S, R>,
 }
 
 impl<H: Holder + Clone> BreakerLayer<H> {
-    /// Around the breaker that `holder` refers to: a `&'static`, an `Arc`. `Ok` is a success, `Err` a failure.
+    /// Around the breaker that `holder` refers to: a `&'static`, or an `Arc` (whose count each call then writes to). `Ok` is
+    /// a success, `Err` a failure.
     pub const fn new(holder: H) -> Self {
-        Self { guard: Guarding { holder, settle: AtOnce(crate::AnyError), refuse: (), sleep: None } }
+        Self { guard: Guarding { holder, settle: AtOnce(AnyError), refuse: (), sleep: None } }
     }
 }
 
 impl<H, S, R> BreakerLayer<H, S, R> {
     /// Lets `classify` (a [`Classify`](crate::Classify), or a `Fn(&Result<Response, Error>) -> Outcome`) say what a
-    /// result means.
+    /// result means. It is cloned per call.
+    ///
+    /// ```
+    /// use microbreaker::{Breaker, BreakerLayer, Config, FailureKind, Outcome, StdClock, Streak};
+    ///
+    /// static PEER: Breaker<Streak, StdClock> = Breaker::new(Config::streak(5), StdClock::new());
+    ///
+    /// fn by_status(response: &Result<u16, &'static str>) -> Outcome {
+    ///     match response {
+    ///         Ok(500..) => Outcome::Failure(FailureKind::Server),
+    ///         Ok(400..) => Outcome::Alive, // the client's own fault
+    ///         Ok(_) => Outcome::Success,
+    ///         Err(_) => Outcome::Failure(FailureKind::Reset),
+    ///     }
+    /// }
+    ///
+    /// let layer = BreakerLayer::new(&PEER).classify(by_status);
+    /// # let service = tower::Layer::layer(&layer, tower::service_fn(async |(): ()| Ok::<_, &str>(204)));
+    /// # drop(tower::ServiceExt::oneshot(service, ()));
+    /// ```
     #[must_use]
     pub fn classify<K>(self, classify: K) -> BreakerLayer<H, AtOnce<K>, R> {
         self.settle(AtOnce(classify))
@@ -114,6 +141,25 @@ impl<H, S, R> BreakerLayer<H, S, R> {
 
     /// Answers rejected calls with `answer(rejected)` in place of an error: for services that must not fail, as routes. The
     /// error is then the inner service's own.
+    ///
+    /// ```
+    /// use microbreaker::{Breaker, BreakerLayer, Config, Rejected, StdClock, Streak};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// static PEER: Breaker<Streak, StdClock> = Breaker::new(Config::streak(5), StdClock::new());
+    ///
+    /// # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+    /// # let test = core::pin::pin!(async {
+    /// let layer = BreakerLayer::new(&PEER).answer(|rejected: Rejected| match rejected.retry_in() {
+    ///     Some(time) => format!("503, Retry-After: {}", time.as_millis().div_ceil(1000)),
+    ///     None => "503".into(),
+    /// });
+    /// let service = layer.layer(service_fn(async |(): ()| Ok::<_, std::convert::Infallible>("200".to_string())));
+    /// PEER.latch();
+    /// assert_eq!(service.oneshot(()).await, Ok("503".into()));
+    /// # });
+    /// # assert!(core::future::Future::poll(test, &mut context).is_ready());
+    /// ```
     #[must_use]
     pub fn answer<T, F: Fn(Rejected) -> T>(self, answer: F) -> BreakerLayer<H, S, F> {
         let Guarding { holder, settle, sleep, .. } = self.guard;
@@ -148,25 +194,24 @@ impl<I, H: Clone, S: Clone, R: Clone> Layer<I> for BreakerLayer<H, S, R> {
     type Service = BreakerService<I, H, S, R>;
 
     fn layer(&self, inner: I) -> Self::Service {
-        BreakerService { inner, guard: self.guard.clone(), turn: Turn::Unasked, sleeping: None }
+        BreakerService { inner, guard: self.guard.clone(), turn: Turn::Unasked }
     }
 }
 
 /// A service behind a breaker; see [`BreakerLayer`].
 ///
-/// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`] unless the inner service
-/// is. A clone shares the breaker, and must be asked itself.
+/// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`]. A clone shares the
+/// breaker, and must be asked itself.
 pub struct BreakerService<I, H, S = AtOnce, R = ()> {
     inner: I,
     guard: Guarding<H, S, R>,
     turn: Turn,
-    sleeping: Option<Sleep>,
 }
 
 impl<I: Clone, H: Clone, S: Clone, R: Clone> Clone for BreakerService<I, H, S, R> {
     fn clone(&self) -> Self {
         // What was said to this one, and what its inner service reserved, is not the clone's.
-        Self { inner: self.inner.clone(), guard: self.guard.clone(), turn: Turn::Unasked, sleeping: None }
+        Self { inner: self.inner.clone(), guard: self.guard.clone(), turn: Turn::Unasked }
     }
 }
 
@@ -184,11 +229,15 @@ impl<I, H, S, R> BreakerService<I, H, S, R> {
     /// Pending while there is something to wait for.
     fn poll_wait(&mut self, rejected: &Rejected, context: &mut Context<'_>) -> Poll<()> {
         let (Some(sleep), Some(time)) = (&self.guard.sleep, rejected.retry_in()) else { return Poll::Ready(()) };
-        let sleeping = self.sleeping.get_or_insert_with(|| sleep(time.min(LOOK)));
-        ready!(sleeping.as_mut().poll(context));
-        self.sleeping = None;
-        // Slept, and it is still open: look again, but let others run first, lest a sleep that never sleeps hang them.
-        context.waker().wake_by_ref();
+        let mut sleeping = match core::mem::replace(&mut self.turn, Turn::Unasked) {
+            Turn::Waiting(sleeping) => sleeping,
+            _ => sleep(time.min(LOOK)),
+        };
+        match sleeping.as_mut().poll(context) {
+            Poll::Pending => self.turn = Turn::Waiting(sleeping),
+            // Slept, and it is still open: look again, but let others run first, lest a sleep that never sleeps hang them.
+            Poll::Ready(()) => context.waker().wake_by_ref(),
+        }
         Poll::Pending
     }
 }
@@ -209,21 +258,13 @@ where
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
         if let Err(rejected) = self.guard.holder.peek() {
-            self.turn = match self.turn {
-                Turn::Unasked => {
-                    ready!(self.poll_wait(&rejected, context));
-                    Turn::Refused(rejected)
-                }
-                Turn::Kept => {
-                    ready!(self.poll_wait(&rejected, context));
-                    Turn::Ready
-                }
-                Turn::Ready => Turn::Ready,
-                Turn::Refused(_) => Turn::Refused(rejected),
-            };
+            // Whoever was told "ready" has been promised an answer.
+            if matches!(self.turn, Turn::Unasked | Turn::Waiting(_)) {
+                ready!(self.poll_wait(&rejected, context));
+            }
+            self.turn = Turn::Refused(rejected);
             return Poll::Ready(Ok(()));
         }
-        self.sleeping = None;
         match self.inner.poll_ready(context) {
             Poll::Ready(Ok(())) => {
                 self.turn = Turn::Ready;
@@ -237,6 +278,7 @@ where
             }
             Poll::Ready(Err(error)) => {
                 self.turn = Turn::Unasked;
+                // Asked only now: a permit taken before would be one held, or told of, for each time that inner is ready.
                 let result = match Breaker::acquire_in(self.guard.holder.clone()) {
                     Ok(permit) => self.guard.settle.settle(permit, Err(error)),
                     Err(_) => Err(error),
@@ -249,17 +291,14 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
-            Turn::Kept | Turn::Ready => match Breaker::acquire_in(self.guard.holder.clone()) {
+            Turn::Ready => match Breaker::acquire_in(self.guard.holder.clone()) {
                 Ok(permit) => {
-                    // Inner may panic: the permit is then dropped in unwinding, which counts, and our turn is over.
+                    // Inner may panic: the permit is then dropped in unwinding, which counts.
                     let inner = self.inner.call(request);
                     let settle = self.guard.settle.clone();
                     return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle } };
                 }
-                Err(rejected) => {
-                    self.turn = Turn::Kept;
-                    rejected
-                }
+                Err(rejected) => rejected,
             },
             turn => {
                 let rejected = match turn {
@@ -283,7 +322,7 @@ impl<H, S, R> fmt::Debug for BreakerLayer<H, S, R> {
 
 impl<I: fmt::Debug, H, S, R> fmt::Debug for BreakerService<I, H, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerService").field("inner", &self.inner).field("turn", &self.turn).finish_non_exhaustive()
+        f.debug_struct("BreakerService").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
@@ -408,14 +447,13 @@ type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What was said since the last call. See the top of this file.
-#[derive(Clone, Copy, Debug)]
 enum Turn {
     /// Nothing: neither we nor the inner service said that we are ready.
     Unasked,
-    /// The inner service is ready; what we said was used up by a call that was rejected.
-    Kept,
+    /// The same, and we sleep until it pays to look again.
+    Waiting(Sleep),
     /// We are ready, and the inner service is.
     Ready,
-    /// We are ready to reject; the inner service is not ready.
+    /// We are ready to reject; the inner service may be or not.
     Refused(Rejected),
 }

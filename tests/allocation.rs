@@ -9,9 +9,14 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
+use http::header::{HeaderMap, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body::Body;
+use http_body_util::{Empty, Full};
 use microbreaker::{
-    Breaker, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, Guard, ManualClock, Meter, Observer,
-    OpenReason, Outcome, State, StdClock, Streak, TimeWindow, Window, count_words,
+    AtEnd, Breaker, Classify, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, GrpcStatus, Guard,
+    HttpStatus, ManualClock, Meter, Observer, OpenReason, Outcome, Settle, State, StdClock, Streak, TimeWindow, Window,
+    count_words,
 };
 
 /// The system's, counting what each thread asks for: other threads (libtest's own) do as they like.
@@ -184,6 +189,29 @@ fn a_reading_of_the_hosts_clocks_allocates_nothing() {
         }
     });
     assert_eq!(counted, 0);
+}
+
+#[test]
+fn a_response_is_classified_and_read_to_its_end_without_allocation() {
+    let clock = ManualClock::new();
+    let breaker: Breaker<Streak, _, Counters> =
+        Breaker::observed(Config::streak(100).slow_after(SECOND), &clock, Counters::new("upstream"));
+    let mut shedding = Response::new(Empty::<&[u8]>::new());
+    *shedding.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    shedding.headers_mut().insert(RETRY_AFTER, "Fri, 31 Dec 9999 23:59:59 GMT".parse().unwrap());
+    let mut pushback = HeaderMap::new();
+    pushback.insert("grpc-retry-pushback-ms", "1500".parse().unwrap());
+    let counted = allocations(|| {
+        for _ in 0..1_000 {
+            let response = Response::new(Full::new(&b"hello"[..]));
+            let settled = AtEnd(HttpStatus).stall_after(SECOND).settle(breaker.acquire().unwrap(), response);
+            let mut body = pin!(settled.into_body());
+            assert!(body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())).is_ready());
+            assert!(matches!(HttpStatus.classify(&shedding), Outcome::Hold(_)));
+            assert!(matches!(GrpcStatus::of(14, &pushback), Outcome::Hold(_)));
+        }
+    });
+    assert_eq!((counted, breaker.observer().counts().good), (0, 1_000));
 }
 
 /// The allocator does count: otherwise everything here would pass.

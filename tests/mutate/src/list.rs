@@ -41,6 +41,8 @@ pub(crate) enum Check {
     Unit(String),
     /// A test on atomics that count, and can be interrupted: binary and name.
     Counting(String, String),
+    /// A test of the server's integrations: binary and name.
+    Server(String, String),
     /// The stress run.
     Stress,
 }
@@ -54,6 +56,7 @@ impl Check {
             ("test", Some(binary), test) => Self::Test(binary, test.unwrap_or_default()),
             ("unit", Some(test), None) => Self::Unit(test),
             ("counting", Some(binary), Some(test)) => Self::Counting(binary, test),
+            ("server", Some(binary), Some(test)) => Self::Server(binary, test),
             ("stress", None, None) => Self::Stress,
             _ => return None,
         };
@@ -71,6 +74,7 @@ impl Check {
             Self::Test(binary, test) => (&["-p", "microbreaker", "--features", "std", "--test", binary], test),
             Self::Unit(test) => (&["-p", "microbreaker", "--features", "std", "--lib"], test),
             Self::Counting(binary, test) => (&["-p", "counting", "--test", binary], test),
+            Self::Server(binary, test) => (&["-p", "server", "--test", binary], test),
             Self::Stress => return vec!["run", "--quiet", "--release", "-p", "stress", "--", "2_000_000", "8"],
         };
         arguments.extend(of);
@@ -89,6 +93,7 @@ impl fmt::Display for Check {
             Self::Test(binary, test) => ["test", binary, test],
             Self::Unit(test) => ["unit", "", test],
             Self::Counting(binary, test) => ["counting", binary, test],
+            Self::Server(binary, test) => ["server", binary, test],
             Self::Stress => ["stress", "", ""],
         };
         let words = [kind, binary, test];

@@ -54,10 +54,12 @@ enum Ask {
 enum Says {
     Ready,
     Pending,
+    /// Not ready any more, against tower's contract.
+    Retract,
     Err(&'static str),
 }
 
-/// The inner service. It keeps tower's contract (once ready, ready until called) and insists on it.
+/// The inner service. It keeps tower's contract (once ready, ready until called) unless told otherwise, and insists on it.
 #[derive(Debug)]
 struct Upstream {
     log: Arc<Log>,
@@ -102,6 +104,10 @@ impl Service<Ask> for Upstream {
             Says::Err(error) => {
                 self.ready = false;
                 Poll::Ready(Err(error))
+            }
+            Says::Retract => {
+                self.ready = false;
+                Poll::Pending
             }
             Says::Pending if !self.ready => Poll::Pending,
             Says::Pending | Says::Ready => {
@@ -288,6 +294,29 @@ mod faults {
         assert_eq!(breaker.state(), State::Closed);
     }
 
+    /// A breaker for all endpoints around one for each: what the inner one rejects says nothing to the outer one.
+    #[test]
+    fn fault_18_rejections_of_an_inner_breaker_are_ignored_by_an_outer_one() {
+        let (outer, inner) = (half_open(CONFIG), breaker(CONFIG));
+        let classify = |result: &Result<u32, Error<&str>>| match result {
+            Ok(_) => Outcome::Success,
+            Err(Error::Rejected(_)) => Outcome::Ignored,
+            Err(_) => Outcome::Failure(FailureKind::Other),
+        };
+        let layers = (BreakerLayer::new(Arc::clone(&outer)).classify(classify), BreakerLayer::new(Arc::clone(&inner)));
+        let mut service = layers.layer(upstream().0);
+        inner.latch();
+        for _ in 0..100 {
+            let error = assert_ready_err!(ask(&mut service, Ask::Ok));
+            assert!(matches!(error, Error::Inner(Error::Rejected(_))), "{error:?}");
+        }
+        // Neither failed nor closed by it, and the probe's place is free.
+        assert_eq!((outer.state(), outer.observer().counts().ignored), (State::HalfOpen, 100));
+        inner.reset();
+        assert_ready_ok!(ask(&mut service, Ask::Ok));
+        assert_eq!(outer.state(), State::Closed);
+    }
+
     #[test]
     fn fault_19_a_clients_error_neither_opens_nor_ends_a_run_of_failures() {
         let breaker = breaker(CONFIG);
@@ -414,6 +443,29 @@ mod turns {
         assert_ready_ok!(poll_ready(&mut service));
         let _ = rejected(call(&mut service, Ask::Ok));
         assert_pending!(poll_ready(&mut service));
+        assert_eq!(log.calls(), 0);
+    }
+
+    #[test]
+    fn a_rejection_tells_what_was_seen_last() {
+        let breaker = breaker(CONFIG);
+        let (mut service, _) = service(&breaker);
+        breaker.hold(SECOND);
+        assert_ready_ok!(poll_ready(&mut service));
+        breaker.clock().advance_ticks(1000);
+        assert_ready_ok!(poll_ready(&mut service));
+        breaker.clock().advance_ticks(1000);
+        assert_eq!(rejected(call(&mut service, Ask::Ok)).retry_in_ticks(), Some(24));
+    }
+
+    #[test]
+    fn an_inner_service_that_takes_its_word_back_is_not_called() {
+        let breaker = breaker(CONFIG);
+        let (mut service, log) = service(&breaker);
+        assert_ready_ok!(poll_ready(&mut service));
+        log.say(Says::Retract);
+        assert_pending!(poll_ready(&mut service));
+        assert_eq!(rejected(call(&mut service, Ask::Ok)).reason(), RejectReason::Unready);
         assert_eq!(log.calls(), 0);
     }
 
@@ -637,7 +689,13 @@ mod waiting {
     fn waiting(config: Config) -> (BreakerService<Upstream, Held<TokioClock>>, Arc<Log>, Held<TokioClock>) {
         let breaker = Arc::new(Breaker::observed(config, TokioClock(Instant::now()), Counters::new("test")));
         let (inner, log) = upstream();
-        (BreakerLayer::new(Arc::clone(&breaker)).wait(tokio::time::sleep).layer(inner), log, breaker)
+        let service = BreakerLayer::new(Arc::clone(&breaker)).wait(tokio::time::sleep).layer(inner);
+        (shareable(service), log, breaker)
+    }
+
+    /// What axum and reqwest ask of a service.
+    fn shareable<T: Clone + Send + Sync + 'static>(service: T) -> T {
+        service
     }
 
     const OPEN: Duration = Duration::from_millis(3500);
@@ -663,13 +721,17 @@ mod waiting {
     async fn a_reset_is_seen_within_a_second() {
         let (mut service, _, breaker) = waiting(CONFIG);
         breaker.hold(Duration::from_secs(600));
-        let reset = async {
-            tokio::time::sleep(OPEN).await;
-            breaker.reset();
-            Instant::now()
-        };
-        let (ready, reset) = tokio::join!(service.ready(), reset);
-        assert_eq!(ready.unwrap().call(Ask::Ok).await, Ok(0));
+        // A task of its own: its timer must not wake the one that waits.
+        let reset = tokio::spawn({
+            let breaker = Arc::clone(&breaker);
+            async move {
+                tokio::time::sleep(OPEN).await;
+                breaker.reset();
+                Instant::now()
+            }
+        });
+        assert_eq!(service.ready().await.unwrap().call(Ask::Ok).await, Ok(0));
+        let reset = reset.await.unwrap();
         assert!(reset.elapsed() <= SECOND);
     }
 
@@ -678,12 +740,15 @@ mod waiting {
         let (mut service, _, breaker) = waiting(CONFIG);
         let begin = Instant::now();
         breaker.hold(SECOND);
-        let longer = async {
-            tokio::time::sleep(SECOND / 2).await;
-            breaker.hold(OPEN);
-        };
-        let (ready, ()) = tokio::join!(service.ready(), longer);
-        assert_eq!(ready.unwrap().call(Ask::Ok).await, Ok(0));
+        let longer = tokio::spawn({
+            let breaker = Arc::clone(&breaker);
+            async move {
+                tokio::time::sleep(SECOND / 2).await;
+                breaker.hold(OPEN)
+            }
+        });
+        assert_eq!(service.ready().await.unwrap().call(Ask::Ok).await, Ok(0));
+        assert_eq!(longer.await.unwrap(), Effect::Opened(OpenReason::Hold));
         assert!(begin.elapsed() >= SECOND / 2 + OPEN);
     }
 
@@ -742,6 +807,37 @@ mod waiting {
         assert_eq!((log.polls(), breaker.observer().counts().permitted, breaker.status().probes_out), (0, 0, 0));
         breaker.reset();
         assert_ready_ok!(ask(&mut service, Ask::Ok));
+    }
+
+    #[test]
+    fn a_sleep_is_dropped_when_there_is_nothing_to_wait_for() {
+        let breaker = breaker(CONFIG);
+        let asleep = Arc::new(());
+        let sleeper = Arc::clone(&asleep);
+        let sleep = move |_| {
+            let asleep = Arc::clone(&sleeper);
+            async move {
+                pending::<()>().await;
+                drop(asleep);
+            }
+        };
+        let (inner, log) = upstream();
+        let mut service = BreakerLayer::new(Arc::clone(&breaker)).wait(sleep).layer(inner);
+        let nobody = Arc::strong_count(&asleep);
+        log.say(Says::Pending);
+        let moves: [fn(&Held); 2] = [|breaker| breaker.reset(), |breaker| assert_eq!(breaker.latch(), Effect::Latched)];
+        for wakes in moves {
+            breaker.hold(SECOND);
+            assert_pending!(poll_ready(&mut service));
+            assert_pending!(poll_ready(&mut service));
+            assert_eq!(Arc::strong_count(&asleep), nobody + 1);
+            assert_eq!(rejected(call(&mut service.clone(), Ask::Ok)).reason(), RejectReason::Unready);
+            wakes(&breaker);
+            let _ = poll_ready(&mut service);
+            assert_eq!(Arc::strong_count(&asleep), nobody);
+            breaker.reset();
+            assert!(call(&mut service, Ask::Ok).is_ready());
+        }
     }
 
     #[test]
