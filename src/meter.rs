@@ -23,8 +23,8 @@ const BUCKETS: usize = Latency::BOUNDS.len() + 1;
 /// An observer that counts what metrics are made of, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4, … 64)
 /// shards what is written per call.
 ///
-/// A call writes two words of its lane, and three more where it is timed. A transition takes a mutex for some
-/// additions; a reading takes it too. No call allocates.
+/// A call writes two words of its lane, a failure one more that all lanes share, and a call that is timed two or three. A
+/// transition takes a mutex for some additions, and so does a reading. No call allocates.
 ///
 /// ```
 /// use std::time::Instant;
