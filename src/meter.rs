@@ -351,6 +351,10 @@ impl<O: Observer + sealed::Sealed> Metered for O {}
 mod sealed {
     use super::{Reading, Status, TickRate, Ticks};
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` has no `Meter`",
+        note = "of a pair of observers, the first must have it"
+    )]
     pub trait Sealed {
         #[doc(hidden)]
         fn read(&self, status: &Status, now: Ticks, rate: TickRate) -> Reading;
@@ -455,6 +459,13 @@ mod tests {
         }
         let (words, _) = meter.times();
         assert_eq!((words[0], meter.ledger().buckets.read(words)[0]), (2, u64::from(nearly) + 5));
+    }
+
+    #[test]
+    fn a_meter_that_is_not_timed_writes_no_times() {
+        let meter = Meter::<2>::new("not");
+        meter.on_elapsed(Duration::from_secs(7));
+        assert_eq!(meter.times(), ([0; BUCKETS], 0));
     }
 
     /// Two moves, each told by its own winner: in either order, and with the clock read in either, nothing is lost and
