@@ -154,9 +154,10 @@ format! {
     Tally { Self { window, total, failed, slow } => "{}: {} of {} failed, {} slow", window, failed, total, slow; }
     Report { Self { kind, slow, effect, at } => "{}, slow {}, {}, at {}", kind, slow, effect, at; }
     Event {
-        Self { from, to, reason, generation, attempt, tally, lasts_ticks, at, rate: _ } =>
-            "{} -> {}, reason {}, generation {}, attempt {}, {}, for {} ticks, at {}",
-            from, to, reason, generation, attempt, tally, lasts_ticks, at;
+        // When: a log has its own timestamps.
+        Self { from, to, reason, generation, attempt, tally, lasts_ticks, at: _, rate: _ } =>
+            "{} -> {}, reason {}, generation {}, attempt {}, {}, for {} ticks",
+            from, to, reason, generation, attempt, tally, lasts_ticks;
     }
     Status {
         Self { state, reason, level, attempt, generation, retry_in: _, probes_out, shadow, tally } =>

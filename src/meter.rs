@@ -23,8 +23,8 @@ const BUCKETS: usize = Latency::BOUNDS.len() + 1;
 /// An observer that counts what metrics are made of, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4, … 64)
 /// shards what is written per call.
 ///
-/// A call writes two words of its lane, and three more where it is timed. A transition takes a mutex for some
-/// additions; a reading takes it too. No call allocates.
+/// A call writes two words of its lane, a failure one more that all lanes share, and a call that is timed two or three. A
+/// transition takes a mutex for some additions, and so does a reading. No call allocates.
 ///
 /// ```
 /// use std::time::Instant;
@@ -101,13 +101,16 @@ where
     /// The histogram's words: its buckets, and the sum in nanoseconds.
     fn times(&self) -> ([u32; BUCKETS], u64) {
         let (mut buckets, mut nanos) = ([0_u32; BUCKETS], 0_u64);
-        // Relaxed throughout: statistics; nothing is decided by them or published with them.
+        // Relaxed: statistics; nothing is decided by them or published with them. But for a sum's upper half, below.
         for lane in &self.times {
             for (sum, bucket) in buckets.iter_mut().zip(&lane.buckets) {
                 *sum = sum.wrapping_add(bucket.load(Ordering::Relaxed));
             }
-            let [low, high] = lane.nanos.each_ref().map(|half| u64::from(half.load(Ordering::Relaxed)));
-            nanos = nanos.wrapping_add(high << 32 | low);
+            // Acquire, partner: the Release of what carries. Who sees the carry sees the lower half that wrapped; else, the
+            // sum could come out 4.3 s too large, and stay so for as long. Too small it may be: the ledger keeps to the last.
+            let high = lane.nanos[1].load(Ordering::Acquire);
+            let low = lane.nanos[0].load(Ordering::Relaxed);
+            nanos = nanos.wrapping_add(u64::from(high) << 32 | u64::from(low));
         }
         (buckets, nanos)
     }
@@ -152,14 +155,15 @@ where
         }
         let lane = &self.times[sync::lane(LANES)];
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        // Relaxed: see `times`. A reading between the halves of a sum that carries sees one 4.3 s too small; the ledger
-        // then keeps to the last.
+        // Relaxed: see `times`.
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         let low = nanos as u32;
         let carried = lane.nanos[0].fetch_add(low, Ordering::Relaxed).checked_add(low).is_none();
-        let high = (nanos >> 32) as u32 + u32::from(carried);
+        // Wraps after 584 years of calls.
+        let high = ((nanos >> 32) as u32).wrapping_add(u32::from(carried));
         if high > 0 {
-            lane.nanos[1].fetch_add(high, Ordering::Relaxed);
+            // Release, partner: the Acquire in `times`.
+            lane.nanos[1].fetch_add(high, Ordering::Release);
         }
         lane.buckets[Latency::bucket(elapsed)].fetch_add(1, Ordering::Relaxed);
     }
@@ -351,6 +355,10 @@ impl<O: Observer + sealed::Sealed> Metered for O {}
 mod sealed {
     use super::{Reading, Status, TickRate, Ticks};
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` has no `Meter`",
+        note = "of a pair of observers, the first must have it"
+    )]
     pub trait Sealed {
         #[doc(hidden)]
         fn read(&self, status: &Status, now: Ticks, rate: TickRate) -> Reading;
@@ -455,6 +463,13 @@ mod tests {
         }
         let (words, _) = meter.times();
         assert_eq!((words[0], meter.ledger().buckets.read(words)[0]), (2, u64::from(nearly) + 5));
+    }
+
+    #[test]
+    fn a_meter_that_is_not_timed_writes_no_times() {
+        let meter = Meter::<2>::new("not");
+        meter.on_elapsed(Duration::from_secs(7));
+        assert_eq!(meter.times(), ([0; BUCKETS], 0));
     }
 
     /// Two moves, each told by its own winner: in either order, and with the clock read in either, nothing is lost and

@@ -11,23 +11,8 @@ use crate::monitors::Monitors;
 use crate::series::{FAMILIES, Kind, Labels, Value, cumulative};
 
 impl Monitors {
-    /// Describes the [metrics](Self#metrics) to the recorder of the `metrics` facade: once, after it is installed.
-    pub fn describe(&self) {
-        for family in &FAMILIES {
-            match family.kind {
-                Kind::Count | Kind::Seconds => describe_counter!(family.name, family.help),
-                Kind::Level => describe_gauge!(family.name, family.help),
-                Kind::Times => {
-                    describe_counter!(format!("{}_bucket", family.name), family.help);
-                    describe_counter!(format!("{}_count", family.name), family.help);
-                    describe_gauge!(format!("{}_sum", family.name), family.help);
-                }
-            }
-        }
-    }
-
-    /// Sets the [metrics](Self#metrics) through the recorder of the `metrics` facade: call it before each scrape, or every
-    /// some seconds where the recorder pushes.
+    /// Describes and sets the [metrics](Self#metrics) through the recorder of the `metrics` facade: call it before each
+    /// scrape, or every some seconds where the recorder pushes. Without a recorder it does nothing.
     ///
     /// The facade has neither counters of fractions nor histograms that can be set. So `open_seconds_total` is in whole
     /// seconds, rounded down, and a histogram is what Prometheus makes of one: `_bucket` by `le`, `_count` and `_sum`.
@@ -40,12 +25,12 @@ impl Monitors {
     ///
     /// let monitors = Monitors::new();
     /// monitors.add(&PAYMENTS)?;
-    /// monitors.describe();
     /// // In the handler of `/metrics`, before the recorder renders its page:
     /// monitors.publish();
     /// # Ok::<(), microbreaker::DuplicateName>(())
     /// ```
     pub fn publish(&self) {
+        describe();
         for reading in self.readings() {
             for family in &FAMILIES {
                 (family.samples)(&reading, &mut |labels, value| match value {
@@ -60,6 +45,20 @@ impl Monitors {
                         level_of(format!("{}_sum", family.name), labels).set(latency.sum.as_secs_f64());
                     }
                 });
+            }
+        }
+    }
+}
+
+fn describe() {
+    for family in &FAMILIES {
+        match family.kind {
+            Kind::Count | Kind::Seconds => describe_counter!(family.name, family.help),
+            Kind::Level => describe_gauge!(family.name, family.help),
+            Kind::Times => {
+                describe_counter!(format!("{}_bucket", family.name), family.help);
+                describe_counter!(format!("{}_count", family.name), family.help);
+                describe_gauge!(format!("{}_sum", family.name), family.help);
             }
         }
     }

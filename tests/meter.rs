@@ -205,6 +205,8 @@ fn a_sum_goes_beyond_its_words() {
     // 1000 times 4.1 s: the lower half carries 954 times. 3 h in one call: more than the lower half.
     let latency = timed(&[(1000, micros(4_100_000)), (1, 10_800 * SECOND), (1, Duration::from_nanos(1))]);
     assert_eq!(latency.sum, 14_900 * SECOND + Duration::from_nanos(1));
+    let latency = timed(&[(2, Duration::MAX), (1, SECOND)]);
+    assert_eq!(latency.count(), 3, "nonsense is counted, and harms nobody");
 }
 
 #[test]

@@ -1,1 +1,6 @@
 //! The integrations of a server under the real libraries: all of it is in `tests/`, so that the crate itself keeps few.
+
+/// The settings of the tuning guide, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../examples/host/ops/tuning.md")]
+struct Tuning;
