@@ -1037,6 +1037,8 @@ mod holder {
         #[doc(hidden)]
         fn now(&self) -> Ticks;
         #[doc(hidden)]
+        fn tell_elapsed(&self, elapsed: Duration);
+        #[doc(hidden)]
         fn took(&self, start: Ticks) -> u32;
         #[doc(hidden)]
         fn has_outlasted(&self, start: Ticks, time: Duration) -> bool;
@@ -1075,6 +1077,10 @@ mod holder {
 
         fn now(&self) -> Ticks {
             self.clock.now()
+        }
+
+        fn tell_elapsed(&self, elapsed: Duration) {
+            self.observer.on_elapsed(elapsed);
         }
 
         fn took(&self, start: Ticks) -> u32 {
@@ -1198,6 +1204,12 @@ impl<H: Holder> Permit<H> {
     #[inline]
     pub fn level(&self) -> u8 {
         if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
+    }
+
+    /// Tells the observer how long the call took, as who made it measured it.
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "who makes calls for others needs it"))]
+    pub(crate) fn tell_elapsed(&self, elapsed: Duration) {
+        self.holder.tell_elapsed(elapsed);
     }
 
     /// Whether this is a half-open probe.

@@ -28,6 +28,7 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::boxed::Box;
 use std::sync::Arc;
+use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -293,10 +294,11 @@ where
         let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
             Turn::Ready => match Breaker::acquire_in(self.guard.holder.clone()) {
                 Ok(permit) => {
+                    let begun = self.guard.holder.observer().times_calls().then(Instant::now);
                     // Inner may panic: the permit is then dropped in unwinding, which counts.
                     let inner = self.inner.call(request);
                     let settle = self.guard.settle.clone();
-                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle } };
+                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle, begun } };
                 }
                 Err(rejected) => rejected,
             },
@@ -354,6 +356,8 @@ pin_project! {
             inner: F,
             permit: Option<Permit<H>>,
             settle: S,
+            // Only where the observer wants to know.
+            begun: Option<Instant>,
         },
         Rejected {
             rejected: Option<(Rejected, R)>,
@@ -372,9 +376,13 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
-            StageNow::Called { inner, permit, settle } => {
+            StageNow::Called { inner, permit, settle, begun } => {
                 let result = ready!(inner.poll(context));
-                settle.settle(permit.take().expect(POLLED_ON), result).map_err(R::pass)
+                let permit = permit.take().expect(POLLED_ON);
+                if let Some(begun) = begun {
+                    permit.tell_elapsed(begun.elapsed());
+                }
+                settle.settle(permit, result).map_err(R::pass)
             }
             StageNow::Rejected { rejected } => {
                 let (rejected, refuse) = rejected.take().expect(POLLED_ON);

@@ -36,7 +36,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
     AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, FailureKind, Head, Health, HealthBody,
-    HttpStatus, IoError, Level, Mode, Monitors, Outcome, Reading, Rejected, Served, StallAfter, first,
+    HttpStatus, IoError, Level, Mode, Monitors, Observer, Outcome, Reading, Rejected, Served, StallAfter, first,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -231,22 +231,12 @@ async fn upstream(State(service): State<Arc<Service>>, Path(path): Path<String>,
     *request.uri_mut() = uri;
     // The upstream's own name, which the client sets from the URI.
     request.headers_mut().remove(HOST);
-    let begun = Instant::now();
     match service.upstream.clone().oneshot(request).await {
-        Ok(response) => {
-            // Until the head: how long a stream takes is up to who reads it.
-            told(&service.guards[0].breaker, begun);
-            response.map(Body::new).into_response()
-        }
+        Ok(response) => response.map(Body::new).into_response(),
         Err(Error::Rejected(rejected)) => unavailable(&rejected),
         Err(Error::Inner(error)) if error.is::<Elapsed>() => StatusCode::GATEWAY_TIMEOUT.into_response(),
         Err(other) => (StatusCode::BAD_GATEWAY, other.into_boxed().to_string()).into_response(),
     }
-}
-
-/// Tells a breaker's meter how long a call took.
-fn told(breaker: &Guarded, begun: Instant) {
-    microbreaker::Observer::on_elapsed(breaker.observer(), begun.elapsed());
 }
 
 /// 503, and when to come back.
@@ -265,7 +255,7 @@ async fn guarded<T>(breaker: &Guarded, call: impl Future<Output = Result<T, Faul
     let begun = Instant::now();
     let result = breaker.call_async_with(&classify, || call).await;
     if !matches!(result, Err(Error::Rejected(_))) {
-        told(breaker, begun);
+        breaker.observer().on_elapsed(begun.elapsed());
     }
     result
 }

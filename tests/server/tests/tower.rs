@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, BreakerLayer, BreakerService, Clock, Config, Counters, Effect, Error, ErrorIf, FailureKind, Holder,
-    ManualClock, OpenReason, Outcome, Permit, RejectReason, Rejected, Settle, State, Streak, TickRate, Ticks,
+    ManualClock, Meter, OpenReason, Outcome, Permit, RejectReason, Rejected, Settle, State, Streak, TickRate, Ticks,
 };
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
@@ -875,4 +875,19 @@ async fn under_the_mock_of_tower() {
     let mut call = task::spawn(service.call("hello"));
     assert!(assert_ready_err!(call.poll()).rejected().is_some());
     assert_pending!(upstream.poll_request());
+}
+
+#[tokio::test]
+async fn tells_an_observer_that_times_calls_how_long_each_took() {
+    for (meter, told) in [(Meter::<1>::new("timed").timed(), Some(2)), (Meter::new("untimed"), None)] {
+        let breaker = Arc::new(Breaker::<Streak, _, _>::observed(CONFIG, ManualClock::new(), meter));
+        let ask = |ok: bool| async move { if ok { Ok(()) } else { Err("no") } };
+        let service = BreakerLayer::new(Arc::clone(&breaker)).layer(tower::service_fn(ask));
+        assert_eq!(service.clone().oneshot(true).await, Ok(()));
+        assert_eq!(service.clone().oneshot(false).await, Err(Error::Inner("no")));
+        // A call that is not made takes no time, and one that is dropped has no result.
+        breaker.force_open();
+        assert!(service.oneshot(true).await.is_err());
+        assert_eq!(breaker.reading().latency.map(|latency| latency.count()), told);
+    }
 }
