@@ -138,6 +138,8 @@ format! {
         Self::Lease => "lease";
         Self::Ramp => "ramp";
         Self::Shape => "shape";
+        Self::Capacity => "capacity";
+        Self::IdleAfter => "idle_after";
     }
     SnapshotError {
         Self::Foreign => "not a snapshot";

@@ -89,6 +89,7 @@
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 //! | `heapless` | [`Keyed`]: breakers by key without a heap |
+//! | `registry` | [`Registry`]: breakers by key for servers, bounded, created as keys come; implies `std` |
 //! | `serde` | [`Settings`] from files and environment variables; [`Health`] and [`HealthBody`] for a status endpoint; implies `std` |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -115,6 +116,8 @@ mod mode;
 mod observe;
 mod outcome;
 mod probes;
+#[cfg(feature = "registry")]
+mod registry;
 mod retained;
 #[cfg(feature = "serde")]
 mod settings;
@@ -146,6 +149,8 @@ pub use lanes::{LaneCount, Lanes};
 pub use mode::Mode;
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};
+#[cfg(feature = "registry")]
+pub use registry::{Member, Registry, RegistryBuilder};
 pub use retained::Retained;
 #[cfg(feature = "serde")]
 pub use settings::{NotApplied, Settings};
