@@ -89,6 +89,7 @@
 //! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 //! | `heapless` | [`Keyed`]: breakers by key without a heap |
+//! | `lazy` | [`Lazy`]: a client that is created at the first admitted call; implies `std` |
 //! | `registry` | [`Registry`]: breakers by key for servers, bounded, created as keys come; implies `std` |
 //! | `serde` | [`Settings`] from files and environment variables; [`Health`] and [`HealthBody`] for a status endpoint; implies `std` |
 #![no_std]
@@ -112,6 +113,8 @@ mod health;
 #[cfg(feature = "heapless")]
 mod keyed;
 mod lanes;
+#[cfg(feature = "lazy")]
+mod lazy;
 mod mode;
 mod observe;
 mod outcome;
@@ -146,6 +149,8 @@ pub use health::{Condition, Health, HealthBody};
 #[cfg(feature = "heapless")]
 pub use keyed::{InsertError, Keyed};
 pub use lanes::{LaneCount, Lanes};
+#[cfg(feature = "lazy")]
+pub use lazy::Lazy;
 pub use mode::Mode;
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, ErrorIf, FailureKind, Outcome};

@@ -327,9 +327,12 @@ fn two_who_create_at_once_get_the_same() {
     }
 }
 
+/// After how many readings, and what.
+type Script = Option<(u32, Box<dyn FnOnce()>)>;
+
 thread_local! {
     /// What this thread does at its so-manyth reading of a [`Scripted`] clock from now, before it reads.
-    static SCRIPT: RefCell<Option<(u32, Box<dyn FnOnce()>)>> = const { RefCell::new(None) };
+    static SCRIPT: RefCell<Script> = const { RefCell::new(None) };
 }
 
 fn at_reading(readings: u32, act: impl FnOnce() + 'static) {
