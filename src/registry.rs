@@ -338,7 +338,8 @@ where
         self.clock.now().count() >> self.shift
     }
 
-    /// How many stamps ago `used` was. It may be younger than `now`, which was read first: then none.
+    /// How many stamps ago `used` was; none if it is younger than `now`, which may have been read long before. What is
+    /// older than 15/16 of a wrap (45 days at 1024 Hz) looks younger for the rest of it.
     fn age(&self, used: u32, now: u32) -> u32 {
         let most = u32::MAX >> self.shift;
         let age = now.wrapping_sub(used) & most;
@@ -355,25 +356,25 @@ where
         self.touch(&member.0).then_some(member)
     }
 
-    /// Says that the slot is in use; `false` if it is gone. Writes only if the stamp is not that already, so a hot key's
-    /// word stays where it is.
+    /// Says that the slot is in use; `false` if it is gone. Writes only if the stamp is older, so a hot key's word stays where
+    /// it is.
     fn touch(&self, slot: &Slot<W, C, O>) -> bool {
         let now = self.stamp();
-        // Relaxed: if it is the present stamp, nobody takes the slot out before the idle time is over, and by then our
-        // count is long seen. If it is not, the exchange orders.
+        // Relaxed: if the stamp is not older, nobody takes the slot out before the idle time is over, and by then our
+        // count is long seen. If it is, the exchange orders.
         let mut used = slot.used.load(Ordering::Relaxed);
-        while used != now {
-            if used == GONE {
-                return false;
+        while used != GONE {
+            if self.age(used, now) == 0 {
+                return true;
             }
             // Release, partner: the load in `make_room`. Who finds this stamp idle one day sees our count; without it a
             // breaker could go that we hold.
             match slot.used.compare_exchange_weak(used, now, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => break,
+                Ok(_) => return true,
                 Err(present) => used = present,
             }
         }
-        true
+        false
     }
 
     #[cold]

@@ -331,7 +331,7 @@ fn two_who_create_at_once_get_the_same() {
 type Script = Option<(u32, Box<dyn FnOnce()>)>;
 
 thread_local! {
-    /// What this thread does at its so-manyth reading of a [`Scripted`] clock from now, before it reads.
+    /// What this thread does at its so-manyth reading of a [`Scripted`] clock from now, after it has read.
     static SCRIPT: RefCell<Script> = const { RefCell::new(None) };
 }
 
@@ -356,10 +356,11 @@ impl microbreaker::Clock for Scripted {
             }
             None => None,
         };
+        let now = self.0.now();
         if let Some(act) = act {
             act();
         }
-        self.0.now()
+        now
     }
 }
 
@@ -370,7 +371,10 @@ type Steps = Registry<u8, TimeWindow<4>, Scripted>;
 const CLEAN: u32 = 3;
 
 fn one_idle() -> &'static Steps {
-    let clock = clock();
+    one_idle_by(clock())
+}
+
+fn one_idle_by(clock: Clock) -> &'static Steps {
     let steps: Steps = RegistryBuilder::new("steps", Config::time(4, SECOND))
         .capacity(1)
         .idle_after(80 * SECOND)
@@ -393,6 +397,21 @@ fn who_gets_it_while_it_is_judged_keeps_it() {
     // Even if it was given back already: it was used.
     drop(got);
     assert!(steps.get_or_create(&2).is_overflow());
+}
+
+#[test]
+fn who_read_the_time_long_ago_does_not_set_it_back() {
+    let clock = clock();
+    let steps = one_idle_by(clock);
+    at_reading(1, move || {
+        clock.advance(70 * SECOND);
+        drop(steps.get(&1));
+    });
+    drop(steps.get(&1));
+    clock.advance(40 * SECOND);
+    assert!(steps.get_or_create(&2).is_overflow(), "it was used 40 s ago");
+    clock.advance(60 * SECOND);
+    assert!(!steps.get_or_create(&2).is_overflow());
 }
 
 #[test]
