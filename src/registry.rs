@@ -161,15 +161,17 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 
 /// Breakers by key, made from a template as keys come, never more than a capacity.
 ///
-/// - Looking up a key that has a breaker takes no lock. It reads the clock (let it be a
-///   [`CoarseClock`](crate::CoarseClock)) and counts the [`Member`] that it gives, which is one shared write; keep a member
-///   where its key is known, and calls through it write nothing.
+/// - Looking up a key that has a breaker takes no lock. It hashes the key, reads the clock (let it be a
+///   [`CoarseClock`](crate::CoarseClock)) and counts the [`Member`] that it gives, as an `Arc` does: a shared write, and
+///   another when that is dropped. Keep a member where its key is known: calls through it do none of this.
 /// - Creating one takes a lock, for as long as it takes to make a breaker, and when it is full to look at all once.
 /// - Full, it lets go of the breaker that has been idle longest, of those that are idle for long enough, that nobody
 ///   holds (no member, no permit with one) and that are [clean](Breaker::is_clean), so that nothing is forgotten but what an
 ///   operator did to that one by hand (use [`configure`](Self::configure)). Is there none, the key shares the breaker for
 ///   overflow: no error, and no growth. A look that found none is not repeated for an eighth of the idle time: keys that
 ///   somebody makes up cost no more than that.
+/// - Switches are the breakers' own: [`visit`](Self::visit) reaches all there are, and a template in
+///   [shadow](Config::shadow) those to come.
 /// - Whoever holds a member holds the key's one breaker: it is not let go meanwhile, unless by [`remove`](Self::remove).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
