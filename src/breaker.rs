@@ -206,6 +206,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.window.tally(self.scope(self.state.load()))
     }
 
+    /// Whether it has nothing to remember: closed, with no failure or slow call in its window, or in either of a pair. A
+    /// new breaker in its place would decide the same.
+    pub fn is_clean(&self) -> bool {
+        let word = self.state.load();
+        word.state() == State::Closed && self.window.is_clean(self.scope(word))
+    }
+
     /// The observer.
     pub const fn observer(&self) -> &O {
         &self.observer

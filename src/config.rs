@@ -490,6 +490,10 @@ pub enum Field {
     Ramp,
     /// A streak's threshold or a window's length, which a [reload](crate::Breaker::reconfigure) may not change
     Shape,
+    /// How many breakers a registry holds
+    Capacity,
+    /// How long a registry's breaker must have been idle before it may go, in ticks
+    IdleAfter,
 }
 
 /// Which bound a setting broke.
@@ -580,6 +584,9 @@ impl ConfigError {
             (Field::Shape, _) => {
                 "a reload may not change a streak's threshold, a window's length, or whether it counts slow calls"
             }
+            (Field::Capacity, _) => "capacity must be at least 1 breaker",
+            (Field::IdleAfter, Bound::AtLeast(_)) => "idle_after must be at least 16 ticks",
+            (Field::IdleAfter, _) => "idle_after is past the horizon",
         }
     }
 }

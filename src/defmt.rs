@@ -10,6 +10,8 @@ use crate::breaker::{Holder, Permit};
 use crate::clock::{TickRate, Ticks};
 use crate::config::{Bound, ConfigError, Field, Verdict};
 use crate::error::{Error, RejectReason, Rejected};
+use crate::fallback::Level;
+use crate::mode::Mode;
 use crate::observe::{Counts, Effect, Event, Observer, Report, ReportKind};
 use crate::outcome::{FailureKind, Outcome};
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -111,6 +113,18 @@ format! {
         Self::FirstFailure => "first failure";
         Self::Rates => "rates";
     }
+    Mode {
+        Self::On => "on";
+        Self::Off => "off";
+        Self::Open => "open";
+        Self::Shadow => "shadow";
+    }
+    Level {
+        Self::Primary => "primary";
+        Self::Secondary(number) => "secondary {=u8}", number;
+        Self::Cached => "cached";
+        Self::Degraded => "degraded";
+    }
     Bound {
         Self::AtLeast(least) => "at least {}", least;
         Self::AtMost(most) => "at most {}", most;
@@ -140,6 +154,8 @@ format! {
         Self::Lease => "lease";
         Self::Ramp => "ramp";
         Self::Shape => "shape";
+        Self::Capacity => "capacity";
+        Self::IdleAfter => "idle_after";
     }
     SnapshotError {
         Self::Foreign => "not a snapshot";

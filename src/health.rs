@@ -107,7 +107,8 @@ impl Serialize for Sums {
 
 /// Many breakers: `status`, that of [all](Condition::of_all), and `breakers`, one after the other.
 ///
-/// It goes over the readings twice: keep them in an array or a `Vec`, so that both see the same.
+/// It goes over the readings twice: keep them in an array or a `Vec`, so that both see the same. Those of a registry go by
+/// their labels: its `visit` gives both.
 ///
 /// For a dashboard or a readiness check with an eye on it. Not for a liveness check: a restart does not mend a peer.
 ///

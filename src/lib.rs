@@ -85,18 +85,20 @@
 //! | --- | --- |
 //! | *(none)* | everything but the below; depends on nothing |
 //! | `std` | [`StdClock`], [`CoarseClock`]; a panic while a permit is held counts as a failure; [`IoError`]; [`Meter`], which counts what metrics show |
-//! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
 //! | `tower` | [`BreakerLayer`], which puts a breaker in front of a service |
-//! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
+//! | `http` | [`HttpStatus`], which classifies responses, and [`AtEnd`], whose bodies carry the permit to their end |
+//! | `grpc` | [`GrpcStatus`], the same by the status in head or trailers (implies `http`) |
 //! | `prometheus` | [metrics](Monitors#metrics): [`Monitors`] is a collector of `prometheus-client` |
 //! | `metrics` | the same through the `metrics` facade: [`Monitors::publish`] |
 //! | `opentelemetry` | the same as observable instruments: [`Monitors::observe`] |
 //! | `tracing` | [`TracingLog`], which logs transitions |
-//! | `http` | [`HttpStatus`], which classifies responses, and [`AtEnd`], whose bodies carry the permit to their end |
-//! | `grpc` | [`GrpcStatus`], the same by the status in head or trailers (implies `http`) |
-//! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
-//! | `heapless` | [`Keyed`]: breakers by key without a heap |
+//! | `registry` | [`Registry`]: breakers by key for servers, bounded, created as keys come; implies `std` |
+//! | `lazy` | [`Lazy`]: a client that is created at the first admitted call; implies `std` |
 //! | `serde` | [`Settings`] from files and environment variables; [`Health`] and [`HealthBody`] for a status endpoint; implies `std` |
+//! | `heapless` | [`Keyed`]: breakers by key without a heap |
+//! | `embassy-time` | [`EmbassyClock`], and `ready().await` on a breaker by it |
+//! | `defmt` | `Format` for all that a breaker tells, and [`DefmtLog`], which logs transitions |
+//! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -124,10 +126,14 @@ mod io;
 #[cfg(feature = "heapless")]
 mod keyed;
 mod lanes;
+#[cfg(feature = "lazy")]
+mod lazy;
+#[cfg(feature = "std")]
 mod meter;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod mode;
+#[cfg(feature = "std")]
 mod monitors;
 mod observe;
 #[cfg(feature = "opentelemetry")]
@@ -136,6 +142,8 @@ mod outcome;
 mod probes;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+#[cfg(feature = "registry")]
+mod registry;
 mod retained;
 #[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
 mod series;
@@ -180,12 +188,17 @@ pub use health::{Condition, Health, HealthBody};
 #[cfg(feature = "heapless")]
 pub use keyed::{InsertError, Keyed};
 pub use lanes::{LaneCount, Lanes};
+#[cfg(feature = "lazy")]
+pub use lazy::Lazy;
 #[cfg(feature = "std")]
 pub use meter::{Latency, Meter, Metered, Reading};
 pub use mode::Mode;
+#[cfg(feature = "std")]
 pub use monitors::{DuplicateName, Monitors};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
+#[cfg(feature = "registry")]
+pub use registry::{Member, Registry, RegistryBuilder};
 pub use retained::Retained;
 #[cfg(feature = "serde")]
 pub use settings::{NotApplied, Settings};

@@ -29,12 +29,13 @@ macro_rules! settings {
         /// A name that is none of these is an error, and so is a value that is none; both name the field.
         ///
         /// ```
-        /// use microbreaker::{Breaker, Config, ManualClock, Settings, Streak};
+        /// use microbreaker::{Breaker, Config, ManualClock, Mode, Settings, Streak};
         ///
         /// let file = r#"{ "open_for": "5s", "probes": 3, "mode": "shadow" }"#;
         /// let settings: Settings = serde_json::from_str(file).unwrap();
         /// let base = Config::database(); // what the program says where the file does not
-        /// let breaker: Breaker<Streak, _> = Breaker::try_new(settings.over(base), ManualClock::new()).unwrap();
+        /// let breaker: Breaker<Streak, _> = settings.breaker(base, ManualClock::new(), ()).unwrap();
+        /// assert_eq!(breaker.mode(), Mode::Shadow);
         ///
         /// // Later, while calls run. What cannot be is an error, and the old ones stay.
         /// let file = r#"{ "probes": 16 }"#;
@@ -146,8 +147,22 @@ settings! {
 }
 
 impl Settings {
-    /// `base`, with all that is given here in its place. Nothing is checked until a breaker is made of it. Of the mode
-    /// it holds only whether to start in shadow: [`apply`](Self::apply) throws the switch.
+    /// A breaker made of them [over](Self::over) `base`, in the mode that is given.
+    pub fn breaker<W: Window, C: Clock, O: Observer>(
+        &self,
+        base: Config,
+        clock: C,
+        observer: O,
+    ) -> Result<Breaker<W, C, O>, ConfigError> {
+        let breaker = Breaker::try_observed(self.over(base), clock, observer)?;
+        if let Some(mode) = self.mode {
+            breaker.switch(mode);
+        }
+        Ok(breaker)
+    }
+
+    /// `base`, with all that is given here in its place. Nothing is checked until a breaker is made of it. Of the mode it
+    /// holds only whether to start in shadow.
     pub fn over(&self, base: Config) -> Config {
         macro_rules! set {
             ($config:ident: $($name:ident)+) => {

@@ -51,6 +51,21 @@ use crate::state::{ATTEMPT_MAX, OpenReason, State};
 /// assert_eq!(after.state(), State::Open);
 /// ```
 ///
+/// # Shutting down
+///
+/// A healthy breaker counts nothing that would tell how many calls are out. What does, is where they are made:
+///
+/// 1. Take no more work: the server's own graceful shutdown. Not by [`force_open`], which makes the permits that are out
+///    stale, so that what the last calls tell is lost, and which would be the state that is kept.
+/// 2. Wait for the calls that run, and at your deadline drop them: a dropped permit counts as it always does. Where the
+///    breaker is held by an `Arc`, each permit and each client holds one: none is out when [`Arc::strong_count`] is that of
+///    your own. Everywhere else the server's word counts.
+/// 3. Take the last snapshot, and keep it. Restored with `None`, an open circuit is not probed sooner for the restart.
+/// 4. Only then, if something might still try (a retry, a timer): [`force_open`].
+///
+/// [`force_open`]: crate::Breaker::force_open
+/// [`Arc::strong_count`]: https://doc.rust-lang.org/std/sync/struct.Arc.html#method.strong_count
+///
 /// [`Breaker::snapshot`]: crate::Breaker::snapshot
 /// [`Breaker::restore`]: crate::Breaker::restore
 #[derive(Clone, Copy, Debug)]

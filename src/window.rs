@@ -188,6 +188,12 @@ pub(crate) mod sealed {
         /// The sums now.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;
 
+        /// Whether nothing bad is in it now.
+        fn is_clean<C: Clock>(&self, scope: Scope<'_, C>) -> bool {
+            let tally = self.tally(scope);
+            tally.failed == 0 && tally.slow == 0
+        }
+
         /// Makes the words belong to `scope`'s generation, empty, unless they do already. Lazily done by whoever
         /// records as well; the winner of a transition does it at once so that tags stay far from wrapping.
         fn renew<C: Clock>(&self, scope: Scope<'_, C>);

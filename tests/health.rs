@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use microbreaker::{
-    Breaker, Condition, Config, CountWindow, Health, HealthBody, ManualClock, OpenReason, State, Streak, count_words,
+    Breaker, Condition, Config, CountWindow, Health, HealthBody, ManualClock, OpenReason, Registry, RegistryBuilder,
+    State, Streak, count_words,
 };
 use serde_json::json;
 
@@ -76,6 +77,19 @@ fn the_condition_says_whether_calls_are_made() {
         }),
         (State::Latched, Condition::Ok)
     );
+}
+
+#[test]
+fn a_registry_is_told_by_labels_and_never_by_keys() {
+    static CLOCK: ManualClock = ManualClock::new();
+    let tenants: Registry<u32, Streak, &ManualClock> =
+        RegistryBuilder::new("tenants", Config::streak(1)).build(&CLOCK).unwrap();
+    tenants.get_or_create(&4711).acquire().unwrap().failure();
+    let mut all = Vec::new();
+    tenants.visit(|_, label, breaker| all.push(Health::of(label, breaker)));
+    let text = serde_json::to_string(&HealthBody(all.iter().copied())).unwrap();
+    assert!(text.starts_with(r#"{"status":"degraded","breakers":[{"name":"tenants","state":"open""#), "{text}");
+    assert!(text.contains(r#"{"name":"overflow","state":"closed""#) && !text.contains("4711"), "{text}");
 }
 
 #[test]

@@ -180,6 +180,7 @@ fn the_mode_is_thrown_live_and_stays_where_it_is_left_out() {
     let breaker: Breaker<Streak, _> = Breaker::new(base, ManualClock::new());
     for mode in Mode::ALL {
         let settings = vars(&[("UP_MODE", mode.name())]).unwrap();
+        assert_eq!(settings.breaker::<Streak, _, _>(base, ManualClock::new(), ()).unwrap().mode(), mode);
         for _ in 0..2 {
             settings.apply(base, &breaker).unwrap();
             assert_eq!(breaker.mode(), mode);

@@ -48,6 +48,10 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
         self.0.tally(scope)
     }
 
+    fn is_clean<C: Clock>(&self, scope: Scope<'_, C>) -> bool {
+        self.0.is_clean(scope) && self.1.is_clean(scope)
+    }
+
     fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
         self.0.renew(scope);
         self.1.renew(scope);

@@ -1,0 +1,498 @@
+//! Breakers by key for servers: per host, model or tenant, created as keys come, never more than a bound.
+//!
+//! One word of a slot, `used`, says whether it is in the map:
+//!
+//! ```text
+//!     whoever looks it up: stamp := now
+//!        ┌───────────┐
+//!        ▼           │            under the lock: idle by the stamp, held by nobody, clean
+//!      stamp ────────┴──────────────────────────────────────────────────────────────► GONE
+//! ```
+//!
+//! Both moves are compare-exchanges from a stamp that was looked at, so only one is made: either whoever looks the slot up
+//! is in time and it stays, or finds it gone and makes another under the lock. So a key never has two breakers in use at
+//! once, save after [`Registry::remove`].
+
+use core::borrow::Borrow;
+use core::fmt;
+use core::hash::Hash;
+use core::ops::Deref;
+use core::time::Duration;
+use std::borrow::ToOwned;
+use std::boxed::Box;
+use std::collections::HashMap;
+use std::sync::atomic::fence;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::breaker::Breaker;
+use crate::clock::{Clock, HORIZON};
+use crate::config::{Bound, Config, ConfigError, Field};
+use crate::observe::Observer;
+use crate::sync::{AtomicU32, Ordering};
+use crate::window::Window;
+
+/// No stamp, for those have 31 bits at most. In `used`: on its way out of the map, or out. In `barren`: not known to be.
+const GONE: u32 = u32::MAX;
+
+type Label<K> = Box<dyn Fn(&K) -> &'static str + Send + Sync>;
+type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
+
+/// What a [`Registry`] is made of.
+///
+/// ```
+/// use core::time::Duration;
+/// use microbreaker::{CoarseClock, Config, CountWindow, Registry, RegistryBuilder, count_words};
+///
+/// let hosts: Registry<String, CountWindow<{ count_words(100, false) }>, CoarseClock> =
+///     RegistryBuilder::new("hosts", Config::upstream())
+///         .capacity(500)
+///         .idle_after(Duration::from_secs(900))
+///         .label(|host: &String| if host.ends_with(".internal") { "internal" } else { "external" })
+///         .build(CoarseClock::new())
+///         .unwrap();
+///
+/// let breaker = hosts.get_or_create("db.internal");
+/// assert_eq!(breaker.label(), "internal");
+/// assert_eq!(breaker.call(|| "42".parse::<u8>()), Ok(42));
+/// ```
+#[must_use = "a registry is made by `build`"]
+pub struct RegistryBuilder<K> {
+    template: Config,
+    capacity: usize,
+    idle_after: Duration,
+    label: Label<K>,
+    overflow: &'static str,
+}
+
+impl<K> RegistryBuilder<K> {
+    /// Breakers made from `template`, all with the label `name`.
+    pub fn new(name: &'static str, template: Config) -> Self {
+        Self {
+            template,
+            capacity: 1024,
+            idle_after: Duration::from_secs(600),
+            label: Box::new(move |_| name),
+            overflow: "overflow",
+        }
+    }
+
+    /// How many breakers it holds at most, besides the one for overflow (at least 1, default 1024).
+    pub fn capacity(mut self, breakers: usize) -> Self {
+        self.capacity = breakers;
+        self
+    }
+
+    /// How long nobody has asked for a breaker before it may go to make room (default 10 minutes; 16 ticks of the clock
+    /// up to the [`HORIZON`]). Told by the breakers' clock, to an eighth: not sooner, and up to two eighths later.
+    pub fn idle_after(mut self, time: Duration) -> Self {
+        self.idle_after = time;
+        self
+    }
+
+    /// What a key's breaker is called in logs and metrics: one of a few names that the program knows (default: that of
+    /// the registry, for all). Never the key: what callers make up is without end.
+    ///
+    /// Called as a breaker is created, outside any lock, and perhaps more than once for a key.
+    pub fn label(mut self, label: impl Fn(&K) -> &'static str + Send + Sync + 'static) -> Self {
+        self.label = Box::new(label);
+        self
+    }
+
+    /// What the breaker for overflow is called (default `"overflow"`).
+    pub const fn overflow_label(mut self, label: &'static str) -> Self {
+        self.overflow = label;
+        self
+    }
+
+    /// A registry of breakers that nobody observes.
+    pub fn build<W: Window, C: Clock + Clone>(self, clock: C) -> Result<Registry<K, W, C>, ConfigError> {
+        self.build_observed(clock, |_| ())
+    }
+
+    /// A registry of breakers with an observer each, which `observe` makes from the label: breakers of one label may
+    /// share what it counts in.
+    ///
+    /// `observe` is called outside any lock, and may make one that is not needed, when two callers create at once or
+    /// there is no room. The drop of one may come at any time, under the lock too: it must not use the registry.
+    pub fn build_observed<W: Window, C: Clock + Clone, O: Observer>(
+        self,
+        clock: C,
+        observe: impl Fn(&'static str) -> O + Send + Sync + 'static,
+    ) -> Result<Registry<K, W, C, O>, ConfigError> {
+        if self.capacity == 0 {
+            return Err(ConfigError::new(Field::Capacity, 0, Bound::AtLeast(1)));
+        }
+        let idle = match C::RATE.ticks_in(self.idle_after) {
+            Some(idle @ 16..) => idle,
+            Some(idle) => return Err(ConfigError::new(Field::IdleAfter, idle, Bound::AtLeast(16))),
+            None => return Err(ConfigError::new(Field::IdleAfter, u32::MAX, Bound::AtMost(HORIZON))),
+        };
+        let shift = (idle / 8).ilog2();
+        let overflow = Slot {
+            breaker: Breaker::try_observed(self.template, clock.clone(), observe(self.overflow))?,
+            label: self.overflow,
+            overflow: true,
+            used: AtomicU32::new(0),
+        };
+        Ok(Registry {
+            map: papaya::HashMap::new(),
+            cold: Mutex::new(Cold { template: self.template, overrides: HashMap::new(), members: 0 }),
+            barren: AtomicU32::new(GONE),
+            overflow: Member(Arc::new(overflow)),
+            clock,
+            capacity: self.capacity,
+            shift,
+            idle: idle.div_ceil(1 << shift),
+            label: self.label,
+            observe: Box::new(observe),
+        })
+    }
+}
+
+impl<K> fmt::Debug for RegistryBuilder<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryBuilder")
+            .field("template", &self.template)
+            .field("capacity", &self.capacity)
+            .field("idle_after", &self.idle_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Breakers by key, made from a template as keys come, never more than a capacity.
+///
+/// - Looking up a key that has a breaker takes no lock. It hashes the key, reads the clock (let it be a
+///   [`CoarseClock`](crate::CoarseClock)) and counts the [`Member`] that it gives, as an `Arc` does: a shared write, and
+///   another when that is dropped. Keep a member where its key is known: calls through it do none of this.
+/// - Creating one takes a lock, for as long as it takes to make a breaker, and when it is full to look at all once.
+/// - Full, it lets go of the breaker that has been idle longest, of those that are idle for long enough, that nobody
+///   holds (no member, no permit with one) and that are [clean](Breaker::is_clean), so that nothing is forgotten but what an
+///   operator did to that one by hand (use [`configure`](Self::configure)). Is there none, the key shares the breaker for
+///   overflow: no error, and no growth. A look that found none is not repeated for an eighth of the idle time: keys that
+///   somebody makes up cost no more than that.
+/// - Switches are the breakers' own: [`visit`](Self::visit) reaches all there are, and a template in
+///   [shadow](Config::shadow) those to come.
+/// - Whoever holds a member holds the key's one breaker: it is not let go meanwhile, unless by [`remove`](Self::remove).
+pub struct Registry<K, W, C, O = ()> {
+    map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
+    cold: Mutex<Cold<K>>,
+    /// When (a stamp) all were looked at and none could go.
+    barren: AtomicU32,
+    overflow: Member<W, C, O>,
+    clock: C,
+    capacity: usize,
+    /// A stamp counts 2^this ticks.
+    shift: u32,
+    /// In stamps, rounded up.
+    idle: u32,
+    label: Label<K>,
+    observe: Observe<O>,
+}
+
+/// What only creation, eviction and the operator need. No hook is called under its lock.
+struct Cold<K> {
+    template: Config,
+    /// Checked, each: a breaker can be made of it.
+    overrides: HashMap<K, Config>,
+    /// How many are in the map: it changes under this lock only, so the bound is exact.
+    members: usize,
+}
+
+struct Slot<W, C, O> {
+    breaker: Breaker<W, C, O>,
+    label: &'static str,
+    overflow: bool,
+    /// The stamp of when it was last asked for, or [`GONE`].
+    used: AtomicU32,
+}
+
+impl<K, W, C, O> Registry<K, W, C, O>
+where
+    K: Hash + Eq,
+    W: Window,
+    C: Clock + Clone,
+    O: Observer,
+{
+    /// The breaker of `key`, made if there is none, or the one for overflow if there is no room.
+    pub fn get_or_create<Q>(&self, key: &Q) -> Member<W, C, O>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if let Some(member) = self.look(key) {
+            return member;
+        }
+        // Relaxed: a hint. An older value costs a look under the lock, or an eighth of the idle time at the overflow's.
+        if self.barren.load(Ordering::Relaxed) == self.stamp() {
+            return self.overflow.clone();
+        }
+        self.create(key.to_owned())
+    }
+
+    /// The breaker of `key`, if it has one of its own.
+    pub fn get<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.look(key)
+    }
+
+    /// Lets go of `key`'s breaker, whatever its state: its last holders go on with it by themselves, and whoever asks next
+    /// gets a new one.
+    pub fn remove<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let mut cold = self.cold();
+        let guard = self.map.guard();
+        let slot = self.map.get(key, &guard)?;
+        // Relaxed: nobody goes by it but who looks for this very word.
+        slot.used.swap(GONE, Ordering::Relaxed);
+        let member = Member(Arc::clone(slot));
+        self.map.remove(key, &guard);
+        cold.members -= 1;
+        self.barren.store(GONE, Ordering::Relaxed);
+        Some(member)
+    }
+
+    /// Takes a new template over, for breakers to come and live for those that have no settings of their own: see
+    /// [`Breaker::reconfigure`]. On an error nothing changes.
+    pub fn reconfigure(&self, template: &Config) -> Result<(), ConfigError> {
+        let mut cold = self.cold();
+        // All that follow the template have the same fixed shape and the same types: what suits one suits all.
+        self.overflow.reconfigure(template)?;
+        cold.template = *template;
+        for (_, slot) in self.map.iter(&self.map.guard()).filter(|(key, _)| !cold.overrides.contains_key(*key)) {
+            slot.breaker.reconfigure(template)?;
+        }
+        Ok(())
+    }
+
+    /// Gives `key` settings of its own, in place of the template's: live if it has a breaker, and for whenever one is
+    /// made. On an error nothing changes.
+    ///
+    /// They are kept until [`unconfigure`](Self::unconfigure), beyond the capacity: meant for keys that an operator knows.
+    pub fn configure(&self, key: K, config: Config) -> Result<(), ConfigError> {
+        let mut cold = self.cold();
+        match self.map.get(&key, &self.map.guard()) {
+            Some(slot) => slot.breaker.reconfigure(&config)?,
+            None => _ = config.words(C::RATE, W::CAPACITY)?,
+        }
+        cold.overrides.insert(key, config);
+        Ok(())
+    }
+
+    /// Gives `key` the template's settings again. On an error (its breaker has another shape: [remove](Self::remove) it
+    /// first) nothing changes.
+    pub fn unconfigure<Q>(&self, key: &Q) -> Result<(), ConfigError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let mut cold = self.cold();
+        if let Some(slot) = self.map.get(key, &self.map.guard()) {
+            slot.breaker.reconfigure(&cold.template)?;
+        }
+        cold.overrides.remove(key);
+        Ok(())
+    }
+
+    /// Goes over all breakers in one pass: key, label and breaker of each, that for overflow last and without a key. Takes
+    /// no lock and allocates nothing; what is created or let go meanwhile may or may not be seen.
+    ///
+    /// Nothing here counts as use.
+    pub fn visit(&self, mut each: impl FnMut(Option<&K>, &'static str, &Breaker<W, C, O>)) {
+        for (key, slot) in self.map.iter(&self.map.guard()) {
+            each(Some(key), slot.label, &slot.breaker);
+        }
+        each(None, self.overflow.label(), &self.overflow);
+    }
+
+    /// The breaker that keys share for which there is no room.
+    pub fn overflow(&self) -> &Member<W, C, O> {
+        &self.overflow
+    }
+
+    /// How many keys have a breaker of their own.
+    pub fn len(&self) -> usize {
+        self.cold().members
+    }
+
+    /// Whether no key has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many can have.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn cold(&self) -> MutexGuard<'_, Cold<K>> {
+        // Poisoned by a panic in a key's `Hash` or `Eq`, which leaves everything as it was.
+        self.cold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time, coarsely: 31 bits at most, which wrap.
+    fn stamp(&self) -> u32 {
+        self.clock.now().count() >> self.shift
+    }
+
+    /// How many stamps ago `used` was; none if it is younger than `now`, which may have been read long before. What is
+    /// older than 15/16 of a wrap (45 days at 1024 Hz) looks younger for the rest of it.
+    fn age(&self, used: u32, now: u32) -> u32 {
+        let most = u32::MAX >> self.shift;
+        let age = now.wrapping_sub(used) & most;
+        if age > most - most / 16 { 0 } else { age }
+    }
+
+    fn look<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        // Counted first, then stamped: whoever sees the stamp, and finds it idle, sees that somebody has it.
+        let member = Member(Arc::clone(self.map.get(key, &self.map.guard())?));
+        self.touch(&member.0).then_some(member)
+    }
+
+    /// Says that the slot is in use; `false` if it is gone. Writes only if the stamp is older, so a hot key's word stays where
+    /// it is.
+    fn touch(&self, slot: &Slot<W, C, O>) -> bool {
+        let now = self.stamp();
+        // Relaxed: if the stamp is not older, nobody takes the slot out before the idle time is over, and by then our
+        // count is long seen. If it is, the exchange orders.
+        let mut used = slot.used.load(Ordering::Relaxed);
+        while used != GONE {
+            if self.age(used, now) == 0 {
+                return true;
+            }
+            // Release, partner: the load in `make_room`. Who finds this stamp idle one day sees our count; without it a
+            // breaker could go that we hold.
+            match slot.used.compare_exchange_weak(used, now, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(present) => used = present,
+            }
+        }
+        false
+    }
+
+    #[cold]
+    fn create(&self, key: K) -> Member<W, C, O> {
+        // The hooks, before the lock: they may use the registry.
+        let label = (self.label)(&key);
+        let observer = (self.observe)(label);
+        let mut cold = self.cold();
+        // Made by another meanwhile?
+        if let Some(member) = self.look(&key) {
+            return member;
+        }
+        if cold.members == self.capacity && !self.make_room(&mut cold) {
+            self.barren.store(self.stamp(), Ordering::Relaxed);
+            return self.overflow.clone();
+        }
+        let config = *cold.overrides.get(&key).unwrap_or(&cold.template);
+        // It was checked as it was set.
+        let Ok(breaker) = Breaker::try_observed(config, self.clock.clone(), observer) else {
+            return self.overflow.clone();
+        };
+        let slot = Arc::new(Slot { breaker, label, overflow: false, used: AtomicU32::new(self.stamp()) });
+        // Counted before it is to be found, as in `look`.
+        let member = Member(Arc::clone(&slot));
+        self.map.insert(key, slot, &self.map.guard());
+        cold.members += 1;
+        member
+    }
+
+    /// Takes the breaker out that is idle longest and may go. `false` if there is none.
+    fn make_room(&self, cold: &mut Cold<K>) -> bool {
+        let guard = self.map.guard();
+        // Another round only if somebody asked for the one found, which by that is idle no more.
+        loop {
+            let now = self.stamp();
+            let may_go = |(key, slot)| {
+                let slot: &Arc<Slot<W, C, O>> = slot;
+                // Acquire, partner: the exchange in `touch`, see there.
+                let used = slot.used.load(Ordering::Acquire);
+                let age = self.age(used, now);
+                (age > self.idle && slot.is_spare()).then_some((age, used, key, slot))
+            };
+            let Some((_, used, key, slot)) = self.map.iter(&guard).filter_map(may_go).max_by_key(|&(age, ..)| age)
+            else {
+                return false;
+            };
+            // Relaxed: of this and the exchange in `touch` only one can follow the stamp. As it was counted, nobody had it;
+            // if this succeeds, nobody got it since: that would have moved the stamp, for the clock is read after the
+            // count there, and was read before it here, when the stamp was long past.
+            if slot.used.compare_exchange(used, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                self.map.remove(key, &guard);
+                cold.members -= 1;
+                return true;
+            }
+        }
+    }
+}
+
+impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
+    /// Whether nobody holds it but the map, and nothing is forgotten with it.
+    fn is_spare(self: &Arc<Self>) -> bool {
+        if Arc::strong_count(self) > 1 {
+            return false;
+        }
+        // Acquire, partner: the release in the drop of the last member. Without it a failure reported through that could be
+        // missed, and forgotten.
+        fence(Ordering::Acquire);
+        self.breaker.is_clean()
+    }
+}
+
+impl<K, W, C, O> fmt::Debug for Registry<K, W, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+/// A breaker of a [`Registry`]: derefs to it, and may be held, cloned and put in a permit
+/// ([`Breaker::acquire_in`]) like an `Arc` of it.
+///
+/// While somebody holds it, it stays its key's. So do not keep more of them than keys are in use.
+pub struct Member<W, C, O = ()>(Arc<Slot<W, C, O>>);
+
+impl<W, C, O> Member<W, C, O> {
+    /// What it is called in logs and metrics: never the key.
+    pub fn label(&self) -> &'static str {
+        self.0.label
+    }
+
+    /// Whether it is shared by all keys for which there was no room.
+    pub fn is_overflow(&self) -> bool {
+        self.0.overflow
+    }
+}
+
+impl<W, C, O> Deref for Member<W, C, O> {
+    type Target = Breaker<W, C, O>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0.breaker
+    }
+}
+
+// By hand: a derive would ask for the same of its parameters.
+impl<W, C, O> Clone for Member<W, C, O> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<W, C, O> fmt::Debug for Member<W, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("label", &self.label())
+            .field("is_overflow", &self.is_overflow())
+            .finish_non_exhaustive()
+    }
+}

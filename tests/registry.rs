@@ -1,0 +1,499 @@
+//! Breakers by key for servers: one for each, never more than the bound, and none let go that is needed.
+
+use core::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
+
+use microbreaker::{
+    Bound, Breaker, Config, CountWindow, Counters, Field, HORIZON, ManualClock, Member, Registry, RegistryBuilder,
+    State, Streak, TickRate, Ticks, TimeWindow, count_words,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Clock = &'static ManualClock;
+type Hosts = Registry<String, Streak, Clock>;
+
+fn clock() -> Clock {
+    clock_at(0)
+}
+
+fn clock_at(ticks: u32) -> Clock {
+    Box::leak(Box::new(ManualClock::at(Ticks::new(ticks))))
+}
+
+/// 80 s of idle time are 81920 ticks; a stamp is 8192 of them.
+fn hosts(capacity: usize, clock: Clock) -> Hosts {
+    RegistryBuilder::new("hosts", Config::streak(3)).capacity(capacity).idle_after(80 * SECOND).build(clock).unwrap()
+}
+
+/// Makes everything idle that nobody asks for meanwhile.
+fn idle(clock: &ManualClock) {
+    clock.advance(100 * SECOND);
+}
+
+fn same<W, C, O>(one: &Member<W, C, O>, other: &Member<W, C, O>) -> bool {
+    core::ptr::eq::<Breaker<W, C, O>>(&raw const **one, &raw const **other)
+}
+
+#[test]
+fn a_key_has_one_breaker_and_keys_are_on_their_own() {
+    let hosts = hosts(4, clock());
+    assert!(hosts.is_empty() && hosts.get("a").is_none());
+    let a = hosts.get_or_create("a");
+    assert!(same(&a, &hosts.get_or_create("a")) && same(&a, &hosts.get("a").unwrap()));
+    assert!(!same(&a, &hosts.get_or_create("b")));
+    for _ in 0..3 {
+        hosts.get_or_create("a").acquire().unwrap().failure();
+    }
+    assert!(hosts.get_or_create("a").acquire().is_err() && hosts.get_or_create("b").acquire().is_ok());
+    assert_eq!((hosts.len(), hosts.capacity()), (2, 4));
+    // A permit owns the member.
+    let permit = Breaker::acquire_in(hosts.get_or_create("b")).unwrap();
+    std::thread::spawn(move || permit.success()).join().unwrap();
+}
+
+#[test]
+fn full_of_what_is_needed_keys_share_the_breaker_for_overflow() {
+    let clock = clock();
+    let hosts = hosts(2, clock);
+    let (a, _b) = (hosts.get_or_create("a"), hosts.get_or_create("b"));
+    let (c, d) = (hosts.get_or_create("c"), hosts.get_or_create("d"));
+    assert!(c.is_overflow() && same(&c, &d) && same(&c, hosts.overflow()) && !a.is_overflow());
+    assert_eq!((c.label(), a.label(), hosts.len()), ("overflow", "hosts", 2));
+    assert!(hosts.get("c").is_none(), "it has none of its own");
+    // Idle, and clean, but held.
+    idle(clock);
+    assert!(hosts.get_or_create("c").is_overflow());
+    assert!(same(&a, &hosts.get_or_create("a")));
+}
+
+/// Whether `b` gets a place of its own by `a` going, after `make` did something to it and 100 s passed.
+fn goes(make: impl Fn(&Hosts, &Breaker<Streak, Clock>)) -> bool {
+    let clock = clock();
+    let hosts = hosts(1, clock);
+    make(&hosts, &hosts.get_or_create("a"));
+    idle(clock);
+    !hosts.get_or_create("b").is_overflow()
+}
+
+#[test]
+fn only_what_has_nothing_to_remember_goes() {
+    assert!(goes(|_, _| ()));
+    assert!(goes(|_, a| _ = a.acquire().unwrap().success()));
+    assert!(!goes(|_, a| _ = a.acquire().unwrap().failure()), "a failure is counted");
+    assert!(!goes(|_, a| _ = a.hold(SECOND)), "open, even if its time is over");
+    assert!(!goes(|_, a| _ = a.latch()));
+    assert!(!goes(|_, a| _ = a.force_open()));
+    assert!(!goes(|_, a| _ = a.disable()));
+    assert!(goes(|_, a| {
+        a.acquire().unwrap().failure();
+        a.acquire().unwrap().success();
+    }));
+    // Who only looks around uses nothing.
+    assert!(goes(|hosts, _| hosts.visit(|_, _, _| ())));
+    // The permit is out, and with it a member.
+    let clock = clock();
+    let hosts = hosts(1, clock);
+    let permit = Breaker::acquire_in(hosts.get_or_create("a")).unwrap();
+    idle(clock);
+    assert!(hosts.get_or_create("b").is_overflow());
+    permit.success();
+    idle(clock);
+    assert!(!hosts.get_or_create("b").is_overflow());
+}
+
+#[test]
+fn of_a_pair_of_windows_both_must_be_clean() {
+    type Pair = (Streak, CountWindow<{ count_words(10, false) }>);
+    let clock = clock();
+    let pairs: Registry<u8, Pair, Clock> = RegistryBuilder::new("pairs", Config::streak(3).and_count(10))
+        .capacity(1)
+        .idle_after(80 * SECOND)
+        .build(clock)
+        .unwrap();
+    let a = pairs.get_or_create(&1);
+    a.acquire().unwrap().failure();
+    a.acquire().unwrap().success();
+    assert_eq!(a.tally().failed, 0, "the streak has ended; the last ten calls still hold a failure");
+    assert!(!a.is_clean());
+    drop(a);
+    idle(clock);
+    assert!(pairs.get_or_create(&2).is_overflow());
+}
+
+#[test]
+fn nothing_goes_before_the_idle_time_is_over_and_all_may_soon_after() {
+    // From every place within a stamp, and over the wrap of the ticks.
+    for start in [0, 1, 4095, 8191, 8192, u32::MAX - 81_920, u32::MAX - 4096, u32::MAX] {
+        let clock = clock_at(start);
+        let hosts = hosts(1, clock);
+        drop(hosts.get_or_create("a"));
+        clock.advance_ticks(81_920 - 1);
+        assert!(hosts.get_or_create("b").is_overflow(), "from {start}");
+        clock.advance_ticks(2 * 8192 + 1);
+        assert!(!hosts.get_or_create("b").is_overflow(), "from {start}: not within two eighths");
+    }
+    // Half a wrap is no reason to keep it.
+    let clock = clock();
+    let hosts = hosts(1, clock);
+    drop(hosts.get_or_create("a"));
+    clock.advance_ticks(3 << 30);
+    assert!(!hosts.get_or_create("b").is_overflow());
+}
+
+#[test]
+fn whoever_is_idle_longest_goes_and_use_keeps() {
+    let clock = clock();
+    let hosts = hosts(3, clock);
+    for key in ["a", "b", "c"] {
+        drop(hosts.get_or_create(key));
+        clock.advance(20 * SECOND);
+    }
+    clock.advance(80 * SECOND);
+    drop(hosts.get("a"));
+    assert!(!hosts.get_or_create("d").is_overflow());
+    assert!(hosts.get("b").is_none() && hosts.get("a").is_some(), "b, for a was used");
+    assert_eq!(hosts.len(), 3);
+}
+
+#[test]
+fn a_fruitless_look_is_not_repeated_at_once() {
+    let clock = clock();
+    let hosts = hosts(1, clock);
+    let a = hosts.get_or_create("a");
+    idle(clock);
+    assert!(hosts.get_or_create("b").is_overflow(), "a is held");
+    drop(a);
+    assert!(hosts.get_or_create("b").is_overflow(), "it was looked at a moment ago");
+    clock.advance_ticks(8192);
+    assert!(!hosts.get_or_create("b").is_overflow());
+    // What is removed by hand makes room at once.
+    assert!(hosts.get_or_create("c").is_overflow());
+    assert!(hosts.remove("b").is_some() && hosts.remove("b").is_none());
+    assert!(!hosts.get_or_create("c").is_overflow());
+}
+
+#[test]
+fn removed_it_goes_on_for_its_holders_and_the_key_begins_anew() {
+    let hosts = hosts(1, clock());
+    let old = hosts.get_or_create("a");
+    old.latch();
+    let removed = hosts.remove("a").unwrap();
+    assert!(same(&old, &removed));
+    let new = hosts.get_or_create("a");
+    assert!(!same(&old, &new));
+    assert_eq!((old.state(), new.state(), hosts.len()), (State::Latched, State::Closed, 1));
+}
+
+#[test]
+fn a_key_may_have_settings_of_its_own() {
+    let clock = clock();
+    let hosts = hosts(4, clock);
+    let fails_once = |key: &str| {
+        hosts.get_or_create(key).acquire().unwrap().failure();
+        hosts.get(key).unwrap().state()
+    };
+    hosts.configure("vip".into(), Config::streak(1)).unwrap();
+    assert_eq!((fails_once("vip"), fails_once("other")), (State::Open, State::Closed));
+    // Of one that has a breaker: live, within its shape.
+    let open_for = |seconds| Config::streak(3).open_for(seconds * SECOND).open_at_most(600 * SECOND).jitter(false);
+    hosts.configure("other".into(), open_for(7)).unwrap();
+    fails_once("other");
+    assert_eq!(fails_once("other"), State::Open);
+    assert_eq!(hosts.get("other").unwrap().retry_in(), Some(7 * SECOND));
+    // What cannot be changes nothing, whether there is a breaker or not.
+    let error = hosts.configure("other".into(), Config::streak(9)).unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Shape, Bound::Fixed));
+    let error = hosts.configure("nobody".into(), Config::streak(0)).unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Streak, Bound::AtLeast(1)));
+    assert_eq!(fails_once("nobody"), State::Closed, "made by the template");
+    // The shape that it has is not the template's.
+    assert_eq!(hosts.unconfigure("vip").unwrap_err().field, Field::Shape);
+    hosts.remove("vip");
+    hosts.unconfigure("vip").unwrap();
+    assert_eq!(fails_once("vip"), State::Closed);
+}
+
+#[test]
+fn a_new_template_is_live_for_all_that_follow_it() {
+    let hosts = hosts(2, clock());
+    let open_for = |seconds| Config::streak(3).open_for(seconds * SECOND).open_at_most(600 * SECOND).jitter(false);
+    let opened = |member: &Member<Streak, Clock>| {
+        for _ in 0..3 {
+            member.acquire().unwrap().failure();
+        }
+        let time = member.retry_in();
+        member.reset();
+        time.unwrap().as_secs()
+    };
+    let plain = hosts.get_or_create("plain");
+    hosts.configure("own".into(), open_for(5)).unwrap();
+    hosts.reconfigure(&open_for(50)).unwrap();
+    let own = hosts.get_or_create("own");
+    assert_eq!([&plain, &own, hosts.overflow()].map(opened), [50, 5, 50]);
+    // A bad one keeps the old, for those to come as well.
+    assert_eq!(hosts.reconfigure(&open_for(0)).unwrap_err().field, Field::OpenFor);
+    assert_eq!(hosts.reconfigure(&Config::streak(4)).unwrap_err().field, Field::Shape);
+    drop((plain, own));
+    hosts.remove("plain");
+    assert_eq!([&hosts.get_or_create("plain"), hosts.overflow()].map(opened), [50, 50]);
+    hosts.unconfigure("own").unwrap();
+    assert_eq!(opened(&hosts.get("own").unwrap()), 50);
+}
+
+#[test]
+fn labels_are_what_the_program_knows_and_observers_are_made_by_them() {
+    static INTERNAL: Counters = Counters::new("internal");
+    static OTHERS: Counters = Counters::new("others");
+    let hosts: Registry<String, Streak, Clock, &Counters> = RegistryBuilder::new("hosts", Config::streak(3))
+        .capacity(3)
+        .label(|host: &String| if host.ends_with(".internal") { "internal" } else { "others" })
+        .overflow_label("crowd")
+        .build_observed(clock(), |label| if label == "internal" { &INTERNAL } else { &OTHERS })
+        .unwrap();
+    for host in ["a.internal", "b.internal", "example.org", "example.com"] {
+        hosts.get_or_create(host).acquire().unwrap().success();
+    }
+    assert_eq!((INTERNAL.counts().good, OTHERS.counts().good), (2, 2));
+    let mut seen = Vec::new();
+    hosts.visit(|key, label, breaker| seen.push((key.cloned(), label, breaker.status().state)));
+    let last = seen.pop().unwrap();
+    assert_eq!(last, (None, "crowd", State::Closed));
+    seen.sort_by(|one, other| one.0.cmp(&other.0));
+    let some = |key: &str, label| (Some(key.to_string()), label, State::Closed);
+    let expected = [some("a.internal", "internal"), some("b.internal", "internal"), some("example.org", "others")];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn hooks_may_use_the_registry() {
+    let slot: Arc<std::sync::OnceLock<Hosts>> = Arc::default();
+    let inside = Arc::clone(&slot);
+    let hosts = RegistryBuilder::new("hosts", Config::streak(3))
+        .label(move |_: &String| if inside.get().is_some_and(Registry::is_empty) { "first" } else { "later" })
+        .build(clock())
+        .unwrap();
+    let hosts = slot.get_or_init(|| hosts);
+    assert_eq!([hosts.get_or_create("a").label(), hosts.get_or_create("b").label()], ["first", "later"]);
+    hosts.visit(|key, _, _| {
+        if key.is_some_and(|key| key == "a") {
+            assert!(hosts.remove("b").is_some());
+        }
+    });
+    assert_eq!(hosts.len(), 1);
+}
+
+#[test]
+fn what_cannot_work_is_a_typed_error() {
+    let build = |make: fn(RegistryBuilder<String>) -> RegistryBuilder<String>| {
+        let built: Result<Hosts, _> = make(RegistryBuilder::new("hosts", Config::streak(3))).build(clock());
+        built.map(drop).map_err(|error| (error.field, error.bound))
+    };
+    assert_eq!(build(|builder| builder), Ok(()));
+    assert_eq!(build(|builder| builder.capacity(0)), Err((Field::Capacity, Bound::AtLeast(1))));
+    // 16 ticks are 15.6 ms.
+    assert_eq!(build(|builder| builder.idle_after(Duration::from_millis(15))), Ok(()));
+    assert_eq!(
+        build(|builder| builder.idle_after(Duration::from_millis(14))),
+        Err((Field::IdleAfter, Bound::AtLeast(16)))
+    );
+    assert_eq!(build(|builder| builder.idle_after(Duration::MAX)), Err((Field::IdleAfter, Bound::AtMost(HORIZON))));
+    let bad: Result<Hosts, _> = RegistryBuilder::new("hosts", Config::count(9)).build(clock());
+    assert_eq!(bad.unwrap_err().field, Field::Streak);
+}
+
+#[test]
+fn two_who_create_at_once_get_the_same() {
+    for _ in 0..200 {
+        let hosts = hosts(8, clock());
+        let barrier = Barrier::new(4);
+        let members: Vec<Vec<_>> = std::thread::scope(|scope| {
+            let create = || {
+                barrier.wait();
+                ["a", "b", "c"].map(|key| hosts.get_or_create(key)).to_vec()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for other in &members[1..] {
+            assert!(members[0].iter().zip(other).all(|(one, other)| same(one, other)));
+        }
+        assert_eq!(hosts.len(), 3);
+    }
+}
+
+/// After how many readings, and what.
+type Script = Option<(u32, Box<dyn FnOnce()>)>;
+
+thread_local! {
+    /// What this thread does at its so-manyth reading of a [`Scripted`] clock from now, after it has read.
+    static SCRIPT: RefCell<Script> = const { RefCell::new(None) };
+}
+
+fn at_reading(readings: u32, act: impl FnOnce() + 'static) {
+    SCRIPT.set(Some((readings, Box::new(act))));
+}
+
+/// A clock by which a test comes in between two steps of a look or an eviction.
+#[derive(Clone, Copy)]
+struct Scripted(Clock);
+
+impl microbreaker::Clock for Scripted {
+    const RATE: TickRate = ManualClock::RATE;
+    const SLACK: u32 = ManualClock::SLACK;
+
+    fn now(&self) -> Ticks {
+        let act = match SCRIPT.take() {
+            Some((1, act)) => Some(act),
+            Some((left, act)) => {
+                SCRIPT.set(Some((left - 1, act)));
+                None
+            }
+            None => None,
+        };
+        let now = self.0.now();
+        if let Some(act) = act {
+            act();
+        }
+        now
+    }
+}
+
+/// Its window, once it has counted, reads the clock when it is asked whether it is clean: after the holders were counted.
+type Steps = Registry<u8, TimeWindow<4>, Scripted>;
+
+/// The readings of a caller that makes room: whether a look was fruitless just now, what is idle, whether that is clean.
+const CLEAN: u32 = 3;
+
+fn one_idle() -> &'static Steps {
+    one_idle_by(clock())
+}
+
+fn one_idle_by(clock: Clock) -> &'static Steps {
+    let steps: Steps = RegistryBuilder::new("steps", Config::time(4, SECOND))
+        .capacity(1)
+        .idle_after(80 * SECOND)
+        .build(Scripted(clock))
+        .unwrap();
+    steps.get_or_create(&1).acquire().unwrap().success();
+    idle(clock);
+    Box::leak(Box::new(steps))
+}
+
+#[test]
+fn who_gets_it_while_it_is_judged_keeps_it() {
+    let steps = one_idle();
+    let got = Rc::new(RefCell::new(None));
+    let inside = Rc::clone(&got);
+    at_reading(CLEAN, move || *inside.borrow_mut() = steps.get(&1));
+    assert!(steps.get_or_create(&2).is_overflow());
+    let got = got.take().expect("the script ran");
+    assert!(same(&got, &steps.get(&1).unwrap()));
+    // Even if it was given back already: it was used.
+    drop(got);
+    assert!(steps.get_or_create(&2).is_overflow());
+}
+
+#[test]
+fn who_read_the_time_long_ago_does_not_set_it_back() {
+    let clock = clock();
+    let steps = one_idle_by(clock);
+    at_reading(1, move || {
+        clock.advance(70 * SECOND);
+        drop(steps.get(&1));
+    });
+    drop(steps.get(&1));
+    clock.advance(40 * SECOND);
+    assert!(steps.get_or_create(&2).is_overflow(), "it was used 40 s ago");
+    clock.advance(60 * SECOND);
+    assert!(!steps.get_or_create(&2).is_overflow());
+}
+
+#[test]
+fn who_looks_it_up_and_is_late_finds_it_gone() {
+    let steps = one_idle();
+    let (looking, looked) = channel();
+    let (go_on, wait) = channel();
+    let reader = Rc::new(Cell::new(None));
+    let inside = Rc::clone(&reader);
+    at_reading(CLEAN, move || {
+        inside.set(Some(std::thread::spawn(move || {
+            // Has found the slot, and counted itself; now it reads the clock for its stamp, and is stopped there.
+            at_reading(1, move || {
+                looking.send(()).unwrap();
+                wait.recv().unwrap();
+            });
+            let member = steps.get_or_create(&1);
+            (member.is_overflow(), member.acquire().is_ok())
+        })));
+        looked.recv().unwrap();
+    });
+    let two = steps.get_or_create(&2);
+    assert!(!two.is_overflow(), "nobody had 1 as it was judged");
+    go_on.send(()).unwrap();
+    let thread = reader.take().expect("the script ran");
+    assert_eq!(thread.join().unwrap(), (true, true), "not the one that is gone");
+    assert!(same(&two, &steps.get(&2).unwrap()) && steps.get(&1).is_none() && steps.len() == 1);
+}
+
+/// Threads that ask for more keys than fit, while time flies so that all are idle at once: whoever holds a member holds
+/// its key's only one, failures stay, and there are never more than the capacity.
+#[test]
+fn nothing_that_is_held_or_has_failed_goes_under_load() {
+    const CAPACITY: usize = 8;
+    let clock = clock();
+    let hosts = hosts(CAPACITY, clock);
+    // A failure counted, then held by nobody.
+    let marked = "marked".to_string();
+    hosts.get_or_create(&marked).acquire().unwrap().failure();
+    let (running, created) = (AtomicBool::new(true), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..3_u32)
+            .map(|thread| {
+                let (hosts, created) = (&hosts, &created);
+                scope.spawn(move || {
+                    let mut held: HashMap<String, Member<Streak, Clock>> = HashMap::new();
+                    let mut random = thread * 7919 + 1;
+                    for _ in 0..20_000 {
+                        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        let key = format!("{}", random >> 16 & 15);
+                        let member = hosts.get_or_create(&key);
+                        if member.is_overflow() {
+                            held.clear();
+                            continue;
+                        }
+                        created.fetch_add(1, Ordering::Relaxed);
+                        if let Some(before) = held.get(&key) {
+                            assert!(same(before, &member), "{key} has two in use");
+                        }
+                        member.acquire().unwrap().success();
+                        held.insert(key, member);
+                        if held.len() > 2 {
+                            held.clear();
+                        }
+                        assert!(hosts.len() <= CAPACITY);
+                    }
+                })
+            })
+            .collect();
+        let flight = scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                idle(clock);
+                std::thread::yield_now();
+            }
+        });
+        let ended: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        running.store(false, Ordering::Relaxed);
+        flight.join().unwrap();
+        for worker in ended {
+            worker.unwrap();
+        }
+    });
+    assert!(created.load(Ordering::Relaxed) > 0);
+    assert_eq!(hosts.get(&marked).unwrap().tally().failed, 1, "forgotten");
+}
