@@ -1,4 +1,4 @@
-//! Proves what a configuration may be: every field on both sides of every bound, at run time (`compile_fail.rs` has the
+//! Proves what a configuration may be: every field on both sides of every bound, at run time (`compile_fail` has the
 //! same sentences at compile time), and that a refused reload changes nothing.
 
 use std::collections::HashSet;
