@@ -137,9 +137,9 @@ fn cases<S: Service<bool, Response = u32, Error: Debug> + Clone + Send + Sync + 
 
 /// How long `calls` calls take one of two threads that both make them; `caller` gives each its own.
 ///
-/// They are sprints, before each of which the threads wait for each other, and which are over when one of them is through:
-/// who shares a word does not get it as often as the other, and the rest alone would be another measurement. Only sprints in
-/// which they really ran side by side count, and of those the median.
+/// They are sprints, before each of which the threads wait for each other, and which are over when one of them is
+/// through: who shares a word does not get it as often as the other, and the rest alone would be another measurement.
+/// Only sprints in which they really ran side by side count, and of those the median.
 fn two_together<T, F: FnMut() -> T>(calls: u64, caller: impl Fn() -> F + Sync) -> Duration {
     let (arrived, over) = (Padded(AtomicU64::new(0)), Padded(AtomicU64::new(0)));
     let sprint = |number: u64, call: &mut F| {

@@ -31,9 +31,9 @@ pub(crate) const NO_OP: usize = 2;
 /// Of the one that counts its calls.
 pub(crate) const METERED: usize = 5;
 
-/// Twice bare: how far that is from itself is how far a figure can be trusted. And once behind a layer that does nothing,
-/// for axum has boxes of its own for any layer: per request it clones the layer, layers the route anew, and boxes both and
-/// the future. That one has a size, as those that hold something do: a box of no bytes is none.
+/// Twice bare: how far that is from itself is how far a figure can be trusted. And once behind a layer that does
+/// nothing, for axum has boxes of its own for any layer: per request it clones the layer, layers the route anew, and
+/// boxes both and the future. That one has a size, as those that hold something do: a box of no bytes is none.
 pub(crate) fn variants() -> Vec<Variant> {
     let plain = |name, router| Variant { name, router, guarded: false };
     let guarded = |name, router| Variant { name, router, guarded: true };

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -24,6 +25,8 @@ const CONNECTIONS: u64 = 32;
 struct Figures {
     requests: u64,
     per_second: f64,
+    /// One by the requests.
+    each: f64,
     /// Microseconds.
     p99: f64,
 }
@@ -37,13 +40,14 @@ pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn
     }
     let counted_before = Breaker::reading(breakers::metered()).success;
     let mut counted_by_wrk = 0;
-    let mut seen: Vec<[Vec<f64>; 2]> = servers.iter().map(|_| [Vec::new(), Vec::new()]).collect();
+    let mut seen: Vec<[Vec<f64>; 3]> = servers.iter().map(|_| Default::default()).collect();
     // Round 0 warms up: the allocator, the branches, the clocks of the cores.
     for round in 0..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
         for i in 0..servers.len() {
             // Each round begins elsewhere: no server is always loaded after the same one.
             let at = (i + usize::try_from(round)?) % servers.len();
+            let before = own_micros()?;
             let figures = load(servers[at].1, if round == 0 { 1 } else { plan.seconds })?;
             if at == METERED {
                 counted_by_wrk += figures.requests;
@@ -51,6 +55,7 @@ pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn
             if round > 0 {
                 seen[at][0].push(figures.per_second);
                 seen[at][1].push(figures.p99);
+                seen[at][2].push((own_micros()? - before) * figures.each);
             }
         }
     }
@@ -60,22 +65,24 @@ pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn
     }
 
     let mut table = format!(
-        "An axum echo on {} threads, under wrk with {CONNECTIONS} connections on the same cores; medians of {} rounds of {} s\n\
-         each; ratios are medians of those within a round, with least and most:\n\n\
-         | | requests/s | to bare | to a layer that does nothing | p99, µs | to bare | to a layer that does nothing |\n\
-         | --- | --: | --: | --: | --: | --: | --: |\n",
+        "An axum echo on {} threads, under wrk with {CONNECTIONS} connections on the same cores; medians of {} rounds of\n\
+         {} s each; ratios are medians of those within a round, with least and most. CPU is the server's alone, in µs a\n\
+         request; \"no-op\" is a layer that does nothing:\n\n\
+         | | requests/s | to bare | p99, µs | to bare | CPU | to bare | to no-op |\n\
+         | --- | --: | --: | --: | --: | --: | --: | --: |\n",
         plan.workers, plan.rounds, plan.seconds
     );
-    for ((name, _), [speeds, p99s]) in servers.iter().zip(&seen) {
+    for ((name, _), [speeds, p99s, spent]) in servers.iter().zip(&seen) {
         let _ = writeln!(
             table,
-            "| {name} | {:.0} | {} | {} | {:.0} | {} | {} |",
+            "| {name} | {:.0} | {} | {:.0} | {} | {:.2} | {} | {} |",
             median(speeds),
             spread(speeds, &seen[BARE][0]),
-            spread(speeds, &seen[NO_OP][0]),
             median(p99s),
             spread(p99s, &seen[BARE][1]),
-            spread(p99s, &seen[NO_OP][1]),
+            median(spent),
+            spread(spent, &seen[BARE][2]),
+            spread(spent, &seen[NO_OP][2]),
         );
     }
     Ok(table)
@@ -111,11 +118,25 @@ fn figures(said: &str) -> Result<Figures, String> {
         [requests, micros, p99, 0] if micros > 0 => Ok(Figures {
             requests: requests.into(),
             per_second: f64::from(requests) * 1e6 / f64::from(micros),
+            each: 1.0 / f64::from(requests),
             p99: p99.into(),
         }),
         [_, _, _, failed] => Err(format!("{failed} requests failed")),
         _ => Err(format!("wrk gave no figures: {said}")),
     }
+}
+
+/// What this process has had of the processors so far, in microseconds: wrk's is not in it, nor what others took
+/// meanwhile. The threads that were there at the time; the server's stay.
+fn own_micros() -> Result<f64, Box<dyn Error>> {
+    let mut micros = 0.0;
+    for task in fs::read_dir("/proc/self/task")? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        // Nanoseconds on a core, nanoseconds in line for one, and how often.
+        let nanos: f64 = text.split(' ').next().unwrap_or_default().parse()?;
+        micros += nanos / 1000.0;
+    }
+    Ok(micros)
 }
 
 /// The median ratio, and the extremes.
@@ -132,7 +153,7 @@ mod tests {
     #[test]
     fn figures_are_those_of_the_line() {
         let said = "Running 2s test\nfigures 100000 2000000 750 0\n";
-        assert_eq!(figures(said), Ok(Figures { requests: 100_000, per_second: 50_000.0, p99: 750.0 }));
+        assert_eq!(figures(said), Ok(Figures { requests: 100_000, per_second: 50_000.0, each: 1e-5, p99: 750.0 }));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What the tower layer costs, and what an `Arc` costs as its holder over a `&'static`: alone, polled by hand, and around an
-//! axum echo under `wrk`. `cargo overhead -- --help`.
+//! What the tower layer costs, and what an `Arc` costs as its holder over a `&'static`: alone, polled by hand, and
+//! around an axum echo under `wrk`. `cargo overhead -- --help`.
 //!
-//! Speeds are told, not judged: everything is measured in interleaved rounds, and compared within a round. What is judged
-//! is what the layer allocates: nothing.
+//! Speeds are told, not judged: everything is measured in interleaved rounds, and compared within a round. What is
+//! judged is what the layer allocates: nothing.
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the comparison, which needs all of it")]
 #[path = "../../../benches/compare/src/heap.rs"]
