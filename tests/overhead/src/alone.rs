@@ -95,8 +95,8 @@ pub(crate) fn speed(plan: Plan) -> String {
     let of = |row: usize, column: usize| &times[row * COLUMNS.len() + column];
 
     let mut table = format!(
-        "Nanoseconds per call of a service that is ready (ready, call, answer); medians of {} interleaved rounds, and in\n\
-         brackets of the ratios to the bare service in the same round:\n\n| | {} |\n| --- {}|\n",
+        "Nanoseconds per call of a service that is ready (ready, call, answer); medians of {} interleaved rounds, and\n\
+         in brackets of the ratios to the bare service in the same round:\n\n| | {} |\n| --- {}|\n",
         plan.rounds,
         COLUMNS.join(" | "),
         "| --: ".repeat(COLUMNS.len()),

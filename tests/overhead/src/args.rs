@@ -87,8 +87,8 @@ fn command() -> Command {
                 .help("Run everything once, with figures that mean nothing"),
         )
         .after_help(
-            "Exit code: 0 if the layer allocates nothing, 1 if it does, 2 if the arguments are wrong or nothing could be\n\
-             measured.",
+            "Exit code: 0 if the layer allocates nothing, 1 if it does, 2 if the arguments are wrong or nothing could\n\
+             be measured.",
         )
 }
 

@@ -65,9 +65,9 @@ pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn
     }
 
     let mut table = format!(
-        "An axum echo on {} threads, under wrk with {CONNECTIONS} connections on the same cores; medians of {} rounds of\n\
-         {} s each; ratios are medians of those within a round, with least and most. CPU is the server's alone, in µs a\n\
-         request; \"no-op\" is a layer that does nothing:\n\n\
+        "An axum echo on {} threads, under wrk with {CONNECTIONS} connections on the same cores; medians of {} rounds\n\
+         of {} s each; ratios are medians of those within a round, with least and most. CPU is the server's alone, in\n\
+         µs a request; \"no-op\" is a layer that does nothing:\n\n\
          | | requests/s | to bare | p99, µs | to bare | CPU | to bare | to no-op |\n\
          | --- | --: | --: | --: | --: | --: | --: | --: |\n",
         plan.workers, plan.rounds, plan.seconds
