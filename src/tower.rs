@@ -291,8 +291,10 @@ where
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
-        let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
-            Turn::Ready => match Breaker::acquire_in(self.guard.holder.clone()) {
+        // Looked at before it is taken: to read all of a turn of which one byte was just written costs as much as the call.
+        let rejected = if matches!(self.turn, Turn::Ready) {
+            self.turn = Turn::Unasked;
+            match Breaker::acquire_in(self.guard.holder.clone()) {
                 Ok(permit) => {
                     let begun = self.guard.holder.observer().times_calls().then(Instant::now);
                     // Inner may panic: the permit is then dropped in unwinding, which counts.
@@ -301,16 +303,15 @@ where
                     return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle, begun } };
                 }
                 Err(rejected) => rejected,
-            },
-            turn => {
-                let rejected = match turn {
-                    Turn::Refused(rejected) => rejected,
-                    _ => Rejected::new(RejectReason::Unready, Some(0), const { &C::RATE }),
-                };
-                // The breaker was not asked, so it has not told.
-                self.guard.holder.observer().on_reject(rejected.reason());
-                rejected
             }
+        } else {
+            let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
+                Turn::Refused(rejected) => rejected,
+                _ => Rejected::new(RejectReason::Unready, Some(0), const { &C::RATE }),
+            };
+            // The breaker was not asked, so it has not told.
+            self.guard.holder.observer().on_reject(rejected.reason());
+            rejected
         };
         BreakerFuture { state: Stage::Rejected { rejected: Some((rejected, self.guard.refuse.clone())) } }
     }
