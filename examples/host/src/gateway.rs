@@ -30,7 +30,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{any, get, put};
 use axum::serve::ListenerExt;
 use futures_util::{StreamExt, stream};
 use hyper::body::Incoming;
@@ -127,6 +127,9 @@ struct Service {
     stopping: watch::Sender<bool>,
 }
 
+/// Below it is the upstream.
+const UPSTREAM: &str = "/upstream";
+
 /// The key under which the last reading of the database's clock is cached.
 const TIME: &str = "gateway:time";
 
@@ -210,7 +213,9 @@ impl Gateway {
             .route("/health", get(health))
             .route("/metrics", get(metrics))
             .route("/time", get(time))
-            .nest("/upstream", axum::Router::new().fallback(upstream))
+            .route(UPSTREAM, any(upstream))
+            .route(&format!("{UPSTREAM}/"), any(upstream))
+            .route(&format!("{UPSTREAM}/{{*path}}"), any(upstream))
             .route("/breakers/{name}/{mode}", put(switch))
             .with_state(Arc::clone(&self.service));
         let follows = self
@@ -260,7 +265,7 @@ impl<B> ClassifyHead<Result<hyper::Response<B>, proxy::Fault>> for Answers {
 
 /// Passes a request on and streams the answer: its breaker hears how it ended when it has.
 async fn upstream(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let Some(request) = proxy::onward(request, &service.target) else {
+    let Some(request) = proxy::onward(request, UPSTREAM, &service.target) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     match service.upstream.clone().oneshot(request).await {

@@ -1,6 +1,7 @@
 //! Passing a call on: headers that speak of one connection stay on it (RFC 9110 §7.6.1), and of a call that does not get
 //! on it is known who keeps whom waiting, so that a slow client is not held against the upstream.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use microbreaker::{FailureKind, IoError, Outcome};
 use tokio::sync::watch;
 use tokio::time::sleep;
+use tower::BoxError;
 use tower_http::timeout::TimeoutBody;
 
 pub(crate) type Client = legacy::Client<HttpConnector, Upload>;
@@ -76,12 +78,14 @@ fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The request as the upstream gets it: below the path of `target`, as it was written. `None` if that makes no URI.
-pub(crate) fn onward(request: Request, target: &Uri) -> Option<hyper::Request<Body>> {
+/// The request as the upstream gets it: below the path of `target` what was asked for below `base`, as it was written.
+/// `None` if that makes no URI.
+pub(crate) fn onward(request: Request, base: &str, target: &Uri) -> Option<hyper::Request<Body>> {
     let (from, body) = request.into_parts();
-    let rest = from.uri.path_and_query().map_or("/", |rest| rest.as_str());
+    let rest = from.uri.path_and_query()?.as_str().strip_prefix(base)?;
+    let slash = if rest.starts_with('/') { "" } else { "/" };
     let mut parts = target.clone().into_parts();
-    parts.path_and_query = Some(format!("{}{rest}", target.path().trim_end_matches('/')).parse().ok()?);
+    parts.path_and_query = Some(format!("{}{slash}{rest}", target.path().trim_end_matches('/')).parse().ok()?);
 
     // Made anew, so that nothing of the client's connection goes along: its version, its extensions.
     let mut request = hyper::Request::new(body);
@@ -98,10 +102,15 @@ pub(crate) fn onward(request: Request, target: &Uri) -> Option<hyper::Request<Bo
 /// The answer as the client gets it: cut off when a frame of it takes longer than `patience`.
 pub(crate) fn back<B>(answer: hyper::Response<B>, patience: Duration) -> Response
 where
-    B: hyper::body::Body<Data = Bytes, Error: Into<tower::BoxError>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let (from, body) = answer.into_parts();
-    let mut response = Response::new(Body::new(TimeoutBody::new(patience, body)));
+    let (mut from, body) = answer.into_parts();
+    let body = Body::new(TimeoutBody::new(patience, body));
+    let body = match from.extensions.remove() {
+        Some(turns) => Body::new(Download { body, turns }),
+        None => body,
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = from.status;
     *response.headers_mut() = end_to_end(from.headers);
     response
@@ -128,7 +137,11 @@ pub(crate) async fn call(
             // First, for it is what a broken request comes to as well. `turn` lives, so this is a change and no end.
             biased;
             _ = turns.changed() => {}
-            answer = &mut answer => return answer.map_err(Fault::Broken),
+            answer = &mut answer => {
+                let mut answer = answer.map_err(Fault::Broken)?;
+                answer.extensions_mut().insert(turns);
+                return Ok(answer);
+            }
             () = sleep(patience) => return Err(late),
         }
     }
@@ -172,5 +185,26 @@ impl hyper::body::Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// An answer's body that is dropped, as by a client that hangs up, when the client did not send its request to the end:
+/// the connection to the upstream breaks by that, and the upstream is not to be blamed.
+struct Download {
+    body: Body,
+    turns: watch::Receiver<Turn>,
+}
+
+impl hyper::body::Body for Download {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // Said before the connection broke, so before the body has heard of it.
+        if *self.turns.borrow() == Turn::Nobody {
+            self.body = Body::empty();
+            return Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::ConnectionAborted)))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 }
