@@ -75,6 +75,9 @@ pub(crate) async fn follow(file: PathBuf, mut before: All, guards: Vec<Guard>) {
         seen.clone_from(&now);
         match now.and_then(|text| All::parse(text, &names, Settings::from_env)) {
             Ok(all) => {
+                if all.by_name == before.by_name {
+                    tracing::info!("settings read, none changed");
+                }
                 for guard in guards.iter().filter(|guard| all.of(guard.name) != before.of(guard.name)) {
                     match guard.apply(&all.of(guard.name)) {
                         Ok(()) => tracing::info!(name = guard.name, "settings taken over"),
