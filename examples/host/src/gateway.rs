@@ -18,6 +18,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fs;
 use std::io;
@@ -107,8 +108,9 @@ pub(crate) struct Gateway {
 /// Connections to the database.
 const POOL: usize = 8;
 
-/// How often the page is told.
+/// How often the page is told, and over how many of these times its rates are taken.
 const FRAME: Duration = Duration::from_millis(500);
+const FRAMES: usize = 8;
 
 type Call = BoxCloneSyncService<hyper::Request<Body>, hyper::Response<Incoming>, proxy::Fault>;
 type Upstream = BreakerService<Call, Arc<Guarded>, AtEnd<StallAfter<Answers>>>;
@@ -340,7 +342,7 @@ impl Service {
     /// What the page shows, given what was read so long ago.
     fn frame(&self, before: &[Reading], now: &[Reading], apart: Duration) -> String {
         let per_second = |count: u64| {
-            #[expect(clippy::cast_precision_loss, reason = "calls within half a second")]
+            #[expect(clippy::cast_precision_loss, reason = "calls within some seconds")]
             let count = count as f64;
             count / apart.as_secs_f64().max(1e-3)
         };
@@ -392,15 +394,19 @@ struct Rates {
 }
 
 async fn events(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let begin = (service.readings(), Instant::now(), true);
     let mut stopping = service.stopping.subscribe();
-    let frames = stream::unfold((service, begin), async |(service, (before, at, first))| {
-        if !first {
+    let frames = stream::unfold((service, VecDeque::new()), async |(service, mut before)| {
+        if !before.is_empty() {
             sleep(FRAME).await;
         }
         let (now, read) = (service.readings(), Instant::now());
-        let event = Event::default().data(service.frame(&before, &now, read - at));
-        Some((Ok::<_, Infallible>(event), (service, (now, read, false))))
+        before.push_back((now.clone(), read));
+        if before.len() > FRAMES + 1 {
+            before.pop_front();
+        }
+        let (oldest, at) = before.front()?;
+        let event = Event::default().data(service.frame(oldest, &now, read - *at));
+        Some((Ok::<_, Infallible>(event), (service, before)))
     });
     Sse::new(frames.take_until(async move { drop(stopping.wait_for(|stopping| *stopping).await) }))
 }
