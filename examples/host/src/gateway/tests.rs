@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use http_body_util::{BodyExt, BodyStream, Full};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Method};
+use microbreaker::{Breaker, ManualClock, Streak};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
@@ -352,6 +353,26 @@ async fn an_open_circuit_says_when_to_come_back() {
     // Nothing else to call.
     assert_eq!(gateway.status("/health").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(gateway.sample("rejected_total{name=\"upstream\"}").await, 1);
+}
+
+#[test]
+fn retry_after_is_whole_seconds_rounded_up() {
+    let config = Config::streak(1).open_for(Duration::from_millis(1500)).jitter(false);
+    let breaker: Breaker<Streak, _> = Breaker::new(config, ManualClock::new());
+    let says = || {
+        let rejected = breaker.acquire().expect_err("it is open");
+        let answer = unavailable(&rejected);
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        answer.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned())
+    };
+    breaker.acquire().unwrap().failure();
+    // Ticks of 1024 a second: a second and one, a second, one.
+    for (passes, left) in [(0, "2"), (511, "2"), (1, "1"), (1023, "1")] {
+        breaker.clock().advance_ticks(passes);
+        assert_eq!(says().as_deref(), Some(left), "{passes}");
+    }
+    breaker.latch();
+    assert_eq!(says(), None);
 }
 
 #[tokio::test]
