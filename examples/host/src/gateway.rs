@@ -7,14 +7,18 @@
 //! | `/events` | what the page shows, as server-sent events |
 //! | `/health` | the breakers as JSON; 503 if no dependency may be called |
 //! | `/metrics` | for Prometheus |
-//! | `/upstream/…` | the upstream's answer, as it streams |
+//! | `/upstream/…` | what the upstream has there, as it streams |
 //! | `/time` | the database's clock; a cached reading if it may not be asked, and no time if there is none |
 //! | `PUT /breakers/NAME/MODE` | throws a breaker's switch: `on`, `off`, `open`, `shadow` |
 
 pub(crate) mod dependency;
 mod guard;
+mod proxy;
 mod settings;
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fs;
 use std::io;
@@ -25,28 +29,29 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get, put};
-use futures_util::stream;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use axum::serve::ListenerExt;
+use futures_util::{StreamExt, stream};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
-    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, FailureKind, Head, Health, HealthBody,
-    HttpStatus, IoError, Level, Mode, Monitors, Observer, Outcome, Reading, Rejected, Served, StallAfter, first,
+    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Head, Health, HealthBody, HttpStatus,
+    Level, Mode, Monitors, Observer, Reading, Rejected, Served, StallAfter, first,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tower::timeout::error::Elapsed;
-use tower::timeout::{Timeout, TimeoutLayer};
-use tower::{BoxError, Layer, ServiceExt};
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::args::Backends;
 
@@ -63,6 +68,32 @@ pub(crate) struct Plan {
     pub(crate) settings: Option<PathBuf>,
     /// Where the breakers' states are kept over a restart.
     pub(crate) state: Option<PathBuf>,
+    pub(crate) patience: Patience,
+}
+
+/// How long is waited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For the head of an answer, from the last frame of the request on; and for a connection.
+    pub(crate) head: Duration,
+    /// For a client that owes a frame of its request.
+    pub(crate) upload: Duration,
+    /// For a frame of an answer: who hangs up later than that speaks of the upstream and not of itself.
+    pub(crate) stall: Duration,
+    /// For a frame of an answer, until it is cut off.
+    pub(crate) frame: Duration,
+    /// For answers that are under way when the gateway is stopped.
+    pub(crate) drain: Duration,
+}
+
+impl Patience {
+    pub(crate) const USUAL: Self = Self {
+        head: Duration::from_secs(1),
+        upload: Duration::from_secs(10),
+        stall: Duration::from_secs(2),
+        frame: Duration::from_secs(3),
+        drain: Duration::from_millis(500),
+    };
 }
 
 /// A gateway that listens.
@@ -70,26 +101,19 @@ pub(crate) struct Gateway {
     address: SocketAddr,
     listener: TcpListener,
     service: Arc<Service>,
-    settings: Option<PathBuf>,
+    settings: Option<(PathBuf, settings::All)>,
     state: Option<PathBuf>,
 }
-
-/// Until the head of an answer is there.
-const HEAD_WITHIN: Duration = Duration::from_secs(1);
-
-/// A body that owes a frame for so long has stalled.
-const STALLS_AFTER: Duration = Duration::from_secs(2);
-
-/// For answers that are under way when it is stopped.
-const DRAINS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Connections to the database.
 const POOL: usize = 8;
 
-/// How often the page is told.
+/// How often the page is told, and over how many of these times its rates are taken.
 const FRAME: Duration = Duration::from_millis(500);
+const FRAMES: usize = 8;
 
-type Upstream = BreakerService<Timeout<Client<HttpConnector, Body>>, Arc<Guarded>, AtEnd<StallAfter<Answers>>>;
+type Call = BoxCloneSyncService<hyper::Request<Body>, hyper::Response<Incoming>, proxy::Fault>;
+type Upstream = BreakerService<Call, Arc<Guarded>, AtEnd<StallAfter<Answers>>>;
 
 /// What the routes share.
 struct Service {
@@ -100,7 +124,13 @@ struct Service {
     cache: Option<(Cache, Arc<Guarded>)>,
     registry: Registry,
     timeline: Arc<Timeline>,
+    patience: Patience,
+    /// Whether it is being stopped: who watches the page never hangs up.
+    stopping: watch::Sender<bool>,
 }
+
+/// Below it is the upstream.
+const UPSTREAM: &str = "/upstream";
 
 /// The key under which the last reading of the database's clock is cached.
 const TIME: &str = "gateway:time";
@@ -109,15 +139,26 @@ impl Gateway {
     /// Listens, and makes the breakers; connections are made when they are needed.
     pub(crate) async fn bind(plan: Plan) -> io::Result<Self> {
         let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        if plan.upstream.query().is_some() {
+            return Err(wrong(format!("{}: what is asked for below it has a query of its own", plan.upstream)));
+        }
         let mut names = vec!["upstream"];
         let Backends { postgres, redis } = plan.backends;
         names.extend(postgres.as_ref().map(|_| "database"));
         names.extend(redis.as_ref().map(|_| "cache"));
         let settings = settings::All::read(plan.settings.as_deref(), &names).map_err(wrong)?;
+        // Before states are restored, which uses them up.
+        let listener = TcpListener::bind(plan.listen).await;
+        let listener = listener.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.listen)))?;
+        let address = listener.local_addr()?;
+        if let Some(directory) = &plan.state {
+            fs::create_dir_all(directory)?;
+        }
 
         let timeline = Timeline::new();
         let guard = |name, base| {
-            Guard::new(name, base, &settings.of(name), &timeline).map_err(|error| wrong(format!("{name}: {error}")))
+            Guard::new(name, base, &settings.of(name), &timeline, plan.state.as_deref())
+                .map_err(|error| wrong(format!("{name}: {error}")))
         };
         let upstream = guard("upstream", Config::upstream().minimum(10).open_for(Duration::from_secs(1)))?;
         let mut guards = vec![upstream.clone()];
@@ -136,12 +177,6 @@ impl Gateway {
             Some(client) => Some((Cache::new(client), another("cache")?)),
             None => None,
         };
-        if let Some(directory) = &plan.state {
-            fs::create_dir_all(directory)?;
-            for guard in &guards {
-                guard.restore(directory);
-            }
-        }
 
         let monitors = Monitors::new();
         for guard in &guards {
@@ -150,17 +185,20 @@ impl Gateway {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(monitors));
 
+        let patience = plan.patience;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(HEAD_WITHIN));
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        let layer = BreakerLayer::new(Arc::clone(&upstream.breaker)).settle(AtEnd(Answers).stall_after(STALLS_AFTER));
-        let upstream = layer.layer(TimeoutLayer::new(HEAD_WITHIN).layer(client));
+        connector.set_connect_timeout(Some(patience.head));
+        let client: proxy::Client = Client::builder(TokioExecutor::new()).build(connector);
+        let call = service_fn(move |request| proxy::call(client.clone(), request, patience.head, patience.upload));
+        let layer = BreakerLayer::new(Arc::clone(&upstream.breaker)).settle(AtEnd(Answers).stall_after(patience.stall));
+        let upstream = layer.layer(BoxCloneSyncService::new(call));
 
-        let listener = TcpListener::bind(plan.listen).await?;
-        let address = listener.local_addr()?;
-        let service = Service { guards, upstream, target: plan.upstream, database, cache, registry, timeline };
-        Ok(Self { address, listener, service: Arc::new(service), settings: plan.settings, state: plan.state })
+        let stopping = watch::Sender::new(false);
+        let target = plan.upstream;
+        let service = Service { guards, upstream, target, database, cache, registry, timeline, patience, stopping };
+        let settings = plan.settings.map(|file| (file, settings));
+        Ok(Self { address, listener, service: Arc::new(service), settings, state: plan.state })
     }
 
     /// Where it listens.
@@ -168,8 +206,8 @@ impl Gateway {
         self.address
     }
 
-    /// Serves until `stop` is over, and then what is under way, but for no longer than [`DRAINS_WITHIN`]; keeps the states
-    /// that the breakers have then. What they counted.
+    /// Serves until `stop` is over, and then what is under way, but for no longer than it [drains](Patience::drain);
+    /// keeps the states that the breakers have then. What they counted.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<Vec<Reading>> {
         let router = axum::Router::new()
             .route("/", get(async || Html(include_str!("gateway/page.html"))))
@@ -177,21 +215,26 @@ impl Gateway {
             .route("/health", get(health))
             .route("/metrics", get(metrics))
             .route("/time", get(time))
-            .route("/upstream/{*path}", any(upstream))
+            .route(UPSTREAM, any(upstream))
+            .route(&format!("{UPSTREAM}/"), any(upstream))
+            .route(&format!("{UPSTREAM}/{{*path}}"), any(upstream))
             .route("/breakers/{name}/{mode}", put(switch))
             .with_state(Arc::clone(&self.service));
-        let follows = self.settings.map(|file| tokio::spawn(settings::follow(file, self.service.guards.clone())));
-        let (told, draining) = oneshot::channel();
+        let follows = self
+            .settings
+            .map(|(file, settings)| tokio::spawn(settings::follow(file, settings, self.service.guards.clone())));
+        let service = Arc::clone(&self.service);
         let stop = async move {
             stop.await;
-            let _ = told.send(());
+            service.stopping.send_replace(true);
         };
-        let serving = axum::serve(self.listener, router).with_graceful_shutdown(stop).into_future();
+        // A line of a stream waits for no other.
+        let listener = self.listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let serving = axum::serve(listener, router).with_graceful_shutdown(stop).into_future();
+        let mut stopping = self.service.stopping.subscribe();
         let too_late = async {
-            // Who watches the page never hangs up.
-            if draining.await.is_ok() {
-                sleep(DRAINS_WITHIN).await;
-            }
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+            sleep(self.service.patience.drain).await;
         };
         let served = tokio::select! {
             served = serving => served,
@@ -200,10 +243,12 @@ impl Gateway {
         if let Some(follows) = follows {
             follows.abort();
         }
-        if let Some(directory) = &self.state {
-            self.service.guards.iter().try_for_each(|guard| guard.save(directory))?;
-        }
-        served.map(|()| self.service.readings())
+        let kept = match &self.state {
+            // All that can be.
+            Some(directory) => self.service.guards.iter().map(|guard| guard.save(directory)).fold(Ok(()), Result::and),
+            None => Ok(()),
+        };
+        served.and(kept).map(|()| self.service.readings())
     }
 }
 
@@ -211,31 +256,25 @@ impl Gateway {
 #[derive(Clone, Copy)]
 struct Answers;
 
-impl<B> ClassifyHead<Result<hyper::Response<B>, BoxError>> for Answers {
-    fn classify_head(&self, result: &Result<hyper::Response<B>, BoxError>) -> Head {
+impl<B> ClassifyHead<Result<hyper::Response<B>, proxy::Fault>> for Answers {
+    fn classify_head(&self, result: &Result<hyper::Response<B>, proxy::Fault>) -> Head {
         match result {
             Ok(response) => HttpStatus.classify_head(response),
-            Err(error) if error.is::<Elapsed>() => Head::of(Outcome::Failure(FailureKind::Timeout)),
-            Err(error) => Head::of(IoError::within(&**error).unwrap_or(Outcome::Failure(FailureKind::Other))),
+            Err(fault) => Head::of(fault.outcome()),
         }
     }
 }
 
 /// Passes a request on and streams the answer: its breaker hears how it ended when it has.
-async fn upstream(State(service): State<Arc<Service>>, Path(path): Path<String>, mut request: Request) -> Response {
-    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
-    let mut parts = service.target.clone().into_parts();
-    let Ok(path) = format!("/{path}{query}").parse() else { return StatusCode::BAD_REQUEST.into_response() };
-    parts.path_and_query = Some(path);
-    let Ok(uri) = Uri::from_parts(parts) else { return StatusCode::BAD_REQUEST.into_response() };
-    *request.uri_mut() = uri;
-    // The upstream's own name, which the client sets from the URI.
-    request.headers_mut().remove(HOST);
+async fn upstream(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let Some(request) = proxy::onward(request, UPSTREAM, &service.target) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     match service.upstream.clone().oneshot(request).await {
-        Ok(response) => response.map(Body::new).into_response(),
+        Ok(answer) => proxy::back(answer, service.patience.frame),
         Err(Error::Rejected(rejected)) => unavailable(&rejected),
-        Err(Error::Inner(error)) if error.is::<Elapsed>() => StatusCode::GATEWAY_TIMEOUT.into_response(),
-        Err(other) => (StatusCode::BAD_GATEWAY, other.into_boxed().to_string()).into_response(),
+        Err(Error::Inner(fault)) => fault.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -303,7 +342,7 @@ impl Service {
     /// What the page shows, given what was read so long ago.
     fn frame(&self, before: &[Reading], now: &[Reading], apart: Duration) -> String {
         let per_second = |count: u64| {
-            #[expect(clippy::cast_precision_loss, reason = "calls within half a second")]
+            #[expect(clippy::cast_precision_loss, reason = "calls within some seconds")]
             let count = count as f64;
             count / apart.as_secs_f64().max(1e-3)
         };
@@ -318,7 +357,8 @@ impl Service {
             })
             .collect();
         let now_ms = u64::try_from(self.timeline.age().as_millis()).unwrap_or(u64::MAX);
-        let frame = Frame { health: HealthBody(self.healths()), rates, moves: self.timeline.moves(), now_ms };
+        let (moves, since_ms) = self.timeline.moves();
+        let frame = Frame { health: HealthBody(self.healths()), rates, moves, since_ms, now_ms };
         serde_json::to_string(&frame).unwrap_or_default()
     }
 }
@@ -339,6 +379,8 @@ struct Frame<'a> {
     health: HealthBody<Vec<Health<'a>>>,
     rates: Vec<Rates>,
     moves: Vec<Move>,
+    /// Moves before that are no longer among them.
+    since_ms: u64,
     now_ms: u64,
 }
 
@@ -352,16 +394,21 @@ struct Rates {
 }
 
 async fn events(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let begin = (service.readings(), Instant::now(), true);
-    let frames = stream::unfold((service, begin), async |(service, (before, at, first))| {
-        if !first {
+    let mut stopping = service.stopping.subscribe();
+    let frames = stream::unfold((service, VecDeque::new()), async |(service, mut before)| {
+        if !before.is_empty() {
             sleep(FRAME).await;
         }
         let (now, read) = (service.readings(), Instant::now());
-        let event = Event::default().data(service.frame(&before, &now, read - at));
-        Some((Ok::<_, Infallible>(event), (service, (now, read, false))))
+        before.push_back((now.clone(), read));
+        if before.len() > FRAMES + 1 {
+            before.pop_front();
+        }
+        let (oldest, at) = before.front()?;
+        let event = Event::default().data(service.frame(oldest, &now, read - *at));
+        Some((Ok::<_, Infallible>(event), (service, before)))
     });
-    Sse::new(frames).keep_alive(KeepAlive::default())
+    Sse::new(frames.take_until(async move { drop(stopping.wait_for(|stopping| *stopping).await) }))
 }
 
 async fn health(State(service): State<Arc<Service>>) -> Response {
@@ -390,6 +437,7 @@ async fn switch(State(service): State<Arc<Service>>, Path((name, mode)): Path<(S
     let Some(mode) = Mode::ALL.into_iter().find(|known| known.name() == mode) else {
         return (StatusCode::BAD_REQUEST, "a mode is on, off, open or shadow").into_response();
     };
+    tracing::info!(name = guard.name, mode = mode.name(), "switched by hand");
     guard.breaker.switch(mode);
     StatusCode::NO_CONTENT.into_response()
 }

@@ -8,7 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::args::{Backends, Serving};
-use crate::gateway::{Gateway, Plan};
+use crate::gateway::{Gateway, Patience, Plan};
+use crate::show;
 use crate::upstream::{SCRIPT, Upstream};
 
 /// Serves until an interrupt or a request to terminate, and then finishes what is under way.
@@ -39,10 +40,11 @@ async fn serve(serving: Serving, env: Backends, seed: u32) -> io::Result<()> {
         backends: serving.backends.or(env),
         settings: serving.settings,
         state: serving.state,
+        patience: Patience::USUAL,
     };
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let gateway = Gateway::bind(plan).await?;
-    println!("watch it on http://{}/", gateway.address());
+    show::say(&format!("watch it on http://{}/\n", gateway.address()));
     let stop = async move {
         tokio::select! {
             _ = interrupt.recv() => {}

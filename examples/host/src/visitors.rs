@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::args::Backends;
-use crate::gateway::{Gateway, Plan};
+use crate::gateway::{Gateway, Patience, Plan};
 use crate::upstream::STREAM;
 
 /// Between two visits.
@@ -35,7 +35,8 @@ impl Visited {
     pub(crate) async fn start(upstream: Uri, backends: Backends) -> io::Result<Self> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let has_database = backends.postgres.is_some();
-        let gateway = Gateway::bind(Plan { listen, upstream, backends, settings: None, state: None }).await?;
+        let plan = Plan { listen, upstream, backends, settings: None, state: None, patience: Patience::USUAL };
+        let gateway = Gateway::bind(plan).await?;
         let address = gateway.address();
         let (stop, stopped) = watch::channel(false);
         let mut until = stopped.clone();

@@ -4,6 +4,8 @@
 //! ```text
 //! cargo run --release -p outages                both (Debian: postgresql, redis-server)
 //! cargo run --release -p outages -- redis       or one of them
+//! cargo run --release -p outages -- lend        both for somebody else: prints their URLs, and does as it is told on its
+//!                                               standard input (hang, resume, crash, run) until that ends
 //! ```
 //!
 //! Prints a timeline for each, and what the breaker promised of it. Exit code 0: all kept; 1: one broken, or the run could
@@ -80,9 +82,18 @@ pub(crate) struct Record {
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == ["lend"] {
+        return match lend() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let kinds = [("postgres", Kind::Postgres), ("redis", Kind::Redis)];
     if let Some(unknown) = wanted.iter().find(|name| kinds.iter().all(|(known, _)| known != name)) {
-        eprintln!("error: no such server: {unknown} (postgres, redis)");
+        eprintln!("error: no such server: {unknown} (postgres, redis; or lend)");
         return ExitCode::from(2);
     }
     let (mut kept, mut broken) = (0, 0);
@@ -105,6 +116,27 @@ fn main() -> ExitCode {
     }
     println!("{kept} promises kept, {broken} broken");
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Both servers, for as long as standard input is open.
+fn lend() -> io::Result<()> {
+    let mut servers = [Server::start(Kind::Postgres)?, Server::start(Kind::Redis)?];
+    let [database, cache] = &servers;
+    println!("DATABASE_URL=postgres://postgres@127.0.0.1:{}/postgres", database.port());
+    println!("REDIS_URL=redis://127.0.0.1:{}/", cache.port());
+    for line in io::stdin().lines() {
+        let line = line?;
+        for server in &mut servers {
+            match line.trim() {
+                "hang" => server.hang()?,
+                "resume" => server.resume()?,
+                "crash" => server.crash()?,
+                "run" => server.run()?,
+                other => return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no order: {other}"))),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn run(kind: Kind) -> io::Result<Record> {

@@ -1,6 +1,8 @@
 //! The gateway's breakers: one type for all, each with a meter, a log and a line on the timeline.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,33 +27,43 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A breaker as `settings` say, and as `base` says where they say nothing.
+    /// A breaker as `settings` say, and as `base` says where they say nothing; in the state that was kept in `kept`.
     pub(crate) fn new(
         name: &'static str,
         base: Config,
         settings: &Settings,
         timeline: &Arc<Timeline>,
+        kept: Option<&Path>,
     ) -> Result<Self, ConfigError> {
         let observer =
             (Meter::new(name).timed(), (TracingLog::new(name), Line { name, timeline: Arc::clone(timeline) }));
-        let breaker = Breaker::try_observed(settings.over(base), StdClock::new(), observer)?;
-        if let Some(mode) = settings.mode {
-            breaker.switch(mode);
+        let breaker = Arc::new(Breaker::try_observed(settings.over(base), StdClock::new(), observer)?);
+        // Several gateways in front of one upstream are not to probe it in step.
+        breaker.seed((RandomState::new().hash_one(name) >> 32) as u32);
+        let guard = Self { name, breaker, base };
+        if let Some(directory) = kept {
+            guard.restore(directory);
         }
-        Ok(Self { name, breaker: Arc::new(breaker), base })
+        // Above what the switch was when the last process ended.
+        if let Some(mode) = settings.mode {
+            guard.breaker.switch(mode);
+        }
+        Ok(guard)
     }
 
     /// Goes on where the last process was, if it said. How long ago that was nobody knows for certain: an open circuit
     /// stays open for all that was left.
-    pub(crate) fn restore(&self, directory: &Path) {
+    fn restore(&self, directory: &Path) {
         let file = self.file(directory);
-        let restored = Snapshot::read_from(&file).map(|snapshot| self.breaker.restore(&snapshot, None));
+        // Used up: a process that crashes leaves none, and what was before it must not come back then.
+        let restored = Snapshot::read_from(&file)
+            .and_then(|snapshot| fs::remove_file(&file).map(|()| snapshot))
+            .and_then(|snapshot| self.breaker.restore(&snapshot, None).map_err(io::Error::other));
         match restored {
-            Ok(Ok(())) => tracing::info!(name = self.name, state = self.breaker.state().name(), "restored"),
+            Ok(()) => tracing::info!(name = self.name, state = self.breaker.state().name(), "restored"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // A cold start is always safe.
-            Ok(Err(error)) => tracing::warn!(name = self.name, %error, "not restored"),
-            Err(error) => tracing::warn!(name = self.name, %error, "not restored"),
+            Err(error) => tracing::warn!(name = self.name, file = %file.display(), %error, "not restored"),
         }
     }
 
@@ -74,7 +86,14 @@ impl Guard {
 #[derive(Debug)]
 pub(crate) struct Timeline {
     begin: Instant,
-    moves: Mutex<VecDeque<Move>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    moves: VecDeque<Move>,
+    /// When the last was that is kept no more.
+    since_ms: u64,
 }
 
 /// A transition, as the page shows it.
@@ -90,12 +109,12 @@ pub(crate) struct Move {
     pub(crate) total: u32,
 }
 
-/// So many are kept.
-const KEPT: usize = 64;
+/// So many are kept: two a second of the two minutes that the page shows.
+const KEPT: usize = 256;
 
 impl Timeline {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { begin: Instant::now(), moves: Mutex::default() })
+        Arc::new(Self { begin: Instant::now(), kept: Mutex::default() })
     }
 
     /// Since the gateway started.
@@ -103,9 +122,10 @@ impl Timeline {
         self.begin.elapsed()
     }
 
-    /// The last transitions, oldest first.
-    pub(crate) fn moves(&self) -> Vec<Move> {
-        self.moves.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    /// The last transitions, oldest first, and since how many milliseconds after the start they are all.
+    pub(crate) fn moves(&self) -> (Vec<Move>, u64) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept.moves.iter().copied().collect(), kept.since_ms)
     }
 }
 
@@ -118,14 +138,17 @@ pub(crate) struct Line {
 
 impl Observer for Line {
     fn on_event(&self, event: &Event) {
-        let at_ms = u64::try_from(self.timeline.age().as_millis()).unwrap_or(u64::MAX);
         let (failed, total) = (event.tally.failed, event.tally.total);
         let (from, to) = (event.from.name(), event.to.name());
         let reason = event.reason.map(microbreaker::OpenReason::name);
-        let mut moves = self.timeline.moves.lock().unwrap_or_else(PoisonError::into_inner);
-        if moves.len() == KEPT {
-            moves.pop_front();
+        let mut kept = self.timeline.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.moves.len() == KEPT
+            && let Some(oldest) = kept.moves.pop_front()
+        {
+            kept.since_ms = oldest.at_ms;
         }
-        moves.push_back(Move { at_ms, name: self.name, from, to, reason, failed, total });
+        // Under the lock, so that they are in the order of their times.
+        let at_ms = u64::try_from(self.timeline.age().as_millis()).unwrap_or(u64::MAX);
+        kept.moves.push_back(Move { at_ms, name: self.name, from, to, reason, failed, total });
     }
 }

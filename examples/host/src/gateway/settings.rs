@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use microbreaker::Settings;
 use tokio::time::sleep;
@@ -12,60 +12,79 @@ use tokio::time::sleep;
 use crate::gateway::guard::Guard;
 
 /// How often the file is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The settings of each breaker by its name.
-pub(crate) struct All(BTreeMap<String, Settings>);
+pub(crate) struct All {
+    by_name: BTreeMap<String, Settings>,
+    /// What the file said.
+    text: String,
+}
 
 impl All {
     /// Reads the file, if there is one, and the environment. The error says where it is.
     pub(crate) fn read(file: Option<&Path>, names: &[&str]) -> Result<Self, String> {
-        let mut all = match file {
-            None => BTreeMap::new(),
-            Some(file) => {
-                let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                toml::from_str::<BTreeMap<String, Settings>>(&text)
-                    .map_err(|error| format!("{}: {}", file.display(), error.to_string().trim_end()))?
-            }
-        };
-        if let Some(unknown) = all.keys().find(|name| !names.contains(&name.as_str())) {
+        Self::parse(file.map(load).transpose()?.unwrap_or_default(), names, Settings::from_env)
+    }
+
+    fn parse<E: ToString>(
+        text: String,
+        names: &[&str],
+        above: impl Fn(&str) -> Result<Settings, E>,
+    ) -> Result<Self, String> {
+        let mut by_name: BTreeMap<String, Settings> =
+            toml::from_str(&text).map_err(|error| format!("the settings' file: {}", error.to_string().trim_end()))?;
+        if let Some(unknown) = by_name.keys().find(|name| !names.contains(&name.as_str())) {
             return Err(format!("there is no breaker {unknown:?}, but {}", names.join(", ")));
         }
         for name in names {
             let prefix = format!("BREAKER_{}", name.to_uppercase());
-            let over = Settings::from_env(&prefix).map_err(|error| format!("{prefix}_…: {error}"))?;
-            let under = all.remove(*name).unwrap_or_default();
-            all.insert((*name).to_owned(), over.or(under));
+            let over = above(&prefix).map_err(|error| format!("{prefix}_…: {}", error.to_string()))?;
+            let under = by_name.remove(*name).unwrap_or_default();
+            by_name.insert((*name).to_owned(), over.or(under));
         }
-        Ok(Self(all))
+        Ok(Self { by_name, text })
     }
 
     /// Those of one breaker.
     pub(crate) fn of(&self, name: &str) -> Settings {
-        self.0.get(name).copied().unwrap_or_default()
+        self.by_name.get(name).copied().unwrap_or_default()
     }
 }
 
-/// Takes the file over whenever it has changed, for ever. What cannot work changes nothing and is logged.
-pub(crate) async fn follow(file: PathBuf, guards: Vec<Guard>) {
-    let changed = || fs::metadata(&file).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+/// What the file says. By its time alone a change could be missed: one while it is read, and one that keeps the time.
+fn load(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Takes the file over whenever it has changed, for ever. A file that cannot be read changes nothing, settings that cannot
+/// work leave their breaker as it was; both are logged. Nor is a breaker touched whose settings are the same: its switch may
+/// have been thrown by hand since.
+pub(crate) async fn follow(file: PathBuf, mut before: All, guards: Vec<Guard>) {
     let names: Vec<&str> = guards.iter().map(|guard| guard.name).collect();
-    let mut seen = changed();
+    let mut seen = Ok(before.text.clone());
+    let mut last = seen.clone();
     loop {
         sleep(LOOK).await;
-        let now = changed();
-        if now == seen {
+        let now = load(&file);
+        // Not while it is being written: half a file may well be one, with half the settings.
+        let settled = now == std::mem::replace(&mut last, now.clone());
+        if !settled || now == seen {
             continue;
         }
-        seen = now;
-        match All::read(Some(&file), &names) {
+        seen.clone_from(&now);
+        match now.and_then(|text| All::parse(text, &names, Settings::from_env)) {
             Ok(all) => {
-                for guard in &guards {
+                if all.by_name == before.by_name {
+                    tracing::info!("settings read, none changed");
+                }
+                for guard in guards.iter().filter(|guard| all.of(guard.name) != before.of(guard.name)) {
                     match guard.apply(&all.of(guard.name)) {
                         Ok(()) => tracing::info!(name = guard.name, "settings taken over"),
                         Err(error) => tracing::error!(name = guard.name, %error, "settings not taken over"),
                     }
                 }
+                before = all;
             }
             Err(error) => tracing::error!(%error, "settings not taken over; the ones before them stay in force"),
         }
