@@ -1,5 +1,7 @@
 //! What a status endpoint answers: breakers in JSON, or whatever else serde writes. Nothing is allocated here.
 
+use core::time::Duration;
+
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -15,9 +17,9 @@ use crate::window::Window;
 pub enum Condition {
     /// Calls are made as if there were no breaker: closed at level 0, switched off, or in shadow whatever the state.
     Ok,
-    /// Some calls are made: half-open, ramping, or closed at a degradation level above 0. Of many: at least one is not ok.
+    /// Some calls are made: half-open, ramping, closed at a degradation level above 0, or open with its time over. Of many: at least one is not ok.
     Degraded,
-    /// No call is made: open, latched or forced open. Of many: no call is made to any.
+    /// No call is made: open for a time yet, latched or forced open. Of many: no call is made to any.
     Down,
 }
 
@@ -66,6 +68,8 @@ impl<'a> Health<'a> {
             State::Disabled => Condition::Ok,
             State::Closed if self.status.level == 0 => Condition::Ok,
             State::Closed | State::HalfOpen | State::Ramping => Condition::Degraded,
+            // Its time is over: the next call is a probe. Were it down, a readiness check would keep that call away.
+            State::Open if matches!(self.status.retry_in, Some(Duration::ZERO)) => Condition::Degraded,
             State::Open | State::Latched | State::ForcedOpen => Condition::Down,
         }
     }
@@ -78,7 +82,7 @@ impl Serialize for Health<'_> {
         body.serialize_field("name", self.name)?;
         body.serialize_field("state", status.state.name())?;
         body.serialize_field("reason", &status.reason.map(crate::OpenReason::name))?;
-        let millis = |time: core::time::Duration| {
+        let millis = |time: Duration| {
             // A wait is at most 2^32 ticks; one of so slow a clock that its milliseconds pass 64 bits may be cut short.
             u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
         };

@@ -348,11 +348,18 @@ pin_project! {
 
     impl<B, H: Holder> PinnedDrop for GuardedBody<B, H> {
         fn drop(this: Pin<&mut Self>) {
-            // Otherwise its permit, dropped, says what is left to say.
             if let Some(call) = this.project().call.take_if(|call| call.is_stalled()) {
                 call.permit.record(Outcome::Failure(FailureKind::Timeout));
             }
+            // Otherwise its permit, dropped, says what is left to say.
         }
+    }
+}
+
+impl<B, H: Holder> GuardedBody<B, H> {
+    /// A body of no call: for answers that are made up where others carry a permit, as those to rejected calls.
+    pub const fn unguarded(body: B) -> Self {
+        Self { body, call: None }
     }
 }
 
@@ -384,27 +391,29 @@ impl<B: Body, H: Holder> Body for GuardedBody<B, H> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
+        // Held here meanwhile, so that a panic in the body drops the permit in unwinding, whoever catches that.
+        let call = this.call.take();
         let polled = this.body.as_mut().poll_frame(cx);
-        if let Some(call) = this.call {
-            let outcome = match &polled {
-                Poll::Pending => {
-                    call.owes();
-                    None
-                }
-                Poll::Ready(None) => Some((call.end)(None)),
-                Poll::Ready(Some(Err(_))) => Some(Outcome::Failure(FailureKind::Reset)),
-                Poll::Ready(Some(Ok(frame))) => {
-                    call.owed_since = None;
-                    let trailers = frame.trailers_ref();
-                    // Whoever was given all that was announced need not ask for more.
-                    (trailers.is_some() || this.body.is_end_stream()).then(|| (call.end)(trailers))
-                }
-            };
-            if let Some(outcome) = outcome
-                && let Some(call) = this.call.take()
-            {
+        let Some(mut call) = call else { return polled };
+        let outcome = match &polled {
+            Poll::Pending => {
+                call.owes();
+                None
+            }
+            Poll::Ready(None) => Some((call.end)(None)),
+            Poll::Ready(Some(Err(_))) => Some(Outcome::Failure(FailureKind::Reset)),
+            Poll::Ready(Some(Ok(frame))) => {
+                call.owed_since = None;
+                let trailers = frame.trailers_ref();
+                // Whoever was given all that was announced need not ask for more.
+                (trailers.is_some() || this.body.is_end_stream()).then(|| (call.end)(trailers))
+            }
+        };
+        match outcome {
+            Some(outcome) => {
                 call.permit.record(outcome);
             }
+            None => *this.call = Some(call),
         }
         polled
     }

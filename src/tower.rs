@@ -378,8 +378,13 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             StageNow::Called { inner, permit, settle, begun } => {
-                let result = ready!(inner.poll(context));
-                let permit = permit.take().expect(POLLED_ON);
+                // Held here while inner is polled, so that a panic in it drops it in unwinding, whoever catches that.
+                let held = permit.take().expect(POLLED_ON);
+                let Poll::Ready(result) = inner.poll(context) else {
+                    *permit = Some(held);
+                    return Poll::Pending;
+                };
+                let permit = held;
                 if let Some(begun) = begun {
                     permit.tell_elapsed(begun.elapsed());
                 }

@@ -59,6 +59,12 @@ fn the_condition_says_whether_calls_are_made() {
     assert_eq!(condition(|_, _| ()), (State::Closed, Condition::Ok));
     assert_eq!(condition(|b, _| _ = b.acquire().unwrap().failure()), (State::Closed, Condition::Degraded));
     assert_eq!(condition(|b, _| _ = b.hold(SECOND)), (State::Open, Condition::Down));
+    let over = |b: &Breaker<Streak, &ManualClock>, clock: &ManualClock| {
+        b.hold(SECOND);
+        clock.advance(2 * SECOND);
+        assert_eq!(b.retry_in(), Some(Duration::ZERO), "the next call is a probe");
+    };
+    assert_eq!(condition(over), (State::Open, Condition::Degraded));
     assert_eq!(condition(|b, _| _ = b.latch()), (State::Latched, Condition::Down));
     assert_eq!(condition(|b, _| _ = b.force_open()), (State::ForcedOpen, Condition::Down));
     assert_eq!(condition(|b, _| _ = b.disable()), (State::Disabled, Condition::Ok));

@@ -308,14 +308,15 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// no slow calls.
     #[inline]
     fn shows_health(&self, shape: Shape, head: Head, active: Chunk, permille: u32) -> bool {
+        const FULL: u32 = 1 << per_chunk(false);
         // If more good ones than this are among N outcomes, then so great a share of fewer is good.
         let spare = shape.count() * (1000 - permille) / 1000;
         let newest = active.len(false).min(shape.count());
         let mut good = newest - active.sums(newest, false).0;
         // Behind a first chunk nothing counts.
         let mut left = if active.is_first() { 0 } else { shape.count() - newest };
-        // What tells a chunk of this lap: what a word carries above its clean bit.
-        let (mut slot, mut above) = (Self::slot(head), Self::lap(head) << LAP_AT);
+        // What tells a full chunk of this lap: what a word carries above its clean bit, and the sentinel as high as it can be.
+        let (mut slot, mut above) = (Self::slot(head), Self::lap(head) << LAP_AT | FULL);
         while good <= spare {
             // Whole chunks only.
             if left < per_chunk(false) {
@@ -328,9 +329,10 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             }
             slot -= 1;
             let Some(word) = self.chunks.get(slot as usize) else { return false };
-            // Relaxed: see `sums`. A first chunk of the lap will not do either: the sums are for that.
+            // Relaxed: see `sums`. A first chunk will not do either, nor one that is short (see `advance`): the sums are for
+            // those.
             let chunk = Chunk(word.load(Ordering::Relaxed));
-            if (chunk.0 ^ above) & (LAP_MASK << LAP_AT | FIRST) != 0 {
+            if (chunk.0 ^ above) & (LAP_MASK << LAP_AT | FIRST | FULL) != 0 {
                 return false;
             }
             good += per_chunk(false) - chunk.failed();

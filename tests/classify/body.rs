@@ -392,11 +392,28 @@ fn a_result_is_settled_like_its_response_and_an_error_at_once() {
 fn a_panic_in_a_body_or_past_it_is_a_failure() {
     let breaker = watched(Config::streak(9));
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Panic]);
-        let _ = poll(body.as_mut());
+        let _body = begin(&breaker, &AtEnd(HttpStatus), vec![]);
+        panic!("past the body");
     }));
     assert!(panicked.is_err());
     assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Panic)));
+    // Also where it is caught before the body is dropped, as a layer that catches panics does.
+    let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Panic]);
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(body.as_mut()).is_ready())).is_err());
+    assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Panic)));
+    drop(body);
+    assert_eq!(reported(&breaker), None);
+}
+
+#[test]
+fn a_body_of_no_call_reports_nothing() {
+    let breaker = watched(Config::streak(9));
+    let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data]);
+    body.set(GuardedBody::unguarded(script([Step::Data]).into_body()));
+    // The one in its place was dropped.
+    assert_eq!(reported(&breaker), Some(ReportKind::Cancelled));
+    while !matches!(poll(body.as_mut()), Poll::Ready(None)) {}
+    assert_eq!(reported(&breaker), None);
 }
 
 /// Counts its readings.

@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Verdict, Window, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, FailureKind, ManualClock, Outcome, State, Streak, TimeWindow, Verdict,
+    Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -239,6 +240,41 @@ fn a_count_window_is_short_after_its_index_came_round() {
     });
     assert_eq!(count_words(43, false), 3);
     assert_eq!(seen, [ROUND]);
+}
+
+/// What that chunk is short of is no sign of health: it opens by what the window shows.
+#[test]
+fn a_short_count_window_opens_by_what_it_shows() {
+    const ROUND: u32 = 3 << 13;
+    let mut short = 0;
+    for kind in [FailureKind::Other, FailureKind::Timeout] {
+        for access in 0.. {
+            let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(700));
+            let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
+                for call in 0..times {
+                    let permit = breaker.acquire().unwrap();
+                    if call & 1 == 0 {
+                        permit.failure()
+                    } else {
+                        permit.success()
+                    };
+                }
+            };
+            report(&breaker, 3 * 21);
+            let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+            let reported = || permit.failure();
+            if interrupted(access, move || report(&other, (ROUND - 1) * 21 + 1), reported).is_none() {
+                break;
+            }
+            short += u32::from(breaker.tally().total != 43);
+            while breaker.state() == State::Closed {
+                let tally = breaker.tally();
+                assert!(tally.total < 43 || tally.failed * 1000 < 700 * tally.total, "{kind:?}, {access}: {tally:?}");
+                breaker.acquire().unwrap().record(Outcome::Failure(kind));
+            }
+        }
+    }
+    assert!(short > 0, "none was short");
 }
 
 /// Buckets of 64 ticks leave six bits for the generation. A bucket's own tag comes round after 128 transitions.

@@ -891,3 +891,19 @@ async fn tells_an_observer_that_times_calls_how_long_each_took() {
         assert_eq!(breaker.reading().latency.map(|latency| latency.count()), told);
     }
 }
+
+/// As a layer that catches panics does.
+#[test]
+fn fault_2_a_panic_that_is_caught_before_its_call_is_dropped_is_a_failure() {
+    let breaker = half_open(CONFIG);
+    let (mut service, _) = service(&breaker);
+    assert!(poll_ready(&mut service).is_ready());
+    let mut call = Box::pin(service.call(Ask::PanicInFuture));
+    panics(|| {
+        let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    });
+    assert_eq!(breaker.state(), State::Open, "the probe failed, and its place is free");
+    drop(call);
+    let counts = breaker.observer().counts();
+    assert_eq!((counts.bad, counts.cancelled), (1, 0));
+}
