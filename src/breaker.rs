@@ -206,8 +206,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.window.tally(self.scope(self.state.load()))
     }
 
-    /// Whether it has nothing to remember: closed, with no failure or slow call in its window, or in either of a pair. A
-    /// new breaker in its place would decide the same.
+    /// Whether it remembers nothing against the peer: closed, with no failure or slow call in its window, or in either of a
+    /// pair.
+    ///
+    /// A new breaker in its place may still decide otherwise, for it lacks the successes counted (without them failures to
+    /// come are a larger share, and a minimum of calls has to be met anew), the [seed](Self::seed), the shadow switch if it
+    /// was thrown, and settings taken over live.
     pub fn is_clean(&self) -> bool {
         let word = self.state.load();
         word.state() == State::Closed && self.window.is_clean(self.scope(word))

@@ -494,6 +494,8 @@ pub enum Field {
     Capacity,
     /// How long a registry's breaker must have been idle before it may go, in ticks
     IdleAfter,
+    /// How long it must have been idle before it may go though it is not clean, in ticks
+    ForgetAfter,
 }
 
 /// Which bound a setting broke.
@@ -587,6 +589,8 @@ impl ConfigError {
             (Field::Capacity, _) => "capacity must be at least 1 breaker",
             (Field::IdleAfter, Bound::AtLeast(_)) => "idle_after must be at least 16 ticks",
             (Field::IdleAfter, _) => "idle_after is past the horizon",
+            (Field::ForgetAfter, Bound::AtLeast(_)) => "forget_after must be at least idle_after",
+            (Field::ForgetAfter, _) => "forget_after is past the horizon",
         }
     }
 }

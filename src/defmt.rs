@@ -156,6 +156,7 @@ format! {
         Self::Shape => "shape";
         Self::Capacity => "capacity";
         Self::IdleAfter => "idle_after";
+        Self::ForgetAfter => "forget_after";
     }
     SnapshotError {
         Self::Foreign => "not a snapshot";
