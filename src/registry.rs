@@ -139,7 +139,7 @@ impl<K> RegistryBuilder<K> {
     }
 
     /// A registry of breakers with an observer each, which `observe` makes from the label: breakers of one label may
-    /// share what it counts in.
+    /// share what it counts in (see [metrics](Registry#metrics) for what a shared [`Meter`](crate::Meter) then shows).
     ///
     /// `observe` is called outside any lock, and may make one that is not needed, when two callers create at once or
     /// there is no room. The drop of one may come at any time, under the lock too: it must not use the registry.
@@ -220,6 +220,44 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 /// - Switches are the breakers' own: [`visit`](Self::visit) reaches all there are, and a template in
 ///   [shadow](Config::shadow) those to come.
 /// - Whoever holds a member holds the key's one breaker: it is not let go meanwhile, unless by [`remove`](Self::remove).
+///
+/// # Metrics
+///
+/// Do not add members to [`Monitors`](crate::Monitors): each would be held for ever. Let all breakers of a label share one
+/// [`Meter`](crate::Meter), and add for each label a breaker that makes no calls, with that meter and the registry's clock:
+///
+/// ```
+/// use microbreaker::{Breaker, CoarseClock, Config, Meter, Monitors, Registry, RegistryBuilder, State, Streak};
+///
+/// static HOSTS: Meter<8> = Meter::new("hosts");
+/// static OVERFLOW: Meter<8> = Meter::new("overflow");
+///
+/// let (config, clock) = (Config::streak(1), CoarseClock::new());
+/// let hosts: Registry<String, Streak, CoarseClock, &Meter<8>> = RegistryBuilder::new("hosts", config)
+///     .build_observed(clock.clone(), |label| if label == "hosts" { &HOSTS } else { &OVERFLOW })
+///     .unwrap();
+/// let monitors = Monitors::new();
+/// let stands_for: Breaker<Streak, _, _> = Breaker::observed(config, clock, &HOSTS);
+/// monitors.add(Box::new(stands_for)).unwrap();
+/// // This one is never let go.
+/// monitors.add(hosts.overflow().clone()).unwrap();
+///
+/// hosts.get_or_create("a.example").acquire().unwrap().failure();
+/// hosts.get_or_create("b.example").acquire().unwrap().success();
+/// let reading = &monitors.readings()[0];
+/// assert_eq!((reading.name, reading.success, reading.failure), ("hosts", 1, 1));
+/// // In which states they are, only a visit knows.
+/// assert_eq!(reading.state, State::Closed);
+/// let mut open = 0;
+/// hosts.visit(|_, _, breaker| open += u32::from(breaker.state() == State::Open));
+/// assert_eq!(open, 1);
+/// ```
+///
+/// Then calls, rejections, transitions and times are those of all breakers of the label, gone ones included. Open seconds
+/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::Reading) are due `n` times
+/// as often (a thousand at 1024 Hz: every half hour). State and probes are those of the breaker that was added, so in no
+/// state but closed for one that makes no calls: export `visit`'s numbers as a metric of your own, and alert on
+/// transitions, rejections and open seconds.
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     cold: Mutex<Cold<K>>,
@@ -289,6 +327,9 @@ where
 
     /// Lets go of `key`'s breaker, whatever its state: its last holders go on with it by themselves, and whoever asks next
     /// gets a new one.
+    ///
+    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::Meter) that others share count it as
+    /// open for ever.
     pub fn remove<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
     where
         K: Borrow<Q>,

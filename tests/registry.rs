@@ -9,8 +9,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Counters, Field, HORIZON, ManualClock, Member, Registry, RegistryBuilder,
-    State, Streak, TickRate, Ticks, TimeWindow, count_words,
+    Bound, Breaker, Config, CountWindow, Counters, Field, HORIZON, ManualClock, Member, Meter, Registry,
+    RegistryBuilder, State, Streak, TickRate, Ticks, TimeWindow, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -557,6 +557,33 @@ fn who_looks_it_up_and_is_late_finds_it_gone() {
     let thread = reader.take().expect("the script ran");
     assert_eq!(thread.join().unwrap(), (true, true), "not the one that is gone");
     assert!(same(&two, &steps.get(&2).unwrap()) && steps.get(&1).is_none() && steps.len() == 1);
+}
+
+/// What the docs say of one meter for a label: open times add up, and what is forgotten or removed adds nothing more.
+#[test]
+fn a_labels_meter_adds_the_open_times_of_its_breakers_up() {
+    static HOSTS: Meter = Meter::new("hosts");
+    let clock = clock();
+    let config = Config::streak(1).open_for(10 * SECOND).jitter(false);
+    let hosts: Registry<u8, Streak, Clock, &Meter> = RegistryBuilder::new("hosts", config)
+        .capacity(2)
+        .idle_after(80 * SECOND)
+        .build_observed(clock, |_| &HOSTS)
+        .unwrap();
+    let open = || hosts.overflow().reading().open;
+    for key in [1, 2] {
+        hosts.get_or_create(&key).acquire().unwrap().failure();
+    }
+    clock.advance(5 * SECOND);
+    assert_eq!(open(), 10 * SECOND);
+    hosts.remove(&2).unwrap().reset();
+    clock.advance(495 * SECOND);
+    assert_eq!(open(), 505 * SECOND);
+    drop(hosts.get_or_create(&3));
+    assert!(!hosts.get_or_create(&4).is_overflow(), "1 is forgotten");
+    clock.advance(500 * SECOND);
+    let reading = hosts.overflow().reading();
+    assert_eq!((reading.open, reading.state, reading.failure), (505 * SECOND, State::Closed, 2));
 }
 
 /// Threads that ask for more keys than fit, while time flies so that all are idle at once: whoever holds a member holds
