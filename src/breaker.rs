@@ -74,7 +74,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         /// # Panics
         /// If the configuration cannot work: at compile time in a `const` or `static`.
         pub const fn observed(config: Config, clock: C, observer: O) -> Self {
-            match config.words(C::RATE, W::CAPACITY) {
+            match config.words(const { &C::RATE }, W::CAPACITY) {
                 Ok(words) => Self::assemble(&words, clock, observer),
                 Err(error) => panic!("{}", error.sentence()),
             }
@@ -101,7 +101,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Like [`observed`](Self::observed), for settings that are only known at run time.
     pub fn try_observed(config: Config, clock: C, observer: O) -> Result<Self, ConfigError> {
-        let words = config.words(C::RATE, W::CAPACITY)?;
+        let words = config.words(const { &C::RATE }, W::CAPACITY)?;
         Ok(Self::assemble(&words, clock, observer))
     }
 
@@ -357,9 +357,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// half-open's rules; a call that runs meanwhile may see some groups old and some new. Two reloads at once may mix
     /// their groups: every mix is valid, but serialise them if it must be one.
     pub fn reconfigure(&self, config: &Config) -> Result<(), ConfigError> {
-        let words = config.words(C::RATE, W::CAPACITY)?;
+        let words = config.words(const { &C::RATE }, W::CAPACITY)?;
         if words.shape != self.shape {
-            return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed));
+            return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed, const { &C::RATE }));
         }
         self.live.replace(&words);
         // The minimum may have grown: until somebody has judged at or above it again, successes judge too. Whoever

@@ -119,13 +119,14 @@ impl<K> RegistryBuilder<K> {
         clock: C,
         observe: impl Fn(&'static str) -> O + Send + Sync + 'static,
     ) -> Result<Registry<K, W, C, O>, ConfigError> {
+        let error = |field, value, bound| Err(ConfigError::new(field, value, bound, const { &C::RATE }));
         if self.capacity == 0 {
-            return Err(ConfigError::new(Field::Capacity, 0, Bound::AtLeast(1)));
+            return error(Field::Capacity, 0, Bound::AtLeast(1));
         }
         let idle = match C::RATE.ticks_in(self.idle_after) {
             Some(idle @ 16..) => idle,
-            Some(idle) => return Err(ConfigError::new(Field::IdleAfter, idle, Bound::AtLeast(16))),
-            None => return Err(ConfigError::new(Field::IdleAfter, u32::MAX, Bound::AtMost(HORIZON))),
+            Some(idle) => return error(Field::IdleAfter, idle, Bound::AtLeast(16)),
+            None => return error(Field::IdleAfter, u32::MAX, Bound::AtMost(HORIZON)),
         };
         let shift = (idle / 8).ilog2();
         let overflow = Slot {
@@ -278,7 +279,7 @@ where
         let mut cold = self.cold();
         match self.map.get(&key, &self.map.guard()) {
             Some(slot) => slot.breaker.reconfigure(&config)?,
-            None => _ = config.words(C::RATE, W::CAPACITY)?,
+            None => _ = config.words(const { &C::RATE }, W::CAPACITY)?,
         }
         cold.overrides.insert(key, config);
         Ok(())

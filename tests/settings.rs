@@ -153,7 +153,12 @@ fn a_reload_takes_effect_while_calls_run_and_a_bad_one_keeps_the_old() {
     let bad = vars(&[("UP_OPEN_FOR", "0s"), ("UP_MODE", "off")]).unwrap().apply(base, &breaker).unwrap_err();
     assert_eq!(
         bad.to_string(),
-        "open_for must be at least 1 tick (it is 0, the least is 1); the settings before it stay in force"
+        "open_for must be at least 1 tick (it is 0ns, the least is 976.563µs); the settings before it stay in force"
+    );
+    let bad = vars(&[("UP_OPEN_FOR", "10m")]).unwrap().apply(base, &breaker).unwrap_err();
+    assert_eq!(
+        bad.to_string(),
+        "open_at_most must be at least open_for (it is 480s, the least is 600s); the settings before it stay in force"
     );
     let bad = vars(&[("UP_STREAK", "6")]).unwrap().apply(base, &breaker).unwrap_err();
     assert_eq!((bad.0.field, bad.0.bound), (Field::Shape, Bound::Fixed));
