@@ -37,7 +37,7 @@ pub enum Verdict {
 pub struct Config {
     streak: Option<u16>,
     count: Option<u16>,
-    time: Option<(u8, Duration)>,
+    pub(crate) time: Option<(u8, Duration)>,
     failure_permille: Option<u16>,
     slow_permille: Option<u16>,
     slow_after: Option<Duration>,
@@ -179,6 +179,13 @@ impl Config {
         self
     }
 
+    /// No call is slow: takes back [`slow_after`](Self::slow_after) and [`slow_permille`](Self::slow_permille).
+    pub const fn no_slow_limit(mut self) -> Self {
+        self.slow_after = None;
+        self.slow_permille = None;
+        self
+    }
+
     /// No share is judged before this many calls are in the window (1 to 4095; default: all of a count window, 20 of
     /// a time window). A streak alone does not look at it.
     ///
@@ -262,6 +269,12 @@ impl Config {
     /// Kept in 16 bits: rounded up by less than a 1024th.
     pub const fn ramp(mut self, time: Duration) -> Self {
         self.ramp = Some(time);
+        self
+    }
+
+    /// After recovery, admits all at once: takes back [`ramp`](Self::ramp).
+    pub const fn no_ramp(mut self) -> Self {
+        self.ramp = None;
         self
     }
 

@@ -303,6 +303,10 @@ fn what_cannot_work_is_a_typed_error() {
         Err((Field::IdleAfter, Bound::AtLeast(16)))
     );
     assert_eq!(build(|builder| builder.idle_after(Duration::MAX)), Err((Field::IdleAfter, Bound::AtMost(HORIZON))));
+    let short: Result<Hosts, _> =
+        RegistryBuilder::new("hosts", Config::streak(3)).idle_after(Duration::ZERO).build(clock());
+    let text = "idle_after must be at least 16 ticks (it is 0ns, the least is 15.625ms)";
+    assert_eq!(short.map(drop).unwrap_err().to_string(), text);
     let bad: Result<Hosts, _> = RegistryBuilder::new("hosts", Config::count(9)).build(clock());
     assert_eq!(bad.unwrap_err().field, Field::Streak);
 }
