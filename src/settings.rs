@@ -46,7 +46,6 @@ macro_rules! settings {
         ///     "probes may be at most 15 (it is 16, the most is 15); the settings before it stay in force",
         /// );
         /// ```
-        #[expect(clippy::option_option, reason = "left out is not off")]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Settings {
