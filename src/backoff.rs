@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_seed_and_the_moment_both_move_the_jitter() {
         let config = Config::streak(1).open_for(ManualClock::RATE.duration_of(100_000));
-        let live = Live::new(&config.words(ManualClock::RATE, Capacity { streak: true, ..Capacity::NONE }).unwrap());
+        let live = Live::new(&config.words(&ManualClock::RATE, Capacity { streak: true, ..Capacity::NONE }).unwrap());
         let at = |seed: u32, opened: u32| {
             live.set_seed(seed);
             open_time(&live, 0, Ticks::new(opened))

@@ -74,7 +74,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         /// # Panics
         /// If the configuration cannot work: at compile time in a `const` or `static`.
         pub const fn observed(config: Config, clock: C, observer: O) -> Self {
-            match config.words(C::RATE, W::CAPACITY) {
+            match config.words(const { &C::RATE }, W::CAPACITY) {
                 Ok(words) => Self::assemble(&words, clock, observer),
                 Err(error) => panic!("{}", error.sentence()),
             }
@@ -101,7 +101,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Like [`observed`](Self::observed), for settings that are only known at run time.
     pub fn try_observed(config: Config, clock: C, observer: O) -> Result<Self, ConfigError> {
-        let words = config.words(C::RATE, W::CAPACITY)?;
+        let words = config.words(const { &C::RATE }, W::CAPACITY)?;
         Ok(Self::assemble(&words, clock, observer))
     }
 
@@ -206,8 +206,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.window.tally(self.scope(self.state.load()))
     }
 
-    /// Whether it has nothing to remember: closed, with no failure or slow call in its window, or in either of a pair. A
-    /// new breaker in its place would decide the same.
+    /// Whether it remembers nothing against the peer: closed, with no failure or slow call in its window, or in either of a
+    /// pair.
+    ///
+    /// A new breaker in its place may still decide otherwise, for it lacks the successes counted (without them failures to
+    /// come are a larger share, and a minimum of calls has to be met anew), the [seed](Self::seed), the shadow switch if it
+    /// was thrown, and settings taken over live.
     pub fn is_clean(&self) -> bool {
         let word = self.state.load();
         word.state() == State::Closed && self.window.is_clean(self.scope(word))
@@ -357,9 +361,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// half-open's rules; a call that runs meanwhile may see some groups old and some new. Two reloads at once may mix
     /// their groups: every mix is valid, but serialise them if it must be one.
     pub fn reconfigure(&self, config: &Config) -> Result<(), ConfigError> {
-        let words = config.words(C::RATE, W::CAPACITY)?;
+        let words = config.words(const { &C::RATE }, W::CAPACITY)?;
         if words.shape != self.shape {
-            return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed));
+            return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed, const { &C::RATE }));
         }
         self.live.replace(&words);
         // The minimum may have grown: until somebody has judged at or above it again, successes judge too. Whoever

@@ -37,7 +37,7 @@ pub enum Verdict {
 pub struct Config {
     streak: Option<u16>,
     count: Option<u16>,
-    time: Option<(u8, Duration)>,
+    pub(crate) time: Option<(u8, Duration)>,
     failure_permille: Option<u16>,
     slow_permille: Option<u16>,
     slow_after: Option<Duration>,
@@ -179,6 +179,13 @@ impl Config {
         self
     }
 
+    /// No call is slow: takes back [`slow_after`](Self::slow_after) and [`slow_permille`](Self::slow_permille).
+    pub const fn no_slow_limit(mut self) -> Self {
+        self.slow_after = None;
+        self.slow_permille = None;
+        self
+    }
+
     /// No share is judged before this many calls are in the window (1 to 4095; default: all of a count window, 20 of
     /// a time window). A streak alone does not look at it.
     ///
@@ -265,6 +272,12 @@ impl Config {
         self
     }
 
+    /// After recovery, admits all at once: takes back [`ramp`](Self::ramp).
+    pub const fn no_ramp(mut self) -> Self {
+        self.ramp = None;
+        self
+    }
+
     /// Whether permits carry a degradation level, 1 to 3 at a quarter, half and three quarters of the trip point
     /// (default: no). See [`Permit::level`](crate::Permit::level).
     pub const fn levels(mut self, on: bool) -> Self {
@@ -280,7 +293,14 @@ impl Config {
     }
 
     /// Checks the settings against what `capacity` can hold and turns them into words at `rate`.
-    pub(crate) const fn words(&self, rate: TickRate, capacity: Capacity) -> Result<Words, ConfigError> {
+    pub(crate) const fn words(&self, rate: &'static TickRate, capacity: Capacity) -> Result<Words, ConfigError> {
+        match self.check(*rate, capacity) {
+            Ok(words) => Ok(words),
+            Err((field, value, bound)) => Err(ConfigError::new(field, value, bound, rate)),
+        }
+    }
+
+    const fn check(&self, rate: TickRate, capacity: Capacity) -> Result<Words, Broken> {
         macro_rules! check {
             ($checked:expr) => {
                 match $checked {
@@ -292,15 +312,15 @@ impl Config {
         let shape = check!(self.shape(rate, capacity));
         let rates = capacity.chunk_words > 0 || capacity.time_slots > 0;
         if matches!(self.verdict, Verdict::Rates) && !rates {
-            return Err(ConfigError::new(Field::Verdict, 0, Bound::NeedsShares));
+            return Err((Field::Verdict, 0, Bound::NeedsShares));
         }
         if rates && self.failure_permille.is_none() && self.slow_permille.is_none() {
-            return Err(ConfigError::new(Field::FailurePermille, 0, Bound::AtLeast(1)));
+            return Err((Field::FailurePermille, 0, Bound::AtLeast(1)));
         }
         let failure = check!(share(Field::FailurePermille, self.failure_permille));
         let slow = check!(share(Field::SlowPermille, self.slow_permille));
         let slow_after = match self.slow_after {
-            None if slow > 0 => return Err(ConfigError::new(Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
+            None if slow > 0 => return Err((Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
             None => 0,
             Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)) << 1 | 1,
         };
@@ -356,7 +376,7 @@ impl Config {
         })
     }
 
-    const fn shape(&self, rate: TickRate, capacity: Capacity) -> Result<Shape, ConfigError> {
+    const fn shape(&self, rate: TickRate, capacity: Capacity) -> Result<Shape, Broken> {
         macro_rules! check {
             ($checked:expr) => {
                 match $checked {
@@ -368,15 +388,15 @@ impl Config {
         // What the type cannot hold is an error rather than ignored: the window would silently count something else.
         let streak = match (self.streak, capacity.streak) {
             (Some(failures), true) => check!(within(Field::Streak, failures as u32, 1, STREAK_MAX)),
-            (Some(failures), false) => return Err(ConfigError::new(Field::Streak, failures as u32, Bound::NotInType)),
-            (None, true) => return Err(ConfigError::new(Field::Streak, 0, Bound::AtLeast(1))),
+            (Some(failures), false) => return Err((Field::Streak, failures as u32, Bound::NotInType)),
+            (None, true) => return Err((Field::Streak, 0, Bound::AtLeast(1))),
             (None, false) => 0,
         };
         let slow = self.slow_permille.is_some();
         let count = match (self.count, capacity.chunk_words > 0) {
             (Some(calls), true) => check!(within(Field::Count, calls as u32, 1, capacity.calls(slow))),
-            (Some(calls), false) => return Err(ConfigError::new(Field::Count, calls as u32, Bound::NotInType)),
-            (None, true) => return Err(ConfigError::new(Field::Count, 0, Bound::AtLeast(1))),
+            (Some(calls), false) => return Err((Field::Count, calls as u32, Bound::NotInType)),
+            (None, true) => return Err((Field::Count, 0, Bound::AtLeast(1))),
             (None, false) => 0,
         };
         let (buckets, shift) = match (self.time, capacity.time_slots > 0) {
@@ -391,45 +411,48 @@ impl Config {
                 };
                 let bucket = check!(within(Field::Bucket, bucket, 64, HORIZON / 64));
                 if !bucket.is_power_of_two() {
-                    return Err(ConfigError::new(Field::Bucket, bucket, Bound::PowerOfTwo));
+                    return Err((Field::Bucket, bucket, Bound::PowerOfTwo));
                 }
                 (buckets, bucket.trailing_zeros())
             }
             (Some((buckets, _)), false) => {
-                return Err(ConfigError::new(Field::Buckets, buckets as u32, Bound::NotInType));
+                return Err((Field::Buckets, buckets as u32, Bound::NotInType));
             }
-            (None, true) => return Err(ConfigError::new(Field::Buckets, 0, Bound::AtLeast(1))),
+            (None, true) => return Err((Field::Buckets, 0, Bound::AtLeast(1))),
             (None, false) => (1, 0),
         };
         Ok(Shape(streak << 22 | count << 12 | (buckets - 1) << 6 | (slow as u32) << 5 | shift))
     }
 }
 
+/// What becomes a [`ConfigError`] with the rate of the ticks.
+type Broken = (Field, u32, Bound);
+
 const STREAK_MAX: u32 = 1023;
 const MINIMUM_MAX: u32 = 4095;
 
-const fn within(field: Field, value: u32, low: u32, high: u32) -> Result<u32, ConfigError> {
+const fn within(field: Field, value: u32, low: u32, high: u32) -> Result<u32, Broken> {
     if value < low {
-        Err(ConfigError::new(field, value, Bound::AtLeast(low)))
+        Err((field, value, Bound::AtLeast(low)))
     } else if value > high {
-        Err(ConfigError::new(field, value, Bound::AtMost(high)))
+        Err((field, value, Bound::AtMost(high)))
     } else {
         Ok(value)
     }
 }
 
-const fn share(field: Field, share: Option<u16>) -> Result<u32, ConfigError> {
+const fn share(field: Field, share: Option<u16>) -> Result<u32, Broken> {
     match share {
         Some(share) => within(field, share as u32, 1, 1000),
         None => Ok(0),
     }
 }
 
-const fn ticks(field: Field, duration: Duration, rate: TickRate) -> Result<u32, ConfigError> {
+const fn ticks(field: Field, duration: Duration, rate: TickRate) -> Result<u32, Broken> {
     match rate.ticks_in(duration) {
-        Some(0) => Err(ConfigError::new(field, 0, Bound::AtLeast(1))),
+        Some(0) => Err((field, 0, Bound::AtLeast(1))),
         Some(ticks) => Ok(ticks),
-        None => Err(ConfigError::new(field, u32::MAX, Bound::AtMost(HORIZON))),
+        None => Err((field, u32::MAX, Bound::AtMost(HORIZON))),
     }
 }
 
@@ -494,6 +517,25 @@ pub enum Field {
     Capacity,
     /// How long a registry's breaker must have been idle before it may go, in ticks
     IdleAfter,
+    /// How long it must have been idle before it may go though it is not clean, in ticks
+    ForgetAfter,
+}
+
+impl Field {
+    /// Whether its value is in ticks.
+    const fn is_time(self) -> bool {
+        matches!(
+            self,
+            Self::Bucket
+                | Self::SlowAfter
+                | Self::OpenFor
+                | Self::OpenAtMost
+                | Self::HoldAtMost
+                | Self::Lease
+                | Self::Ramp
+                | Self::IdleAfter
+        )
+    }
 }
 
 /// Which bound a setting broke.
@@ -517,7 +559,7 @@ pub enum Bound {
 }
 
 /// Settings that cannot work: which one, its value (durations in ticks of the clock, `u32::MAX` past the
-/// [horizon](crate::HORIZON)), and the bound it broke.
+/// [horizon](crate::HORIZON)), and the bound it broke. Shown, durations are times (`480s`), rounded up to a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
@@ -527,11 +569,13 @@ pub struct ConfigError {
     pub value: u32,
     /// What it must be.
     pub bound: Bound,
+    /// To show ticks as a time.
+    rate: &'static TickRate,
 }
 
 impl ConfigError {
-    pub(crate) const fn new(field: Field, value: u32, bound: Bound) -> Self {
-        Self { field, value, bound }
+    pub(crate) const fn new(field: Field, value: u32, bound: Bound, rate: &'static TickRate) -> Self {
+        Self { field, value, bound, rate }
     }
 
     /// One sentence for a compile-time panic, which cannot format numbers.
@@ -587,17 +631,40 @@ impl ConfigError {
             (Field::Capacity, _) => "capacity must be at least 1 breaker",
             (Field::IdleAfter, Bound::AtLeast(_)) => "idle_after must be at least 16 ticks",
             (Field::IdleAfter, _) => "idle_after is past the horizon",
+            (Field::ForgetAfter, Bound::AtLeast(_)) => "forget_after must be at least idle_after",
+            (Field::ForgetAfter, _) => "forget_after is past the horizon",
         }
     }
 }
 
+/// The sentence, the value and its bound; times as times.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (it is {}", self.sentence(), self.value)?;
-        match self.bound {
-            Bound::AtLeast(least) => write!(f, ", the least is {least})"),
-            Bound::AtMost(most) => write!(f, ", the most is {most})"),
-            _ => f.write_str(")"),
+        let Self { field, value, bound, rate } = self;
+        let number = |number: u32| Number(number, field.is_time().then_some(*rate));
+        f.write_str(self.sentence())?;
+        match *bound {
+            Bound::AtLeast(least) => write!(f, " (it is {}, the least is {})", number(*value), number(least)),
+            // Past the horizon: how much is not known.
+            Bound::AtMost(most) if field.is_time() && *value == u32::MAX => {
+                write!(f, " (the most is {})", number(most))
+            }
+            Bound::AtMost(most) => write!(f, " (it is {}, the most is {})", number(*value), number(most)),
+            Bound::PowerOfTwo => write!(f, " (it is {}: {value} ticks)", number(*value)),
+            // What it should be is no number, or is all that is wrong.
+            Bound::NotInType | Bound::NeedsSlowAfter | Bound::NeedsShares | Bound::Fixed => Ok(()),
+        }
+    }
+}
+
+/// Ticks, if they have a rate: shown as the time that they last.
+struct Number(u32, Option<&'static TickRate>);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(rate) => write!(f, "{:?}", rate.duration_of(self.0)),
+            None => write!(f, "{}", self.0),
         }
     }
 }

@@ -156,6 +156,7 @@ format! {
         Self::Shape => "shape";
         Self::Capacity => "capacity";
         Self::IdleAfter => "idle_after";
+        Self::ForgetAfter => "forget_after";
     }
     SnapshotError {
         Self::Foreign => "not a snapshot";
@@ -163,7 +164,7 @@ format! {
         Self::Corrupt => "a snapshot that was cut off or changed";
         Self::Rate => "a snapshot by a clock of another rate";
     }
-    ConfigError { Self { field, value, bound } => "{} is {}, must be {}", field, value, bound; }
+    ConfigError { Self { field, value, bound, .. } => "{} is {}, must be {}", field, value, bound; }
     Ticks { ticks => "{} ticks", ticks.count(); }
     TickRate { rate => "{=u32} ticks in {=u32} s", rate.ratio().0, rate.ratio().1; }
     Rejected { rejected => "rejected: {}, retry in {} ticks", rejected.reason(), rejected.retry_in_ticks(); }

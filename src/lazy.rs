@@ -19,7 +19,8 @@ use crate::window::Window;
 /// A client `T`, created at the first admitted call, and the breaker (held by `H`: a reference, an `Arc`, …) that its
 /// creation and its calls go through. On any runtime.
 ///
-/// One caller creates, the others wait for it. Whose turn it is asks the breaker only then: after failures that opened the
+/// One caller creates, the others wait for it, unless the breaker admits no call as they come: then they are rejected at
+/// once, though the creation hangs. Whose turn it is asks the breaker, only then: after failures that opened the
 /// circuit, those who waited are rejected instead of trying one after the other. A creation that fails is a failure of
 /// the peer, and the next caller tries again. Once there is a client, a look takes no lock and writes no more than the
 /// count of the `Arc` that it gives.
@@ -158,6 +159,12 @@ where
     {
         if let Some(client) = self.current() {
             return Ok((client, None));
+        }
+        // Who cannot be admitted does not wait, for the one whose turn it is may hang: on the only probe, say.
+        if let Err(rejected) = self.breaker.peek() {
+            // The breaker was not asked, so it has not told.
+            self.breaker.observer().on_reject(rejected.reason());
+            return Err(Error::Rejected(rejected));
         }
         let _turn = self.turn.lock().await;
         // Created by the one before?

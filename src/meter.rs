@@ -245,8 +245,8 @@ impl<const N: usize> Wide<N> {
 /// What a [`Meter`] counted and what its breaker is, at one moment.
 ///
 /// Each number is exact and never falls, provided that readings are taken at least every 2³² calls, and every 2³¹ ticks (24
-/// days at 1024 Hz) of an open circuit: else it is short by as much. Together they are read one after the other while calls
-/// go on, the state first.
+/// days at 1024 Hz) of an open circuit. Else what is missing in the end is a multiple of 2³² of them, and the open time may
+/// stand still until it is one. Together they are read one after the other while calls go on, the state first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
@@ -286,6 +286,29 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Nothing counted, of no breaker: for the labels that its samples had.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn none(name: &'static str) -> Self {
+        Self {
+            name,
+            state: State::Closed,
+            probes_in_flight: 0,
+            success: 0,
+            failure: 0,
+            alive: 0,
+            ignored: 0,
+            cancelled: 0,
+            hold: 0,
+            latch: 0,
+            slow: 0,
+            rejected: 0,
+            would_reject: 0,
+            transitions: [[0; STATES]; STATES],
+            open: Duration::ZERO,
+            latency: None,
+        }
+    }
+
     /// Transitions from one state to another.
     pub const fn transitions(&self, from: State, to: State) -> u64 {
         self.transitions[from as usize][to as usize]
@@ -424,7 +447,9 @@ impl<M: sealed::Sealed, B> sealed::Sealed for (M, B) {
 impl<W: Window, C: Clock, O: Metered> Breaker<W, C, O> {
     /// What its [`Meter`] counted and what it is, now. It moves nothing and is no call: the breaker learns nothing from it.
     ///
-    /// One meter for several breakers counts for all of them, and mixes their open times up: give each its own.
+    /// One meter for several breakers counts for all of them and, if they go by one clock, adds their open times up: three
+    /// that are open for a second are three seconds, so that readings are due three times as often. State and probes are
+    /// those of the breaker that is asked. Elsewhere than in a `Registry`, give each its own.
     pub fn reading(&self) -> Reading {
         self.observer().read(&self.status(), self.clock().now(), C::RATE)
     }
@@ -499,6 +524,21 @@ mod tests {
         }
         ledger.moved(&event(State::HalfOpen, State::Open, 2000));
         assert_eq!([2002, 2003, 2004, 3003].map(|now| ledger.open_ticks(Ticks::new(now))), [0, 0, 1, 1000]);
+    }
+
+    /// Read too late, the open time stands still until as much is missing as the ticks hold.
+    #[test]
+    fn after_too_long_a_gap_a_whole_wrap_is_missing() {
+        let mut ledger = Ledger::NEW;
+        ledger.moved(&event(State::Closed, State::Open, 0));
+        let readings = [1000, (1 << 31) + 999, (1 << 31) + 998, u32::MAX, 999, 1000, 1005];
+        let open = readings.map(|now| ledger.open_ticks(Ticks::new(now)));
+        let full = (1 << 31) + 999;
+        assert_eq!(open, [1000, full, full, (1 << 32) - 1, (1 << 32) + 999, (1 << 32) + 1000, (1 << 32) + 1005]);
+        let mut ledger = Ledger::NEW;
+        ledger.moved(&event(State::Closed, State::Open, 0));
+        let late = [1000, (1 << 31) + 1000, u32::MAX, 999, 1000, 1005].map(|now| ledger.open_ticks(Ticks::new(now)));
+        assert_eq!(late, [1000, 1000, 1000, 1000, 1000, 1005]);
     }
 
     #[test]

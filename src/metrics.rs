@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use metrics::{Counter, Gauge, Label, counter, describe_counter, describe_gauge, gauge};
 
+use crate::meter::Reading;
 use crate::monitors::Monitors;
 use crate::series::{FAMILIES, Kind, Labels, Value, cumulative};
 
@@ -16,6 +17,9 @@ impl Monitors {
     ///
     /// The facade has neither counters of fractions nor histograms that can be set. So `open_seconds_total` is in whole
     /// seconds, rounded down, and a histogram is what Prometheus makes of one: `_bucket` by `le`, `_count` and `_sum`.
+    ///
+    /// Nor does it forget: of a breaker that was [removed](Self::remove) the next call sets the state and the probes to 0, once,
+    /// through the recorder of that call; what only grows stays as it was.
     ///
     /// ```
     /// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};
@@ -44,6 +48,14 @@ impl Monitors {
                         count_of(format!("{}_count", family.name), labels).absolute(latency.count());
                         level_of(format!("{}_sum", family.name), labels).set(latency.sum.as_secs_f64());
                     }
+                });
+            }
+        }
+        // Last: one of them may have been removed since its reading.
+        for name in self.removed() {
+            for family in FAMILIES.iter().filter(|family| matches!(family.kind, Kind::Level)) {
+                (family.samples)(&Reading::none(name), &mut |labels, _| {
+                    level_of(family.name.to_owned(), labels).set(0);
                 });
             }
         }

@@ -5,7 +5,7 @@
 //! ```text
 //!     whoever looks it up: stamp := now
 //!        ┌───────────┐
-//!        ▼           │            under the lock: idle by the stamp, held by nobody, clean
+//!        ▼           │            under the lock: idle by the stamp, held by nobody, clean (or idle for very long)
 //!      stamp ────────┴──────────────────────────────────────────────────────────────► GONE
 //! ```
 //!
@@ -28,6 +28,7 @@ use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
 use crate::config::{Bound, Config, ConfigError, Field};
 use crate::observe::Observer;
+use crate::state::State;
 use crate::sync::{AtomicU32, Ordering};
 use crate::window::Window;
 
@@ -60,8 +61,18 @@ pub struct RegistryBuilder<K> {
     template: Config,
     capacity: usize,
     idle_after: Duration,
+    forget: Forget,
     label: Label<K>,
     overflow: &'static str,
+}
+
+/// When a breaker may go that is not clean.
+#[derive(Clone, Copy, Debug)]
+enum Forget {
+    /// After so many idle times.
+    Times(u32),
+    After(Duration),
+    Never,
 }
 
 impl<K> RegistryBuilder<K> {
@@ -71,6 +82,7 @@ impl<K> RegistryBuilder<K> {
             template,
             capacity: 1024,
             idle_after: Duration::from_secs(600),
+            forget: Forget::Times(6),
             label: Box::new(move |_| name),
             overflow: "overflow",
         }
@@ -82,10 +94,27 @@ impl<K> RegistryBuilder<K> {
         self
     }
 
-    /// How long nobody has asked for a breaker before it may go to make room (default 10 minutes; 16 ticks of the clock
-    /// up to the [`HORIZON`]). Told by the breakers' clock, to an eighth: not sooner, and up to two eighths later.
+    /// How long nobody has asked for a breaker before it may go to make room, if it is [clean](Breaker::is_clean) (default
+    /// 10 minutes; 16 ticks of the clock up to the [`HORIZON`]). Told by the breakers' clock, to an eighth: not sooner, and
+    /// up to two eighths later.
     pub fn idle_after(mut self, time: Duration) -> Self {
         self.idle_after = time;
+        self
+    }
+
+    /// How long nobody has asked for a breaker before it may go though it is not clean, if no clean one can (default six
+    /// times [`idle_after`](Self::idle_after), an hour, or the [`HORIZON`]; from that time up to the horizon). Told as
+    /// exactly as that one. `None`: never.
+    ///
+    /// A key that failed and never comes again (a host that somebody made up, a tenant that left) is not clean by itself: a
+    /// streak and a count window do not age, and an open circuit moves when somebody asks. Without this limit such keys
+    /// keep their places for ever, and all later ones share the breaker for overflow.
+    ///
+    /// What goes by it forgets: failures counted, how often in a row it has opened, probes' results, a ramp. A key that
+    /// comes again after that begins closed. Never forgotten by it are a hold or an open time that runs, a latch, and what an
+    /// operator has forced open or disabled: see [`Registry`].
+    pub fn forget_after(mut self, time: Option<Duration>) -> Self {
+        self.forget = time.map_or(Forget::Never, Forget::After);
         self
     }
 
@@ -110,7 +139,7 @@ impl<K> RegistryBuilder<K> {
     }
 
     /// A registry of breakers with an observer each, which `observe` makes from the label: breakers of one label may
-    /// share what it counts in.
+    /// share what it counts in (see [metrics](Registry#metrics) for what a shared [`Meter`](crate::Meter) then shows).
     ///
     /// `observe` is called outside any lock, and may make one that is not needed, when two callers create at once or
     /// there is no room. The drop of one may come at any time, under the lock too: it must not use the registry.
@@ -119,15 +148,25 @@ impl<K> RegistryBuilder<K> {
         clock: C,
         observe: impl Fn(&'static str) -> O + Send + Sync + 'static,
     ) -> Result<Registry<K, W, C, O>, ConfigError> {
+        let error = |field, value, bound| Err(ConfigError::new(field, value, bound, const { &C::RATE }));
         if self.capacity == 0 {
-            return Err(ConfigError::new(Field::Capacity, 0, Bound::AtLeast(1)));
+            return error(Field::Capacity, 0, Bound::AtLeast(1));
         }
         let idle = match C::RATE.ticks_in(self.idle_after) {
             Some(idle @ 16..) => idle,
-            Some(idle) => return Err(ConfigError::new(Field::IdleAfter, idle, Bound::AtLeast(16))),
-            None => return Err(ConfigError::new(Field::IdleAfter, u32::MAX, Bound::AtMost(HORIZON))),
+            Some(idle) => return error(Field::IdleAfter, idle, Bound::AtLeast(16)),
+            None => return error(Field::IdleAfter, u32::MAX, Bound::AtMost(HORIZON)),
         };
         let shift = (idle / 8).ilog2();
+        let forget = match self.forget {
+            Forget::Times(times) => Some(idle.saturating_mul(times).min(HORIZON)),
+            Forget::After(time) => match C::RATE.ticks_in(time) {
+                Some(forget) if forget >= idle => Some(forget),
+                Some(forget) => return error(Field::ForgetAfter, forget, Bound::AtLeast(idle)),
+                None => return error(Field::ForgetAfter, u32::MAX, Bound::AtMost(HORIZON)),
+            },
+            Forget::Never => None,
+        };
         let overflow = Slot {
             breaker: Breaker::try_observed(self.template, clock.clone(), observe(self.overflow))?,
             label: self.overflow,
@@ -143,6 +182,7 @@ impl<K> RegistryBuilder<K> {
             capacity: self.capacity,
             shift,
             idle: idle.div_ceil(1 << shift),
+            forget: forget.map(|forget| forget.div_ceil(1 << shift)),
             label: self.label,
             observe: Box::new(observe),
         })
@@ -155,6 +195,7 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
             .field("template", &self.template)
             .field("capacity", &self.capacity)
             .field("idle_after", &self.idle_after)
+            .field("forget", &self.forget)
             .finish_non_exhaustive()
     }
 }
@@ -166,13 +207,58 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 ///   another when that is dropped. Keep a member where its key is known: calls through it do none of this.
 /// - Creating one takes a lock, for as long as it takes to make a breaker, and when it is full to look at all once.
 /// - Full, it lets go of the breaker that has been idle longest, of those that are idle for long enough, that nobody
-///   holds (no member, no permit with one) and that are [clean](Breaker::is_clean), so that nothing is forgotten but what an
-///   operator did to that one by hand (use [`configure`](Self::configure)). Is there none, the key shares the breaker for
-///   overflow: no error, and no growth. A look that found none is not repeated for an eighth of the idle time: keys that
-///   somebody makes up cost no more than that.
+///   holds (no member, no permit with one) and that are [clean](Breaker::is_clean): no failure is forgotten, only
+///   successes, its [seed](Breaker::seed), and what an operator did to that one by hand (use
+///   [`configure`](Self::configure)).
+/// - Is none of them clean, it forgets one that nobody holds and that has been idle for [much
+///   longer](RegistryBuilder::forget_after), again the longest: closed with failures, half-open, ramping, or open with its
+///   time over. It is reset as it goes, so its observer is told, outside the lock. One that is open for longer, latched, forced
+///   open or disabled stays, and so does its place, until that is over or a hand ends it ([`visit`](Self::visit),
+///   [`remove`](Self::remove)): what an operator said holds until an operator says otherwise, so switch off a few keys or
+///   all of them for a while, and do not let answers latch (`Outcome::Latch`) for keys that callers make up.
+/// - Is there none of either, the key shares the breaker for overflow: no error, and no growth. A look that found none is
+///   not repeated for an eighth of the idle time: keys that somebody makes up cost no more than that.
 /// - Switches are the breakers' own: [`visit`](Self::visit) reaches all there are, and a template in
 ///   [shadow](Config::shadow) those to come.
 /// - Whoever holds a member holds the key's one breaker: it is not let go meanwhile, unless by [`remove`](Self::remove).
+///
+/// # Metrics
+///
+/// Do not add members to [`Monitors`](crate::Monitors): each would be held for ever. Let all breakers of a label share one
+/// [`Meter`](crate::Meter), and add for each label a breaker that makes no calls, with that meter and the registry's clock:
+///
+/// ```
+/// use microbreaker::{Breaker, CoarseClock, Config, Meter, Monitors, Registry, RegistryBuilder, State, Streak};
+///
+/// static HOSTS: Meter<8> = Meter::new("hosts");
+/// static OVERFLOW: Meter<8> = Meter::new("overflow");
+///
+/// let (config, clock) = (Config::streak(1), CoarseClock::new());
+/// let hosts: Registry<String, Streak, CoarseClock, &Meter<8>> = RegistryBuilder::new("hosts", config)
+///     .build_observed(clock.clone(), |label| if label == "hosts" { &HOSTS } else { &OVERFLOW })
+///     .unwrap();
+/// let monitors = Monitors::new();
+/// let stands_for: Breaker<Streak, _, _> = Breaker::observed(config, clock, &HOSTS);
+/// monitors.add(Box::new(stands_for)).unwrap();
+/// // This one is never let go.
+/// monitors.add(hosts.overflow().clone()).unwrap();
+///
+/// hosts.get_or_create("a.example").acquire().unwrap().failure();
+/// hosts.get_or_create("b.example").acquire().unwrap().success();
+/// let reading = &monitors.readings()[0];
+/// assert_eq!((reading.name, reading.success, reading.failure), ("hosts", 1, 1));
+/// // In which states they are, only a visit knows.
+/// assert_eq!(reading.state, State::Closed);
+/// let mut open = 0;
+/// hosts.visit(|_, _, breaker| open += u32::from(breaker.state() == State::Open));
+/// assert_eq!(open, 1);
+/// ```
+///
+/// Then calls, rejections, transitions and times are those of all breakers of the label, gone ones included. Open seconds
+/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::Reading) are due `n` times
+/// as often (a thousand at 1024 Hz: every half hour). State and probes are those of the breaker that was added, so in no
+/// state but closed for one that makes no calls: export `visit`'s numbers as a metric of your own, and alert on
+/// transitions, rejections and open seconds.
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     cold: Mutex<Cold<K>>,
@@ -185,6 +271,8 @@ pub struct Registry<K, W, C, O = ()> {
     shift: u32,
     /// In stamps, rounded up.
     idle: u32,
+    /// The same, until one that is not clean may go; never if `None`.
+    forget: Option<u32>,
     label: Label<K>,
     observe: Observe<O>,
 }
@@ -240,6 +328,9 @@ where
 
     /// Lets go of `key`'s breaker, whatever its state: its last holders go on with it by themselves, and whoever asks next
     /// gets a new one.
+    ///
+    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::Meter) that others share count it as
+    /// open for ever.
     pub fn remove<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
     where
         K: Borrow<Q>,
@@ -278,7 +369,7 @@ where
         let mut cold = self.cold();
         match self.map.get(&key, &self.map.guard()) {
             Some(slot) => slot.breaker.reconfigure(&config)?,
-            None => _ = config.words(C::RATE, W::CAPACITY)?,
+            None => _ = config.words(const { &C::RATE }, W::CAPACITY)?,
         }
         cold.overrides.insert(key, config);
         Ok(())
@@ -389,9 +480,13 @@ where
         if let Some(member) = self.look(&key) {
             return member;
         }
-        if cold.members == self.capacity && !self.make_room(&mut cold) {
-            self.barren.store(self.stamp(), Ordering::Relaxed);
-            return self.overflow.clone();
+        let mut gone = None;
+        if cold.members == self.capacity {
+            gone = self.make_room(&mut cold);
+            if gone.is_none() {
+                self.barren.store(self.stamp(), Ordering::Relaxed);
+                return self.overflow.clone();
+            }
         }
         let config = *cold.overrides.get(&key).unwrap_or(&cold.template);
         // It was checked as it was set.
@@ -403,11 +498,18 @@ where
         let member = Member(Arc::clone(&slot));
         self.map.insert(key, slot, &self.map.guard());
         cold.members += 1;
+        drop(cold);
+        // Forgotten: whoever counts what is open hears that it is no more.
+        if let Some(gone) = gone
+            && gone.breaker.state() != State::Closed
+        {
+            gone.breaker.reset();
+        }
         member
     }
 
-    /// Takes the breaker out that is idle longest and may go. `false` if there is none.
-    fn make_room(&self, cold: &mut Cold<K>) -> bool {
+    /// Takes the breaker out that is idle longest and may go, a clean one if there is. `None` if there is none.
+    fn make_room(&self, cold: &mut Cold<K>) -> Option<Arc<Slot<W, C, O>>> {
         let guard = self.map.guard();
         // Another round only if somebody asked for the one found, which by that is idle no more.
         loop {
@@ -417,26 +519,28 @@ where
                 // Acquire, partner: the exchange in `touch`, see there.
                 let used = slot.used.load(Ordering::Acquire);
                 let age = self.age(used, now);
-                (age > self.idle && slot.is_spare()).then_some((age, used, key, slot))
+                if age <= self.idle || !slot.is_spare() {
+                    return None;
+                }
+                let clean = slot.breaker.is_clean();
+                let goes = clean || self.forget.is_some_and(|forget| age > forget) && slot.is_over();
+                goes.then_some(((clean, age), used, key, slot))
             };
-            let Some((_, used, key, slot)) = self.map.iter(&guard).filter_map(may_go).max_by_key(|&(age, ..)| age)
-            else {
-                return false;
-            };
+            let (_, used, key, slot) = self.map.iter(&guard).filter_map(may_go).max_by_key(|&(rank, ..)| rank)?;
             // Relaxed: of this and the exchange in `touch` only one can follow the stamp. As it was counted, nobody had it;
             // if this succeeds, nobody got it since: that would have moved the stamp, for the clock is read after the
             // count there, and was read before it here, when the stamp was long past.
             if slot.used.compare_exchange(used, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.map.remove(key, &guard);
                 cold.members -= 1;
-                return true;
+                return Some(Arc::clone(slot));
             }
         }
     }
 }
 
 impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
-    /// Whether nobody holds it but the map, and nothing is forgotten with it.
+    /// Whether nobody holds it but the map.
     fn is_spare(self: &Arc<Self>) -> bool {
         if Arc::strong_count(self) > 1 {
             return false;
@@ -444,7 +548,17 @@ impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
         // Acquire, partner: the release in the drop of the last member. Without it a failure reported through that could be
         // missed, and forgotten.
         fence(Ordering::Acquire);
-        self.breaker.is_clean()
+        true
+    }
+
+    /// Whether nothing of what it remembers is still to last: no time that runs, and nothing that a hand must end.
+    fn is_over(&self) -> bool {
+        match self.breaker.state() {
+            // Nobody holds it: no probe is out but lost ones.
+            State::Closed | State::HalfOpen | State::Ramping => true,
+            State::Open => self.breaker.retry_in_ticks() == Some(0),
+            State::Latched | State::ForcedOpen | State::Disabled => false,
+        }
     }
 }
 

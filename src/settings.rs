@@ -26,6 +26,7 @@ macro_rules! settings {
         /// Flat, each by the name of the method of [`Config`] that it calls, so that a file and environment variables have
         /// the same names and an error's field is where it is written. Times are texts with their unit (`"5s"`, `"250ms"`,
         /// `"1m 30s"`), as `humantime` reads them. Numbers and switches may be texts too, since in the environment all are.
+        /// What a base may have and these may take away is `"off"` then (`Some(None)`): a share, a slow limit, a ramp.
         /// A name that is none of these is an error, and so is a value that is none; both name the field.
         ///
         /// ```
@@ -104,18 +105,16 @@ settings! {
     streak: u16,
     /// [`Config::count`]; fixed for the life of a breaker.
     count: u16,
-    /// The number of buckets of [`Config::time`]; fixed for the life of a breaker. Without it, `bucket` says nothing.
+    /// The number of buckets of [`Config::time`] (the base's if left out); fixed for the life of a breaker.
     buckets: u8,
-    /// The length of a bucket of [`Config::time`] (one second if left out); fixed for the life of a breaker.
+    /// The length of a bucket of [`Config::time`] (if left out the base's, or one second); fixed for the life of a breaker.
     bucket: Duration,
-    /// [`Config::failure_permille`]
-    failure_permille: u16,
-    /// [`Config::ignore_failure_share`], if true
-    ignore_failure_share: bool,
+    /// [`Config::failure_permille`], or [`Config::ignore_failure_share`] if it is `off`
+    failure_permille: Option<u16>,
     /// [`Config::slow_permille`]
     slow_permille: u16,
-    /// [`Config::slow_after`]
-    slow_after: Duration,
+    /// [`Config::slow_after`], or [`Config::no_slow_limit`] if it is `off`: the base's `slow_permille` goes too
+    slow_after: Option<Duration>,
     /// [`Config::minimum`]
     minimum: u16,
     /// [`Config::open_for`]
@@ -138,8 +137,8 @@ settings! {
     successes: u8,
     /// [`Config::lease`]
     lease: Duration,
-    /// [`Config::ramp`]
-    ramp: Duration,
+    /// [`Config::ramp`], or [`Config::no_ramp`] if it is `off`
+    ramp: Option<Duration>,
     /// [`Config::levels`]
     levels: bool,
     /// [`Breaker::switch`]: `on`, `off`, `open` or `shadow`. Left out, the switch stays as it is.
@@ -178,14 +177,23 @@ impl Settings {
         if let Some(calls) = self.count {
             config = config.and_count(calls);
         }
-        if let Some(buckets) = self.buckets {
-            config = config.and_time(buckets, self.bucket.unwrap_or(Duration::from_secs(1)));
+        if self.buckets.is_some() || self.bucket.is_some() {
+            // The half that is left out is the base's. Where it has none either, a length without a number is an error.
+            let (buckets, bucket) = base.time.unwrap_or((0, Duration::from_secs(1)));
+            config = config.and_time(self.buckets.unwrap_or(buckets), self.bucket.unwrap_or(bucket));
         }
-        if self.ignore_failure_share == Some(true) {
-            config = config.ignore_failure_share();
+        if let Some(share) = self.failure_permille {
+            config = share.map_or(config.ignore_failure_share(), |share| config.failure_permille(share));
         }
-        set!(config: failure_permille slow_permille slow_after minimum open_for backoff_1024ths open_at_most jitter);
-        set!(config: hold_at_most verdict probes at_once successes lease ramp levels);
+        // Before the share of slow calls, which it takes back: one that is given beside it is an error.
+        if let Some(limit) = self.slow_after {
+            config = limit.map_or(config.no_slow_limit(), |limit| config.slow_after(limit));
+        }
+        if let Some(time) = self.ramp {
+            config = time.map_or(config.no_ramp(), |time| config.ramp(time));
+        }
+        set!(config: slow_permille minimum open_for backoff_1024ths open_at_most jitter hold_at_most verdict probes);
+        set!(config: at_once successes lease levels);
         if let Some(mode) = self.mode {
             config = config.shadow(mode == Mode::Shadow);
         }
@@ -253,6 +261,7 @@ struct Fields;
 /// A value of a setting: how it is read and written.
 trait Value: Copy {
     const EXPECTED: &'static str;
+    const OR: &'static str = "";
     fn from_text(text: &str) -> Option<Self>;
     fn from_number(_: u64) -> Option<Self> {
         None
@@ -317,6 +326,31 @@ impl Value for Duration {
     }
 }
 
+/// `"off"`, or a value.
+impl<T: Value> Value for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+    const OR: &'static str = ", or \"off\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == "off" { Some(None) } else { T::from_text(text).map(Some) }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        T::from_number(number).map(Some)
+    }
+
+    fn from_switch(on: bool) -> Option<Self> {
+        T::from_switch(on).map(Some)
+    }
+
+    fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Some(value) => value.write(serializer),
+            None => serializer.serialize_str("off"),
+        }
+    }
+}
+
 impl Value for Verdict {
     const EXPECTED: &'static str = "\"first_failure\" or \"rates\"";
 
@@ -371,7 +405,7 @@ impl<T: Value> Visitor<'_> for Read<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} as {}", self.0, T::EXPECTED)
+        write!(f, "{} as {}{}", self.0, T::EXPECTED, T::OR)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {

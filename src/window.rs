@@ -268,7 +268,7 @@ mod tests {
         let limits = Config::count(100)
             .minimum(1)
             .failure_permille(500)
-            .words(ManualClock::RATE, Capacity { chunk_words: 128, ..Capacity::NONE });
+            .words(&ManualClock::RATE, Capacity { chunk_words: 128, ..Capacity::NONE });
         let live = Live::new(&limits.unwrap());
         let tally = |failed| Tally { window: WindowKind::Time, total: u32::MAX, failed, slow: 0 };
         assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2)), None);

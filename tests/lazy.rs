@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use microbreaker::{Breaker, Config, Counters, Error, FailureKind, Lazy, ManualClock, Outcome, State, Streak};
+use microbreaker::{Breaker, Config, Counters, Error, FailureKind, Lazy, ManualClock, Mode, Outcome, State, Streak};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -115,8 +115,40 @@ fn a_client_that_is_there_is_given_out_whatever_the_breaker_says_but_not_called(
 }
 
 #[test]
-fn dropped_while_it_creates_the_turn_and_the_permit_go_back() {
+fn who_cannot_be_admitted_does_not_wait_for_a_creation_that_hangs() {
     let breaker = breaker(Config::streak(1).probes(1));
+    let (lazy, gate) = (Lazy::new(&breaker), Gate::default());
+    let get = || {
+        Task::new(lazy.get(|| async {
+            gate.pass().await;
+            Ok::<_, ()>(())
+        }))
+    };
+    let rejected = || breaker.observer().counts().rejected;
+    breaker.hold(SECOND);
+    breaker.clock().advance(2 * SECOND);
+    let mut probe = get();
+    assert!(probe.poll().is_pending());
+    assert!(matches!(get().now(), Err(Error::Rejected(_))), "the only probe is out");
+    breaker.force_open();
+    assert!(matches!(get().now(), Err(Error::Rejected(_))));
+    assert_eq!((rejected(), breaker.observer().counts().permitted), (2, 1), "told once each");
+    // Who would be admitted all the same waits, and is told of when it is its turn.
+    for mode in [Mode::Shadow, Mode::Off] {
+        breaker.switch(Mode::On);
+        breaker.latch();
+        breaker.switch(mode);
+        let mut waiting = get();
+        assert!(waiting.poll().is_pending(), "{mode:?}");
+    }
+    assert_eq!((rejected(), breaker.observer().counts().would_reject), (2, 0));
+    gate.0.set(true);
+    assert!(probe.now().is_ok() && get().now().is_ok());
+}
+
+#[test]
+fn dropped_while_it_creates_the_turn_and_the_permit_go_back() {
+    let breaker = breaker(Config::streak(1).probes(2).successes(1));
     let (lazy, gate) = (Lazy::new(&breaker), Gate::default());
     breaker.hold(SECOND);
     breaker.clock().advance(2 * SECOND);

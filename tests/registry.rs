@@ -9,8 +9,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Counters, Field, HORIZON, ManualClock, Member, Registry, RegistryBuilder,
-    State, Streak, TickRate, Ticks, TimeWindow, count_words,
+    Bound, Breaker, Config, CountWindow, Counters, Field, HORIZON, ManualClock, Member, Meter, Registry,
+    RegistryBuilder, State, Streak, TickRate, Ticks, TimeWindow, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,6 +105,117 @@ fn only_what_has_nothing_to_remember_goes() {
     permit.success();
     idle(clock);
     assert!(!hosts.get_or_create("b").is_overflow());
+}
+
+/// Opens after three failures for 10 s; forgotten after 400 s.
+fn forgetful(capacity: usize, clock: Clock) -> Hosts {
+    let config = Config::streak(3).open_for(10 * SECOND).jitter(false);
+    let builder = RegistryBuilder::new("hosts", config).capacity(capacity).idle_after(80 * SECOND);
+    builder.forget_after(Some(400 * SECOND)).build(clock).unwrap()
+}
+
+/// Whether `b` gets a place of its own by `a` being forgotten, after `make` did something to it and `seconds` passed.
+fn forgotten_after(seconds: u32, make: impl Fn(&Breaker<Streak, Clock>)) -> bool {
+    let clock = clock();
+    let hosts = forgetful(1, clock);
+    make(&hosts.get_or_create("a"));
+    clock.advance(seconds * SECOND);
+    !hosts.get_or_create("b").is_overflow()
+}
+
+fn fail_thrice(breaker: &Breaker<Streak, Clock>) {
+    (0..3).for_each(|_| _ = breaker.acquire().unwrap().failure());
+}
+
+#[test]
+fn what_failed_and_nobody_asks_for_is_forgotten_at_last() {
+    let fails = |a: &Breaker<Streak, Clock>| _ = a.acquire().unwrap().failure();
+    assert!(!forgotten_after(399, fails) && forgotten_after(420, fails));
+    assert!(!forgotten_after(399, fail_thrice) && forgotten_after(420, fail_thrice));
+    // A probe was cancelled, and nobody asked again.
+    let probes = |a: &Breaker<Streak, Clock>| {
+        fail_thrice(a);
+        a.clock().advance(11 * SECOND);
+        a.acquire().unwrap().ignore();
+        assert_eq!(a.state(), State::HalfOpen);
+    };
+    assert!(!forgotten_after(380, probes) && forgotten_after(420, probes));
+    // What runs still, and what a hand must end.
+    let holds = |a: &Breaker<Streak, Clock>| {
+        a.reconfigure(&Config::streak(3).hold_at_most(2000 * SECOND)).unwrap();
+        a.hold(1000 * SECOND);
+    };
+    assert!(!forgotten_after(999, holds) && forgotten_after(1001, holds));
+    assert!(!forgotten_after(100_000, |a| _ = a.latch()));
+    assert!(!forgotten_after(100_000, |a| _ = a.force_open()));
+    assert!(!forgotten_after(100_000, |a| _ = a.disable()));
+    // Whoever holds it keeps it.
+    let clock = clock();
+    let hosts = forgetful(1, clock);
+    let a = hosts.get_or_create("a");
+    fail_thrice(&a);
+    clock.advance(10_000 * SECOND);
+    assert!(hosts.get_or_create("b").is_overflow());
+    // Begins anew.
+    drop(a);
+    clock.advance(100 * SECOND);
+    assert!(!hosts.get_or_create("b").is_overflow());
+    clock.advance(100 * SECOND);
+    assert_eq!(hosts.get_or_create("a").state(), State::Closed);
+}
+
+#[test]
+fn keys_that_fail_once_do_not_shut_honest_ones_out() {
+    let clock = clock();
+    let hosts: Hosts = RegistryBuilder::new("hosts", Config::streak(3)).capacity(64).build(clock).unwrap();
+    for key in 0..64 {
+        hosts.get_or_create(&format!("no-such-host-{key}")).acquire().unwrap().failure();
+    }
+    fail_thrice(hosts.overflow());
+    clock.advance(59 * 60 * SECOND);
+    assert!(hosts.get_or_create("honest").is_overflow(), "not within six idle times");
+    clock.advance(20 * 60 * SECOND);
+    assert!(hosts.get_or_create("honest").acquire().is_ok());
+}
+
+#[test]
+fn who_may_never_forget_does_not() {
+    let clock = clock();
+    let builder = RegistryBuilder::new("hosts", Config::streak(3)).capacity(1).idle_after(80 * SECOND);
+    let hosts: Hosts = builder.forget_after(None).build(clock).unwrap();
+    hosts.get_or_create("a").acquire().unwrap().failure();
+    for _ in 0..40 {
+        clock.advance(24 * 3600 * SECOND);
+        assert!(hosts.get_or_create("b").is_overflow());
+    }
+}
+
+#[test]
+fn a_clean_one_goes_before_one_that_failed_long_ago() {
+    let clock = clock();
+    let hosts = forgetful(2, clock);
+    fail_thrice(&hosts.get_or_create("failed"));
+    clock.advance(400 * SECOND);
+    drop(hosts.get_or_create("clean"));
+    clock.advance(100 * SECOND);
+    assert!(!hosts.get_or_create("new").is_overflow());
+    assert!(hosts.get("clean").is_none() && hosts.get("failed").is_some());
+}
+
+#[test]
+fn what_is_forgotten_is_told_as_closed() {
+    static COUNTERS: Counters = Counters::new("hosts");
+    let clock = clock();
+    let hosts: Registry<u8, Streak, Clock, &Counters> = RegistryBuilder::new("hosts", Config::streak(1))
+        .capacity(1)
+        .idle_after(80 * SECOND)
+        .build_observed(clock, |_| &COUNTERS)
+        .unwrap();
+    hosts.get_or_create(&1).acquire().unwrap().failure();
+    assert_eq!([State::Open, State::Closed].map(|state| COUNTERS.counts().transitions_to(state)), [1, 0]);
+    clock.advance(1000 * SECOND);
+    assert!(!hosts.get_or_create(&2).is_overflow());
+    assert_eq!([State::Open, State::Closed].map(|state| COUNTERS.counts().transitions_to(state)), [1, 1]);
 }
 
 #[test]
@@ -303,6 +414,17 @@ fn what_cannot_work_is_a_typed_error() {
         Err((Field::IdleAfter, Bound::AtLeast(16)))
     );
     assert_eq!(build(|builder| builder.idle_after(Duration::MAX)), Err((Field::IdleAfter, Bound::AtMost(HORIZON))));
+    // The idle time is 600 s.
+    assert_eq!(build(|builder| builder.forget_after(Some(600 * SECOND))), Ok(()));
+    let error = (Field::ForgetAfter, Bound::AtLeast(614_400));
+    assert_eq!(build(|builder| builder.forget_after(Some(599 * SECOND))), Err(error));
+    let error = (Field::ForgetAfter, Bound::AtMost(HORIZON));
+    assert_eq!(build(|builder| builder.forget_after(Some(Duration::MAX))), Err(error));
+    assert_eq!(build(|builder| builder.idle_after(HORIZON / 1024 * SECOND)), Ok(()), "six times it is capped");
+    let short: Result<Hosts, _> =
+        RegistryBuilder::new("hosts", Config::streak(3)).idle_after(Duration::ZERO).build(clock());
+    let text = "idle_after must be at least 16 ticks (it is 0ns, the least is 15.625ms)";
+    assert_eq!(short.map(drop).unwrap_err().to_string(), text);
     let bad: Result<Hosts, _> = RegistryBuilder::new("hosts", Config::count(9)).build(clock());
     assert_eq!(bad.unwrap_err().field, Field::Streak);
 }
@@ -441,13 +563,41 @@ fn who_looks_it_up_and_is_late_finds_it_gone() {
     assert!(same(&two, &steps.get(&2).unwrap()) && steps.get(&1).is_none() && steps.len() == 1);
 }
 
+/// What the docs say of one meter for a label: open times add up, and what is forgotten or removed adds nothing more.
+#[test]
+fn a_labels_meter_adds_the_open_times_of_its_breakers_up() {
+    static HOSTS: Meter = Meter::new("hosts");
+    let clock = clock();
+    let config = Config::streak(1).open_for(10 * SECOND).jitter(false);
+    let hosts: Registry<u8, Streak, Clock, &Meter> = RegistryBuilder::new("hosts", config)
+        .capacity(2)
+        .idle_after(80 * SECOND)
+        .build_observed(clock, |_| &HOSTS)
+        .unwrap();
+    let open = || hosts.overflow().reading().open;
+    for key in [1, 2] {
+        hosts.get_or_create(&key).acquire().unwrap().failure();
+    }
+    clock.advance(5 * SECOND);
+    assert_eq!(open(), 10 * SECOND);
+    hosts.remove(&2).unwrap().reset();
+    clock.advance(495 * SECOND);
+    assert_eq!(open(), 505 * SECOND);
+    drop(hosts.get_or_create(&3));
+    assert!(!hosts.get_or_create(&4).is_overflow(), "1 is forgotten");
+    clock.advance(500 * SECOND);
+    let reading = hosts.overflow().reading();
+    assert_eq!((reading.open, reading.state, reading.failure), (505 * SECOND, State::Closed, 2));
+}
+
 /// Threads that ask for more keys than fit, while time flies so that all are idle at once: whoever holds a member holds
 /// its key's only one, failures stay, and there are never more than the capacity.
 #[test]
 fn nothing_that_is_held_or_has_failed_goes_under_load() {
     const CAPACITY: usize = 8;
     let clock = clock();
-    let hosts = hosts(CAPACITY, clock);
+    let builder = RegistryBuilder::new("hosts", Config::streak(3)).capacity(CAPACITY).idle_after(80 * SECOND);
+    let hosts: Hosts = builder.forget_after(None).build(clock).unwrap();
     // A failure counted, then held by nobody.
     let marked = "marked".to_string();
     hosts.get_or_create(&marked).acquire().unwrap().failure();

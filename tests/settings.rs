@@ -11,11 +11,14 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Every setting, each with a value of its own.
 const ALL: &str = r#"{
-    "streak": 7, "count": 50, "buckets": 8, "bucket": "2s", "failure_permille": 400, "ignore_failure_share": false,
+    "streak": 7, "count": 50, "buckets": 8, "bucket": "2s", "failure_permille": 400,
     "slow_permille": 300, "slow_after": "250ms", "minimum": 20, "open_for": "5s", "backoff_1024ths": 1536,
     "open_at_most": "1m 30s", "jitter": false, "hold_at_most": "2h", "verdict": "rates", "probes": 5, "at_once": 2,
     "successes": 3, "lease": "20s", "ramp": "10s", "levels": true, "mode": "shadow"
 }"#;
+
+/// Every setting that can be off.
+const OFF: &str = r#"{ "failure_permille": "off", "slow_after": "off", "ramp": "off" }"#;
 
 fn vars(pairs: &[(&str, &str)]) -> Result<Settings, String> {
     let pairs = pairs.iter().map(|&(name, value)| (name.to_string(), value.to_string()));
@@ -50,20 +53,81 @@ fn every_setting_reaches_the_configuration() {
         .shadow(true);
     assert_eq!(json(ALL).unwrap().over(Config::streak(1)), expected);
     assert_eq!(json("{}").unwrap().over(expected), expected, "what is left out stays");
-    let only_slow = json(r#"{"ignore_failure_share": true, "slow_permille": 9, "slow_after": "1s"}"#).unwrap();
+    let only_slow = json(r#"{"failure_permille": "off", "slow_permille": 9, "slow_after": "1s"}"#).unwrap();
     let expected = Config::count(9).ignore_failure_share().slow_permille(9).slow_after(SECOND);
     assert_eq!(only_slow.over(Config::count(9)), expected);
 }
 
+/// Which is not the same as left out.
+#[test]
+fn what_the_base_has_can_be_switched_off() {
+    let off = json(OFF).unwrap();
+    let base = Config::upstream().slow_after(SECOND).slow_permille(300);
+    assert_eq!(off.over(base), Config::upstream().ignore_failure_share().no_ramp().no_slow_limit());
+    assert_eq!(vars(&[("UP_FAILURE_PERMILLE", "off"), ("UP_SLOW_AFTER", "off"), ("UP_RAMP", "off")]), Ok(off));
+    // The layer above has its say, either way.
+    let on = json(r#"{"failure_permille": 400, "ramp": "3s"}"#).unwrap();
+    assert_eq!((off.or(on).failure_permille, on.or(off).failure_permille), (Some(None), Some(Some(400))));
+    assert_eq!((off.or(on).ramp, on.or(off).ramp), (Some(None), Some(Some(3 * SECOND))));
+
+    // Live too; and what needs what is off is an error.
+    let base = Config::streak(1).slow_after(SECOND).ramp(10 * SECOND);
+    let breaker: Breaker<Streak, _> = Breaker::new(base, ManualClock::new());
+    let after_a_slow_call = || {
+        let permit = breaker.acquire().unwrap();
+        breaker.clock().advance(2 * SECOND);
+        permit.success();
+        breaker.state()
+    };
+    let after_recovery = || {
+        breaker.hold(SECOND);
+        breaker.clock().advance(60 * SECOND);
+        breaker.acquire().unwrap().success();
+        breaker.state()
+    };
+    assert_eq!((after_a_slow_call(), after_recovery()), (State::Open, State::Ramping));
+    breaker.reset();
+    json(r#"{"slow_after": "off", "ramp": "off"}"#).unwrap().apply(base, &breaker).unwrap();
+    assert_eq!((after_a_slow_call(), after_recovery()), (State::Closed, State::Closed));
+    let error = json(r#"{"slow_after": "off", "slow_permille": 9}"#).unwrap().apply(base, &breaker).unwrap_err();
+    assert_eq!((error.0.field, error.0.bound), (Field::SlowPermille, Bound::NeedsSlowAfter));
+}
+
+/// The two halves of a time window, each in place of the base's own.
+#[test]
+fn half_a_time_window_is_the_bases_in_the_other_half() {
+    const QUARTER: Duration = Duration::from_millis(250);
+    let base = Config::time(10, QUARTER);
+    let over = |text, base| json(text).unwrap().over(base);
+    assert_eq!(over(r#"{"buckets": 20}"#, base), Config::time(20, QUARTER));
+    assert_eq!(over(r#"{"bucket": "500ms"}"#, base), Config::time(10, 2 * QUARTER));
+    assert_eq!(over(r#"{"buckets": 4}"#, Config::streak(5)), Config::streak(5).and_time(4, SECOND));
+    // What is the base's own is no change of the shape.
+    let breaker: Breaker<TimeWindow<16>, _> = Breaker::new(base, ManualClock::new());
+    for same in [r#"{"buckets": 10}"#, r#"{"bucket": "250ms"}"#] {
+        assert_eq!(json(same).unwrap().apply(base, &breaker), Ok(()), "{same}");
+    }
+    let error = json(r#"{"bucket": "500ms"}"#).unwrap().apply(base, &breaker).unwrap_err();
+    assert_eq!((error.0.field, error.0.bound), (Field::Shape, Bound::Fixed));
+    // A length alone, where there is no time window.
+    let length = over(r#"{"bucket": "250ms"}"#, Config::streak(5));
+    let error = Breaker::<Streak, _>::try_new(length, ManualClock::new()).unwrap_err();
+    assert_eq!(error.to_string(), "time is set, but the window type is no TimeWindow");
+    let error = Breaker::<(Streak, TimeWindow<16>), _>::try_new(length, ManualClock::new()).unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Buckets, Bound::AtLeast(1)));
+}
+
 #[test]
 fn what_is_written_reads_back_the_same() {
-    let settings = json(ALL).unwrap();
-    let written = serde_json::to_string(&settings).unwrap();
-    assert_eq!(json(&written).unwrap(), settings);
-    // Nothing was left out on the way, nor changed.
-    let (written, given): (serde_json::Value, serde_json::Value) =
-        (serde_json::from_str(&written).unwrap(), serde_json::from_str(ALL).unwrap());
-    assert_eq!(written, given);
+    for given in [ALL, OFF] {
+        let settings = json(given).unwrap();
+        let written = serde_json::to_string(&settings).unwrap();
+        assert_eq!(json(&written).unwrap(), settings);
+        // Nothing was left out on the way, nor changed.
+        let (written, given): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(&written).unwrap(), serde_json::from_str(given).unwrap());
+        assert_eq!(written, given);
+    }
     assert_eq!(serde_json::to_string(&Settings::default()).unwrap(), "{}");
 }
 
@@ -89,6 +153,12 @@ fn a_bad_value_is_named_with_its_field() {
     from_json(r#"{"open_for": "5 parsecs"}"#, "expected open_for as a time");
     from_json(r#"{"open_for": null}"#, "expected open_for as a time");
     from_json(r#"{"open_for": "-5s"}"#, "expected open_for as a time");
+    from_json(r#"{"open_for": "off"}"#, "expected open_for as a time");
+    from_json(r#"{"ramp": "of"}"#, r#"expected ramp as a time with its unit, such as "5s" or "250ms", or "off""#);
+    // No second name for what `off` says, so that no two can contradict each other.
+    let both = json(r#"{"ignore_failure_share": true, "failure_permille": 500}"#).unwrap_err();
+    assert!(both.contains("unknown field `ignore_failure_share`, expected one of"), "{both}");
+    assert!(both.contains("`failure_permille`"), "{both}");
     from_json(r#"{"probes": -1}"#, "integer `-1`, expected probes as a whole number up to 255");
     from_json(r#"{"probes": 256}"#, "integer `256`, expected probes");
     from_json(r#"{"probes": 2.5}"#, "expected probes");
@@ -153,7 +223,12 @@ fn a_reload_takes_effect_while_calls_run_and_a_bad_one_keeps_the_old() {
     let bad = vars(&[("UP_OPEN_FOR", "0s"), ("UP_MODE", "off")]).unwrap().apply(base, &breaker).unwrap_err();
     assert_eq!(
         bad.to_string(),
-        "open_for must be at least 1 tick (it is 0, the least is 1); the settings before it stay in force"
+        "open_for must be at least 1 tick (it is 0ns, the least is 976.563µs); the settings before it stay in force"
+    );
+    let bad = vars(&[("UP_OPEN_FOR", "10m")]).unwrap().apply(base, &breaker).unwrap_err();
+    assert_eq!(
+        bad.to_string(),
+        "open_at_most must be at least open_for (it is 480s, the least is 600s); the settings before it stay in force"
     );
     let bad = vars(&[("UP_STREAK", "6")]).unwrap().apply(base, &breaker).unwrap_err();
     assert_eq!((bad.0.field, bad.0.bound), (Field::Shape, Bound::Fixed));

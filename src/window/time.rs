@@ -422,7 +422,7 @@ mod tests {
         Lanes<LANES>: LaneCount,
     {
         let config = Config::time(2, ManualClock::RATE.duration_of(bucket));
-        let words = config.words(ManualClock::RATE, TimeWindow::<2>::CAPACITY).unwrap();
+        let words = config.words(&ManualClock::RATE, TimeWindow::<2>::CAPACITY).unwrap();
         let (state, live, clock) = (StateCell::new(false), Live::new(&words), ManualClock::new());
         let (quiet, shape) = (state.load(), &words.shape);
         let scope =

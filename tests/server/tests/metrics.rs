@@ -168,6 +168,30 @@ fn the_facades_own_prometheus_page_has_the_same_series() {
     assert_eq!(series_of_page(&filled), in_whole_seconds());
 }
 
+/// The recorder cannot be told to forget: what is removed is in no state.
+#[test]
+fn what_is_removed_does_not_stay_as_it_was_last_published() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let publish = |monitors: &Monitors| {
+        metrics::with_local_recorder(&recorder, || monitors.publish());
+        recorder.handle().render()
+    };
+    let latched = r#"circuit_breaker_state{name="payments",state="latched"}"#;
+    let (payments, monitors) = story();
+    payments.latch();
+    assert!(publish(&monitors).contains(&format!("{latched} 1")));
+    assert!(monitors.remove("payments") && !monitors.remove("payments"));
+    assert!(monitors.readings().iter().all(|reading| reading.name != "payments"));
+    let page = publish(&monitors);
+    assert!(page.contains(&format!("{latched} 0")), "{page}");
+    // Added anew, it shows again, also right after.
+    monitors.add(Arc::clone(&payments)).unwrap();
+    assert!(monitors.add(Arc::clone(&payments)).is_err());
+    assert!(monitors.remove("payments"));
+    monitors.add(payments).unwrap();
+    assert!(publish(&monitors).contains(&format!("{latched} 1")));
+}
+
 #[test]
 fn open_telemetry_observes_the_same() {
     let (payments, monitors) = story();

@@ -40,7 +40,7 @@ fn variables_override_the_file() {
     assert_eq!(settings["db"].probes, Some(2));
     assert_eq!(settings["db"].jitter, Some(true));
     assert_eq!(settings["db"].open_for, Some(Duration::from_secs(5)), "the file's");
-    assert_eq!(settings["mail"].ramp, Some(Duration::from_secs(30)));
+    assert_eq!(settings["mail"].ramp, Some(Some(Duration::from_secs(30))));
     let error = load(&[("APP_DB__PROBES", "some")]).unwrap_err().to_string();
     assert!(error.contains("expected probes as a whole number up to 255"), "{error}");
 }
