@@ -18,8 +18,8 @@ impl Monitors {
     /// The facade has neither counters of fractions nor histograms that can be set. So `open_seconds_total` is in whole
     /// seconds, rounded down, and a histogram is what Prometheus makes of one: `_bucket` by `le`, `_count` and `_sum`.
     ///
-    /// Nor does it forget: of a breaker that was [removed](Self::remove) the next call sets the state and the probes to 0, once,
-    /// through the recorder of that call; what only grows stays as it was.
+    /// Nor does it forget: of a breaker that was [removed](Self::remove) the next call sets the state and the probes to 0,
+    /// once, through the recorder of that call; what only grows stays as it was.
     ///
     /// ```
     /// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};

@@ -111,8 +111,8 @@ impl<K> RegistryBuilder<K> {
     /// keep their places for ever, and all later ones share the breaker for overflow.
     ///
     /// What goes by it forgets: failures counted, how often in a row it has opened, probes' results, a ramp. A key that
-    /// comes again after that begins closed. Never forgotten by it are a hold or an open time that runs, a latch, and what an
-    /// operator has forced open or disabled: see [`Registry`].
+    /// comes again after that begins closed. Never forgotten by it are a hold or an open time that runs, a latch, and what
+    /// an operator has forced open or disabled: see [`Registry`].
     pub fn forget_after(mut self, time: Option<Duration>) -> Self {
         self.forget = time.map_or(Forget::Never, Forget::After);
         self
@@ -212,10 +212,10 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 ///   [`configure`](Self::configure)).
 /// - Is none of them clean, it forgets one that nobody holds and that has been idle for [much
 ///   longer](RegistryBuilder::forget_after), again the longest: closed with failures, half-open, ramping, or open with its
-///   time over. It is reset as it goes, so its observer is told, outside the lock. One that is open for longer, latched, forced
-///   open or disabled stays, and so does its place, until that is over or a hand ends it ([`visit`](Self::visit),
-///   [`remove`](Self::remove)): what an operator said holds until an operator says otherwise, so switch off a few keys or
-///   all of them for a while, and do not let answers latch (`Outcome::Latch`) for keys that callers make up.
+///   time over. It is reset as it goes, so its observer is told, outside the lock.
+/// - One that is open for longer, latched, forced open or disabled stays, and keeps its place, until that is over or a hand
+///   ends it ([`visit`](Self::visit), [`remove`](Self::remove)): what an operator said holds until an operator says
+///   otherwise. So switch off few keys, or all for a while, and let no answer latch a key that callers make up.
 /// - Is there none of either, the key shares the breaker for overflow: no error, and no growth. A look that found none is
 ///   not repeated for an eighth of the idle time: keys that somebody makes up cost no more than that.
 /// - Switches are the breakers' own: [`visit`](Self::visit) reaches all there are, and a template in
@@ -329,8 +329,8 @@ where
     /// Lets go of `key`'s breaker, whatever its state: its last holders go on with it by themselves, and whoever asks next
     /// gets a new one.
     ///
-    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::Meter) that others share count it as
-    /// open for ever.
+    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::Meter) that others share count
+    /// it as open for ever.
     pub fn remove<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
     where
         K: Borrow<Q>,
