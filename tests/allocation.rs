@@ -1,14 +1,16 @@
 //! Proves that a breaker never allocates (fault 12 of `faults.rs`, memory that grows with every cycle): thousands of
 //! cycles through every state, with every window, under an allocator that counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "allocation/counting.rs"]
+mod counting;
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
+use counting::allocations;
 use http::header::{HeaderMap, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::Body;
@@ -18,53 +20,6 @@ use microbreaker::{
     HttpStatus, ManualClock, Meter, Observer, OpenReason, Outcome, Settle, State, StdClock, Streak, TimeWindow, Window,
     count_words,
 };
-
-/// The system's, counting what each thread asks for: other threads (libtest's own) do as they like.
-struct Counting;
-
-thread_local! {
-    // `const` and without a destructor: reading it does not allocate.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-impl Counting {
-    fn count() {
-        // Fails only while a thread is torn down, when nobody measures any more.
-        let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
-    }
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged; counting touches neither memory nor layout.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count();
-        // SAFETY: the caller's promises about `layout` are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // A breaker that frees must have allocated; it counts all the same.
-        Self::count();
-        // SAFETY: `memory` came from `System` with this `layout`, since `alloc` passes on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::count();
-        // SAFETY: as for `dealloc`; `size` is the caller's promise.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// Allocations and releases of this thread during `work`.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 

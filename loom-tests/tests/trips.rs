@@ -293,22 +293,9 @@ fn a_stale_failure_at_a_glance_touches_no_newer_generation() {
 
 #[test]
 fn no_trip_is_lost_of_two_failures_at_a_glance() {
-    // Into one chunk, or into two.
+    // Warm and quiet, and two failures of four are too many: into one chunk, or into two.
     for before in [2, 3] {
-        explore(move || {
-            // Warm and quiet; two failures of four are too many, one is not.
-            let config = plain(Config::count(4).minimum(2).failure_permille(500));
-            let breaker = shared::<CountWindow<3>, _, _>(config, Still, Events::default());
-            for _ in 0..before {
-                breaker.acquire().unwrap().success();
-            }
-            race!(breaker;
-                |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
-                |breaker| done(breaker.acquire().map(microbreaker::Permit::failure)),
-            );
-            assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
-            assert_eq!(breaker.observer().all().len(), 1, "one opener, one event");
-        });
+        two_failures_open::<CountWindow<3>>(Config::count(4).minimum(2).failure_permille(500), before);
     }
 }
 

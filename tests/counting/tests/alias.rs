@@ -217,26 +217,33 @@ fn a_count_window_takes_no_stale_success() {
     assert_eq!(seen, []);
 }
 
+/// Chunks until the index of a window of three comes round: 2^15 / 4 laps.
+const ROUND: u32 = 3 << 13;
+
+/// The last 43 calls, in three chunks, when a failure was stopped at its `access` while `chunks` came and went, every other
+/// call of them a failure; `None` if it has no such access.
+fn interrupted_by_chunks(permille: u16, access: u32, chunks: u32) -> Option<Shared<CountWindow<3>>> {
+    let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(permille));
+    let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
+        for call in 0..times {
+            let permit = breaker.acquire().unwrap();
+            if call & 1 == 0 {
+                permit.failure()
+            } else {
+                permit.success()
+            };
+        }
+    };
+    report(&breaker, 3 * 21);
+    let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+    interrupted(access, move || report(&other, (chunks - 1) * 21 + 1), || permit.failure())?;
+    Some(breaker)
+}
+
 #[test]
 fn a_count_window_is_short_after_its_index_came_round() {
-    // 2^15 / 4 laps of three chunks.
-    const ROUND: u32 = 3 << 13;
     let seen = shows([512, ROUND - 1, ROUND, ROUND + 1], |access, chunks| {
-        let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(1000));
-        let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
-            for call in 0..times {
-                let permit = breaker.acquire().unwrap();
-                if call & 1 == 0 {
-                    permit.failure()
-                } else {
-                    permit.success()
-                };
-            }
-        };
-        report(&breaker, 3 * 21);
-        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-        interrupted(access, move || report(&other, (chunks - 1) * 21 + 1), || permit.failure())?;
-        Some(breaker.tally().total != 43)
+        Some(interrupted_by_chunks(1000, access, chunks)?.tally().total != 43)
     });
     assert_eq!(count_words(43, false), 3);
     assert_eq!(seen, [ROUND]);
@@ -245,31 +252,13 @@ fn a_count_window_is_short_after_its_index_came_round() {
 /// What that chunk is short of is no sign of health: it opens by what the window shows.
 #[test]
 fn a_short_count_window_opens_by_what_it_shows() {
-    const ROUND: u32 = 3 << 13;
     let mut short = 0;
     for kind in [FailureKind::Other, FailureKind::Timeout] {
-        for access in 0.. {
-            let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(700));
-            let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
-                for call in 0..times {
-                    let permit = breaker.acquire().unwrap();
-                    if call & 1 == 0 {
-                        permit.failure()
-                    } else {
-                        permit.success()
-                    };
-                }
-            };
-            report(&breaker, 3 * 21);
-            let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-            let reported = || permit.failure();
-            if interrupted(access, move || report(&other, (ROUND - 1) * 21 + 1), reported).is_none() {
-                break;
-            }
+        for breaker in (0..).map_while(|access| interrupted_by_chunks(700, access, ROUND)) {
             short += u32::from(breaker.tally().total != 43);
             while breaker.state() == State::Closed {
                 let tally = breaker.tally();
-                assert!(tally.total < 43 || tally.failed * 1000 < 700 * tally.total, "{kind:?}, {access}: {tally:?}");
+                assert!(tally.total < 43 || tally.failed * 1000 < 700 * tally.total, "{kind:?}: {tally:?}");
                 breaker.acquire().unwrap().record(Outcome::Failure(kind));
             }
         }

@@ -1,8 +1,9 @@
 //! Proves that the layer allocates nothing: admitted, rejected, cancelled, and in waiting where there is nothing to wait
 //! for. The allocator counts, as in the crate's own `tests/allocation.rs`.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../allocation/counting.rs"]
+mod counting;
+
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
@@ -10,48 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use counting::allocations;
 use microbreaker::{Breaker, BreakerLayer, Config, Effect, ManualClock, OpenReason, Rejected, State, Streak};
 use tower::{Layer, Service};
-
-/// The system's, counting what each thread asks for: other threads (libtest's own) do as they like.
-struct Counting;
-
-thread_local! {
-    // `const` and without a destructor: reading it does not allocate.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-impl Counting {
-    fn count() {
-        // Fails only while a thread is torn down, when nobody measures any more.
-        let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
-    }
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged; counting touches neither memory nor layout.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count();
-        // SAFETY: the caller's promises about `layout` are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        Self::count();
-        // SAFETY: `memory` came from `System` with this `layout`, since `alloc` passes on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// Allocations and releases of this thread during `work`.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    work();
-    ALLOCATIONS.get() - before
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 const CONFIG: Config = Config::streak(3).jitter(false).open_for(SECOND);
