@@ -979,8 +979,8 @@ const ANSWERED: u32 = 1 << 11;
 /// Why not, and in how many ticks to ask again.
 type Refusal = (RejectReason, Option<u32>);
 
-/// A ticket or a refusal in two words: a new ticket, which nobody has answered. A refusal has both bits of [`REFUSED`](Self::REFUSED), a ticket at most one: a
-/// quiet one has neither, and no probe is uncounted.
+/// A ticket or a refusal in two words: a new ticket, which nobody has answered. A refusal has both bits of
+/// [`REFUSED`](Self::REFUSED), a ticket at most one: a quiet one has neither, and no probe is uncounted.
 #[derive(Clone, Copy)]
 struct Answer(u32, u32);
 
@@ -1199,13 +1199,13 @@ impl<H: Holder> Permit<H> {
     }
 
     /// A reading of the breaker's clock.
-    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
     pub(crate) fn now(&self) -> Ticks {
         self.holder.now()
     }
 
     /// Whether more than `time` has passed since a reading. Never, if that is past the [horizon](HORIZON).
-    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
     pub(crate) fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
         self.holder.has_outlasted(start, time)
     }
