@@ -191,7 +191,7 @@ pub use lanes::{LaneCount, Lanes};
 #[cfg(feature = "lazy")]
 pub use lazy::Lazy;
 #[cfg(feature = "std")]
-pub use meter::{Latency, Meter, Metered, Reading};
+pub use meter::{Latency, Meter, Metered, Reading, States};
 pub use mode::Mode;
 #[cfg(feature = "std")]
 pub use monitors::{DuplicateName, Monitors};

@@ -14,7 +14,6 @@ use crate::lanes::{LaneCount, Lanes, Padded};
 use crate::observe::{Counters, Counts, Event, Observer, Report};
 use crate::state::State;
 use crate::sync::{self, AtomicU32, Ordering, const_fn, initial, zeroed};
-use crate::tally::Status;
 use crate::window::Window;
 
 const STATES: usize = State::ALL.len();
@@ -38,7 +37,7 @@ const BUCKETS: usize = Latency::BOUNDS.len() + 1;
 /// PAYMENTS.observer().on_elapsed(begun.elapsed());
 ///
 /// let reading = PAYMENTS.reading();
-/// assert_eq!((reading.name, reading.state, reading.success), ("payments", State::Closed, 1));
+/// assert_eq!((reading.name, reading.states.one(), reading.success), ("payments", Some(State::Closed), 1));
 /// assert_eq!(reading.latency.unwrap().count(), 1);
 /// ```
 #[derive(Debug)]
@@ -242,6 +241,33 @@ impl<const N: usize> Wide<N> {
     }
 }
 
+/// In which state a breaker is, or how many of several are in which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum States {
+    /// That of a breaker on its own.
+    One(State),
+    /// How many breakers of a `Registry` are in each state, by [`State`]'s number.
+    Members([u32; STATES]),
+}
+
+impl States {
+    /// That of a breaker on its own.
+    pub const fn one(&self) -> Option<State> {
+        match *self {
+            Self::One(state) => Some(state),
+            Self::Members(_) => None,
+        }
+    }
+
+    /// How many are in this one.
+    pub const fn count(&self, state: State) -> u32 {
+        match *self {
+            Self::One(one) => (one as u8 == state as u8) as u32,
+            Self::Members(counts) => counts[state as usize],
+        }
+    }
+}
+
 /// What a [`Meter`] counted and what its breaker is, at one moment.
 ///
 /// Each number is exact and never falls, provided that readings are taken at least every 2³² calls, and every 2³¹ ticks (24
@@ -250,12 +276,12 @@ impl<const N: usize> Wide<N> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The breaker's name.
+    /// The breaker's name, or the label of a registry's breakers.
     pub name: &'static str,
-    /// The state. An open circuit whose time is over still shows as open: it moves when somebody asks.
-    pub state: State,
+    /// The state, or of how many. An open circuit whose time is over still shows as open: it moves when somebody asks.
+    pub states: States,
     /// Half-open probes that are out.
-    pub probes_in_flight: u8,
+    pub probes_in_flight: u32,
     /// Calls reported as a success, slow ones included.
     pub success: u64,
     /// Calls reported as a failure.
@@ -286,29 +312,6 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Nothing counted, of no breaker: for the labels that its samples had.
-    #[cfg(feature = "metrics")]
-    pub(crate) const fn none(name: &'static str) -> Self {
-        Self {
-            name,
-            state: State::Closed,
-            probes_in_flight: 0,
-            success: 0,
-            failure: 0,
-            alive: 0,
-            ignored: 0,
-            cancelled: 0,
-            hold: 0,
-            latch: 0,
-            slow: 0,
-            rejected: 0,
-            would_reject: 0,
-            transitions: [[0; STATES]; STATES],
-            open: Duration::ZERO,
-            latency: None,
-        }
-    }
-
     /// Transitions from one state to another.
     pub const fn transitions(&self, from: State, to: State) -> u64 {
         self.transitions[from as usize][to as usize]
@@ -376,7 +379,7 @@ pub trait Metered: Observer + sealed::Sealed {}
 impl<O: Observer + sealed::Sealed> Metered for O {}
 
 mod sealed {
-    use super::{Reading, Status, TickRate, Ticks};
+    use super::{Reading, States, TickRate, Ticks};
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` has no `Meter`",
@@ -384,7 +387,7 @@ mod sealed {
     )]
     pub trait Sealed {
         #[doc(hidden)]
-        fn read(&self, status: &Status, now: Ticks, rate: TickRate) -> Reading;
+        fn read(&self, states: States, probes: u32, now: Ticks, rate: TickRate) -> Reading;
     }
 }
 
@@ -392,7 +395,7 @@ impl<const LANES: usize> sealed::Sealed for Meter<LANES>
 where
     Lanes<LANES>: LaneCount,
 {
-    fn read(&self, status: &Status, now: Ticks, rate: TickRate) -> Reading {
+    fn read(&self, states: States, probes: u32, now: Ticks, rate: TickRate) -> Reading {
         // The words are read under the lock, so that each reading is of later ones than the last, whoever takes it.
         let mut ledger = self.ledger();
         let Counts { good, bad, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject, .. } =
@@ -406,8 +409,8 @@ where
         });
         Reading {
             name: self.counters.label(),
-            state: status.state,
-            probes_in_flight: status.probes_out,
+            states,
+            probes_in_flight: probes,
             success,
             failure,
             alive,
@@ -433,14 +436,14 @@ fn duration(ticks: u64, rate: TickRate) -> Duration {
 }
 
 impl<M: sealed::Sealed> sealed::Sealed for &M {
-    fn read(&self, status: &Status, now: Ticks, rate: TickRate) -> Reading {
-        (**self).read(status, now, rate)
+    fn read(&self, states: States, probes: u32, now: Ticks, rate: TickRate) -> Reading {
+        (**self).read(states, probes, now, rate)
     }
 }
 
 impl<M: sealed::Sealed, B> sealed::Sealed for (M, B) {
-    fn read(&self, status: &Status, now: Ticks, rate: TickRate) -> Reading {
-        self.0.read(status, now, rate)
+    fn read(&self, states: States, probes: u32, now: Ticks, rate: TickRate) -> Reading {
+        self.0.read(states, probes, now, rate)
     }
 }
 
@@ -451,7 +454,8 @@ impl<W: Window, C: Clock, O: Metered> Breaker<W, C, O> {
     /// that are open for a second are three seconds, so that readings are due three times as often. State and probes are
     /// those of the breaker that is asked. Elsewhere than in a `Registry`, give each its own.
     pub fn reading(&self) -> Reading {
-        self.observer().read(&self.status(), self.clock().now(), C::RATE)
+        let status = self.status();
+        self.observer().read(States::One(status.state), status.probes_out.into(), self.clock().now(), C::RATE)
     }
 }
 

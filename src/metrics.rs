@@ -7,7 +7,6 @@ use std::vec::Vec;
 
 use metrics::{Counter, Gauge, Label, counter, describe_counter, describe_gauge, gauge};
 
-use crate::meter::Reading;
 use crate::monitors::Monitors;
 use crate::series::{FAMILIES, Kind, Labels, Value, cumulative};
 
@@ -52,9 +51,9 @@ impl Monitors {
             }
         }
         // Last: one of them may have been removed since its reading.
-        for name in self.removed() {
+        for reading in self.removed() {
             for family in FAMILIES.iter().filter(|family| matches!(family.kind, Kind::Level)) {
-                (family.samples)(&Reading::none(name), &mut |labels, _| {
+                (family.samples)(&reading, &mut |labels, _| {
                     level_of(family.name.to_owned(), labels).set(0);
                 });
             }

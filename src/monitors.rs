@@ -25,6 +25,7 @@ use crate::window::Window;
 /// | `circuit_breaker_would_reject_total` | `name` | calls admitted in shadow that would have been rejected |
 /// | `circuit_breaker_transitions_total` | `name`, `from`, `to` | transitions; the seven that a breaker makes by itself from the start, others from their first |
 /// | `circuit_breaker_state` | `name`, `state` | 1 for its state, 0 for the six others |
+/// | `circuit_breaker_members` | `name`, `state` | the same of a `Registry`'s breakers: how many of this label are in each state |
 /// | `circuit_breaker_open_seconds_total` | `name` | seconds in which all calls were rejected, or would have been but for shadow: open, latched, forced open |
 /// | `circuit_breaker_probes_in_flight` | `name` | half-open probes that are out |
 /// | `circuit_breaker_call_duration_seconds` | `name` | histogram of what [`Observer::on_elapsed`](crate::Observer::on_elapsed) was told, of [timed](crate::Meter::timed) meters |
@@ -52,10 +53,13 @@ pub struct Monitors(Arc<RwLock<Vec<Monitor>>>);
 
 #[derive(Clone)]
 struct Monitor {
-    name: &'static str,
+    /// As it was added: it says which series there are.
+    first: Reading,
     /// `None`: removed, and not yet [forgotten](Monitors::removed).
-    read: Option<Arc<dyn Fn() -> Reading + Send + Sync>>,
+    read: Option<Arc<Read>>,
 }
+
+type Read = dyn Fn() -> Reading + Send + Sync;
 
 impl Monitors {
     /// None yet.
@@ -64,7 +68,7 @@ impl Monitors {
     }
 
     /// Adds a breaker, held by `&'static`, `Arc` or any other `Deref`. Its observer has a [`Meter`](crate::Meter). Not the
-    /// member of a `Registry`, which it would hold for ever: the registry's docs say how.
+    /// member of a `Registry`, which it would hold for ever: for those there is `add_members`.
     ///
     /// An error if one of that name is there already: its series would be the same ones, and a scrape of both invalid.
     pub fn add<H, W, C, O>(&self, breaker: H) -> Result<(), DuplicateName>
@@ -74,30 +78,35 @@ impl Monitors {
         C: Clock,
         O: Metered,
     {
-        let name = breaker.reading().name;
+        self.add_read(Arc::new(move || breaker.reading()))
+    }
+
+    pub(crate) fn add_read(&self, read: Arc<Read>) -> Result<(), DuplicateName> {
+        let first = read();
         let mut monitors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if monitors.iter().any(|monitor| monitor.name == name && monitor.read.is_some()) {
-            return Err(DuplicateName(name));
+        if monitors.iter().any(|monitor| monitor.first.name == first.name && monitor.read.is_some()) {
+            return Err(DuplicateName(first.name));
         }
-        monitors.retain(|monitor| monitor.name != name);
-        monitors.push(Monitor { name, read: Some(Arc::new(move || breaker.reading())) });
+        monitors.retain(|monitor| monitor.first.name != first.name);
+        monitors.push(Monitor { first, read: Some(read) });
         Ok(())
     }
 
     /// Forgets the breaker of this name, and lets go of what held it; `false` if there is none.
     pub fn remove(&self, name: &str) -> bool {
         let mut monitors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let found = monitors.iter_mut().find(|monitor| monitor.name == name).and_then(|monitor| monitor.read.take());
+        let found =
+            monitors.iter_mut().find(|monitor| monitor.first.name == name).and_then(|monitor| monitor.read.take());
         // What held it may be the last to: it is dropped outside the lock.
         drop(monitors);
         found.is_some()
     }
 
-    /// The names removed since the last call, of breakers that a recorder may still show.
+    /// What was removed since the last call, as it was added: a recorder may still show it.
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "who pushes must take back"))]
-    pub(crate) fn removed(&self) -> Vec<&'static str> {
+    pub(crate) fn removed(&self) -> Vec<Reading> {
         let mut monitors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = monitors.iter().filter(|monitor| monitor.read.is_none()).map(|monitor| monitor.name).collect();
+        let gone = monitors.iter().filter(|monitor| monitor.read.is_none()).map(|monitor| monitor.first).collect();
         monitors.retain(|monitor| monitor.read.is_some());
         gone
     }
@@ -113,7 +122,7 @@ impl Monitors {
 impl fmt::Debug for Monitors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let monitors = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        f.debug_list().entries(monitors.iter().filter(|at| at.read.is_some()).map(|at| at.name)).finish()
+        f.debug_list().entries(monitors.iter().filter(|at| at.read.is_some()).map(|at| at.first.name)).finish()
     }
 }
 

@@ -59,7 +59,7 @@ fn encode(mut sample: MetricEncoder<'_>, value: Value) -> fmt::Result {
     match value {
         Value::Count(count) => sample.encode_counter::<NoLabelSet, _, f64>(&count, None),
         Value::Seconds(time) => sample.encode_counter::<NoLabelSet, _, f64>(&time.as_secs_f64(), None),
-        Value::Level(level) => sample.encode_gauge(&u32::from(level)),
+        Value::Level(level) => sample.encode_gauge(&level),
         Value::Times(latency) => {
             let bounds = Latency::BOUNDS.iter().map(core::time::Duration::as_secs_f64).chain([f64::INFINITY]);
             let buckets: Vec<_> = bounds.zip(latency.buckets).collect();

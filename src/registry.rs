@@ -1,6 +1,6 @@
 //! Breakers by key for servers: per host, model or tenant, created as keys come, never more than a bound.
 //!
-//! One word of a slot, `used`, says whether it is in the map:
+//! One word of a slot, [`Used`], says whether it is in the map:
 //!
 //! ```text
 //!     whoever looks it up: stamp := now
@@ -21,19 +21,24 @@ use core::time::Duration;
 use std::borrow::ToOwned;
 use std::boxed::Box;
 use std::collections::HashMap;
-use std::sync::atomic::fence;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
 use crate::config::{Bound, Config, ConfigError, Field};
+use crate::meter::{Metered, Reading, States};
+use crate::monitors::{DuplicateName, Monitors};
 use crate::observe::Observer;
 use crate::state::State;
 use crate::sync::{AtomicU32, Ordering};
 use crate::window::Window;
 
-/// No stamp, for those have 31 bits at most. In `used`: on its way out of the map, or out. In `barren`: not known to be.
-const GONE: u32 = u32::MAX;
+mod used;
+
+use used::Used;
+
+/// No stamp, for those have 31 bits at most: not known to be barren.
+const FERTILE: u32 = u32::MAX;
 
 type Label<K> = Box<dyn Fn(&K) -> &'static str + Send + Sync>;
 type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
@@ -171,12 +176,12 @@ impl<K> RegistryBuilder<K> {
             breaker: Breaker::try_observed(self.template, clock.clone(), observe(self.overflow))?,
             label: self.overflow,
             overflow: true,
-            used: AtomicU32::new(0),
+            used: Used::new(0),
         };
         Ok(Registry {
             map: papaya::HashMap::new(),
             cold: Mutex::new(Cold { template: self.template, overrides: HashMap::new(), members: 0 }),
-            barren: AtomicU32::new(GONE),
+            barren: AtomicU32::new(FERTILE),
             overflow: Member(Arc::new(overflow)),
             clock,
             capacity: self.capacity,
@@ -224,41 +229,35 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 ///
 /// # Metrics
 ///
-/// Do not add members to [`Monitors`](crate::Monitors): each would be held for ever. Let all breakers of a label share one
-/// [`Meter`](crate::Meter), and add for each label a breaker that makes no calls, with that meter and the registry's clock:
+/// Let all breakers of a label share one [`Meter`](crate::Meter) of that name, and add them to
+/// [`Monitors`](crate::Monitors) together: never a member by itself, which would be held for ever.
 ///
 /// ```
-/// use microbreaker::{Breaker, CoarseClock, Config, Meter, Monitors, Registry, RegistryBuilder, State, Streak};
+/// use std::sync::Arc;
+/// use microbreaker::{CoarseClock, Config, Meter, Monitors, Registry, RegistryBuilder, State, Streak};
 ///
 /// static HOSTS: Meter<8> = Meter::new("hosts");
 /// static OVERFLOW: Meter<8> = Meter::new("overflow");
 ///
-/// let (config, clock) = (Config::streak(1), CoarseClock::new());
-/// let hosts: Registry<String, Streak, CoarseClock, &Meter<8>> = RegistryBuilder::new("hosts", config)
-///     .build_observed(clock.clone(), |label| if label == "hosts" { &HOSTS } else { &OVERFLOW })
-///     .unwrap();
+/// let hosts: Registry<String, Streak, CoarseClock, &Meter<8>> =
+///     RegistryBuilder::new("hosts", Config::streak(1))
+///         .build_observed(CoarseClock::new(), |label| if label == "hosts" { &HOSTS } else { &OVERFLOW })
+///         .unwrap();
+/// let hosts = Arc::new(hosts);
 /// let monitors = Monitors::new();
-/// let stands_for: Breaker<Streak, _, _> = Breaker::observed(config, clock, &HOSTS);
-/// monitors.add(Box::new(stands_for)).unwrap();
-/// // This one is never let go.
-/// monitors.add(hosts.overflow().clone()).unwrap();
+/// monitors.add_members(Arc::clone(&hosts), &HOSTS).unwrap();
+/// monitors.add_members(Arc::clone(&hosts), &OVERFLOW).unwrap();
 ///
 /// hosts.get_or_create("a.example").acquire().unwrap().failure();
 /// hosts.get_or_create("b.example").acquire().unwrap().success();
 /// let reading = &monitors.readings()[0];
 /// assert_eq!((reading.name, reading.success, reading.failure), ("hosts", 1, 1));
-/// // In which states they are, only a visit knows.
-/// assert_eq!(reading.state, State::Closed);
-/// let mut open = 0;
-/// hosts.visit(|_, _, breaker| open += u32::from(breaker.state() == State::Open));
-/// assert_eq!(open, 1);
+/// assert_eq!((reading.states.count(State::Open), reading.states.count(State::Closed)), (1, 1));
 /// ```
 ///
-/// Then calls, rejections, transitions and times are those of all breakers of the label, gone ones included. Open seconds
-/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::Reading) are due `n` times
-/// as often (a thousand at 1024 Hz: every half hour). State and probes are those of the breaker that was added, so in no
-/// state but closed for one that makes no calls: export `visit`'s numbers as a metric of your own, and alert on
-/// transitions, rejections and open seconds.
+/// Calls, rejections, transitions and times are then those of all breakers of the label, gone ones included; states and
+/// probes those of all that there are. Open seconds are added up, two open breakers make two a second; so with `n` of them
+/// open [readings](crate::Reading) are due `n` times as often (a thousand at 1024 Hz: every half hour).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     cold: Mutex<Cold<K>>,
@@ -290,8 +289,7 @@ struct Slot<W, C, O> {
     breaker: Breaker<W, C, O>,
     label: &'static str,
     overflow: bool,
-    /// The stamp of when it was last asked for, or [`GONE`].
-    used: AtomicU32,
+    used: Used,
 }
 
 impl<K, W, C, O> Registry<K, W, C, O>
@@ -339,12 +337,11 @@ where
         let mut cold = self.cold();
         let guard = self.map.guard();
         let slot = self.map.get(key, &guard)?;
-        // Relaxed: nobody goes by it but who looks for this very word.
-        slot.used.swap(GONE, Ordering::Relaxed);
+        slot.used.take_anyway();
         let member = Member(Arc::clone(slot));
         self.map.remove(key, &guard);
         cold.members -= 1;
-        self.barren.store(GONE, Ordering::Relaxed);
+        self.barren.store(FERTILE, Ordering::Relaxed);
         Some(member)
     }
 
@@ -401,6 +398,20 @@ where
         each(None, self.overflow.label(), &self.overflow);
     }
 
+    /// What `meter` counted, which the breakers with its name for a label share, and how many of them are in each state.
+    /// One pass over all, as [`visit`](Self::visit); it moves nothing.
+    pub fn reading(&self, meter: &impl Metered) -> Reading {
+        let (mut states, mut probes) = ([0; State::ALL.len()], 0);
+        self.visit(|_, label, breaker| {
+            if label == meter.name() {
+                let status = breaker.status();
+                states[status.state as usize] += 1;
+                probes += u32::from(status.probes_out);
+            }
+        });
+        meter.read(States::Members(states), probes, self.clock.now(), C::RATE)
+    }
+
     /// The breaker that keys share for which there is no room.
     pub fn overflow(&self) -> &Member<W, C, O> {
         &self.overflow
@@ -446,28 +457,8 @@ where
     {
         // Counted first, then stamped: whoever sees the stamp, and finds it idle, sees that somebody has it.
         let member = Member(Arc::clone(self.map.get(key, &self.map.guard())?));
-        self.touch(&member.0).then_some(member)
-    }
-
-    /// Says that the slot is in use; `false` if it is gone. Writes only if the stamp is older, so a hot key's word stays where
-    /// it is.
-    fn touch(&self, slot: &Slot<W, C, O>) -> bool {
         let now = self.stamp();
-        // Relaxed: if the stamp is not older, nobody takes the slot out before the idle time is over, and by then our
-        // count is long seen. If it is, the exchange orders.
-        let mut used = slot.used.load(Ordering::Relaxed);
-        while used != GONE {
-            if self.age(used, now) == 0 {
-                return true;
-            }
-            // Release, partner: the load in `make_room`. Who finds this stamp idle one day sees our count; without it a
-            // breaker could go that we hold.
-            match slot.used.compare_exchange_weak(used, now, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return true,
-                Err(present) => used = present,
-            }
-        }
-        false
+        member.0.used.touch(now, |used| self.age(used, now) == 0).then_some(member)
     }
 
     #[cold]
@@ -493,7 +484,7 @@ where
         let Ok(breaker) = Breaker::try_observed(config, self.clock.clone(), observer) else {
             return self.overflow.clone();
         };
-        let slot = Arc::new(Slot { breaker, label, overflow: false, used: AtomicU32::new(self.stamp()) });
+        let slot = Arc::new(Slot { breaker, label, overflow: false, used: Used::new(self.stamp()) });
         // Counted before it is to be found, as in `look`.
         let member = Member(Arc::clone(&slot));
         self.map.insert(key, slot, &self.map.guard());
@@ -516,21 +507,15 @@ where
             let now = self.stamp();
             let may_go = |(key, slot)| {
                 let slot: &Arc<Slot<W, C, O>> = slot;
-                // Acquire, partner: the exchange in `touch`, see there.
-                let used = slot.used.load(Ordering::Acquire);
+                let idle = |used| self.age(used, now) > self.idle;
+                let used = slot.used.spare_since(idle, || Arc::strong_count(slot))?;
                 let age = self.age(used, now);
-                if age <= self.idle || !slot.is_spare() {
-                    return None;
-                }
                 let clean = slot.breaker.is_clean();
                 let goes = clean || self.forget.is_some_and(|forget| age > forget) && slot.is_over();
                 goes.then_some(((clean, age), used, key, slot))
             };
             let (_, used, key, slot) = self.map.iter(&guard).filter_map(may_go).max_by_key(|&(rank, ..)| rank)?;
-            // Relaxed: of this and the exchange in `touch` only one can follow the stamp. As it was counted, nobody had it;
-            // if this succeeds, nobody got it since: that would have moved the stamp, for the clock is read after the
-            // count there, and was read before it here, when the stamp was long past.
-            if slot.used.compare_exchange(used, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            if slot.used.take(used) {
                 self.map.remove(key, &guard);
                 cold.members -= 1;
                 return Some(Arc::clone(slot));
@@ -540,17 +525,6 @@ where
 }
 
 impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
-    /// Whether nobody holds it but the map.
-    fn is_spare(self: &Arc<Self>) -> bool {
-        if Arc::strong_count(self) > 1 {
-            return false;
-        }
-        // Acquire, partner: the release in the drop of the last member. Without it a failure reported through that could be
-        // missed, and forgotten.
-        fence(Ordering::Acquire);
-        true
-    }
-
     /// Whether nothing of what it remembers is still to last: no time that runs, and nothing that a hand must end.
     fn is_over(&self) -> bool {
         match self.breaker.state() {
@@ -565,6 +539,24 @@ impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
 impl<K, W, C, O> fmt::Debug for Registry<K, W, C, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+impl Monitors {
+    /// Adds those breakers of a registry, held by `&'static`, `Arc` or any other `Deref`, whose label is the name of `meter`,
+    /// which they share: [how](Registry#metrics). Once for each label, that for overflow included.
+    ///
+    /// An error if one of that name is there already.
+    pub fn add_members<R, K, W, C, O, M>(&self, registry: R, meter: M) -> Result<(), DuplicateName>
+    where
+        R: Deref<Target = Registry<K, W, C, O>> + Send + Sync + 'static,
+        K: Hash + Eq,
+        W: Window,
+        C: Clock + Clone,
+        O: Observer,
+        M: Metered + Send + Sync + 'static,
+    {
+        self.add_read(Arc::new(move || registry.reading(&meter)))
     }
 }
 

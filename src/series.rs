@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use crate::meter::{Latency, Reading};
+use crate::meter::{Latency, Reading, States};
 use crate::state::State;
 
 /// Names and values, the breaker's name first. The values come from closed sets, but for that name.
@@ -37,11 +37,11 @@ pub(crate) enum Kind {
 pub(crate) enum Value {
     Count(u64),
     Seconds(Duration),
-    Level(u8),
+    Level(u32),
     Times(Latency),
 }
 
-pub(crate) static FAMILIES: [Family; 9] = [
+pub(crate) static FAMILIES: [Family; 10] = [
     Family {
         name: "circuit_breaker_calls_total",
         help: "Admitted calls that have ended, by outcome",
@@ -102,9 +102,18 @@ pub(crate) static FAMILIES: [Family; 9] = [
         help: "1 for the state that it is in, 0 for all others",
         kind: Kind::Level,
         samples: |reading, each| {
-            for state in State::ALL {
-                let labels = [("name", reading.name), ("state", state.name())];
-                each(&labels, Value::Level(u8::from(state == reading.state)));
+            if let States::One(_) = reading.states {
+                by_state(reading, each);
+            }
+        },
+    },
+    Family {
+        name: "circuit_breaker_members",
+        help: "Breakers of a registry that are in a state",
+        kind: Kind::Level,
+        samples: |reading, each| {
+            if let States::Members(_) = reading.states {
+                by_state(reading, each);
             }
         },
     },
@@ -131,6 +140,13 @@ pub(crate) static FAMILIES: [Family; 9] = [
         },
     },
 ];
+
+fn by_state(reading: &Reading, each: Each<'_>) {
+    for state in State::ALL {
+        let labels = [("name", reading.name), ("state", state.name())];
+        each(&labels, Value::Level(reading.states.count(state)));
+    }
+}
 
 /// The transitions that a breaker makes by itself.
 const CYCLE: [(State, State); 7] = [

@@ -9,8 +9,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Counters, Field, HORIZON, ManualClock, Member, Meter, Registry,
-    RegistryBuilder, State, Streak, TickRate, Ticks, TimeWindow, count_words,
+    Bound, Breaker, Config, CountWindow, Counters, DuplicateName, Field, HORIZON, ManualClock, Member, Meter, Monitors,
+    Reading, Registry, RegistryBuilder, State, States, Streak, TickRate, Ticks, TimeWindow, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -587,7 +587,54 @@ fn a_labels_meter_adds_the_open_times_of_its_breakers_up() {
     assert!(!hosts.get_or_create(&4).is_overflow(), "1 is forgotten");
     clock.advance(500 * SECOND);
     let reading = hosts.overflow().reading();
-    assert_eq!((reading.open, reading.state, reading.failure), (505 * SECOND, State::Closed, 2));
+    assert_eq!((reading.open, reading.states, reading.failure), (505 * SECOND, States::One(State::Closed), 2));
+}
+
+/// A label's series are those of all its breakers; a breaker of another label, and one that was let go, is in none of its
+/// states.
+#[test]
+fn a_reading_of_members_says_how_many_are_in_each_state() {
+    static NEAR: Meter = Meter::new("near");
+    static FAR: Meter = Meter::new("far");
+    let (config, clock) = (Config::streak(1).open_for(10 * SECOND).jitter(false), clock());
+    let hosts: Arc<Registry<u8, Streak, Clock, &Meter>> = RegistryBuilder::new("hosts", config)
+        .label(|key| if *key < 10 { "near" } else { "far" })
+        .capacity(4)
+        .build_observed(clock, |label| if label == "near" { &NEAR } else { &FAR })
+        .unwrap()
+        .into();
+    let monitors = Monitors::new();
+    monitors.add_members(Arc::clone(&hosts), &NEAR).unwrap();
+    monitors.add_members(Arc::clone(&hosts), &FAR).unwrap();
+    assert_eq!(monitors.add_members(Arc::clone(&hosts), &FAR), Err(DuplicateName("far")));
+    let states = |reading: &Reading| {
+        let counts = State::ALL.map(|state| reading.states.count(state));
+        assert_eq!(reading.states, States::Members(counts));
+        let [closed, half_open, open] =
+            [State::Closed, State::HalfOpen, State::Open].map(|state| counts[state as usize]);
+        assert_eq!(counts.iter().sum::<u32>(), closed + half_open + open);
+        (reading.name, closed, half_open, open, reading.probes_in_flight)
+    };
+    let all = || monitors.readings().iter().map(states).collect::<Vec<_>>();
+    assert_eq!(all(), [("near", 0, 0, 0, 0), ("far", 0, 0, 0, 0)], "that for overflow has a label of its own");
+    for key in [1, 2, 11] {
+        hosts.get_or_create(&key).acquire().unwrap().failure();
+    }
+    hosts.get_or_create(&3).acquire().unwrap().success();
+    assert_eq!(all(), [("near", 1, 0, 2, 0), ("far", 0, 0, 1, 0)]);
+    assert_eq!(monitors.readings()[0].states.one(), None);
+    clock.advance(11 * SECOND);
+    let probe = hosts.get(&2).unwrap();
+    let probe = probe.acquire().unwrap();
+    assert_eq!(all(), [("near", 1, 1, 1, 1), ("far", 0, 0, 1, 0)]);
+    drop(probe);
+    hosts.remove(&2).unwrap().reset();
+    let [near, far] = monitors.readings()[..] else { unreachable!() };
+    assert_eq!(states(&near), ("near", 1, 0, 1, 0));
+    // What was counted stays.
+    assert_eq!((near.failure, near.success, near.cancelled, far.failure), (2, 1, 1, 1));
+    let visited = hosts.reading(&&FAR);
+    assert_eq!((visited.name, visited.states), ("far", far.states));
 }
 
 /// Threads that ask for more keys than fit, while time flies so that all are idle at once: whoever holds a member holds

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use microbreaker::Reading;
+use microbreaker::{Reading, State};
 
 use crate::record::{Call, Record};
 use crate::rules::{Met, Promise, meet};
@@ -60,7 +60,7 @@ pub(crate) fn gateway(readings: &[Reading]) -> String {
     let row = |words: [&str; 6]| words.map(str::to_owned);
     let mut rows = vec![row(["through the gateway", "good", "failed", "held off", "rejected", "open for"])];
     rows.extend(readings.iter().map(|reading| {
-        let name = format!("  {} ({})", reading.name, reading.state.name());
+        let name = format!("  {} ({})", reading.name, reading.states.one().map_or("-", State::name));
         let [good, failed, held, rejected] =
             [reading.success + reading.alive, reading.failure, reading.hold, reading.rejected].map(grouped);
         [name, good, failed, held, rejected, length(reading.open)]

@@ -1,14 +1,14 @@
 //! The same metrics in every exporter: a small story, and what a scrape after it shows. `page.txt` is that page.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use microbreaker::{
-    Breaker, Config, CountWindow, FailureKind, ManualClock, Meter, Monitors, Observer, OpenReason, Outcome, Streak,
-    TracingLog, count_words,
+    Breaker, Config, CountWindow, FailureKind, ManualClock, Meter, Monitors, Observer, OpenReason, Outcome,
+    RegistryBuilder, Streak, TracingLog, count_words,
 };
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
@@ -18,9 +18,10 @@ use prometheus_client::registry::Registry;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+type Hosts = microbreaker::Registry<u8, Streak, &'static ManualClock, &'static Meter>;
 type Payments = Breaker<CountWindow<{ count_words(4, true) }>, ManualClock, (Meter<2>, TracingLog)>;
 
-/// Payments fail, open for 5 s, are probed once in vain and once more now; stock is never asked.
+/// Payments fail, open for 5 s, are probed once in vain and once more now; stock is never asked; of three hosts, one is open.
 fn story() -> (Arc<Payments>, Monitors) {
     let config = Config::count(4).slow_after(SECOND).slow_permille(1000).open_for(5 * SECOND).jitter(false);
     let observer = (Meter::new("payments").timed(), TracingLog::new("payments"));
@@ -30,6 +31,7 @@ fn story() -> (Arc<Payments>, Monitors) {
     let monitors = Monitors::new();
     monitors.add(Arc::clone(&payments)).unwrap();
     monitors.add(Arc::new(stock)).unwrap();
+    monitors.add_members(hosts(), &HOSTS).unwrap();
 
     let call = |outcome, millis| {
         let elapsed = Duration::from_millis(millis);
@@ -47,6 +49,21 @@ fn story() -> (Arc<Payments>, Monitors) {
     call(Outcome::Failure(FailureKind::Server), 40);
     payments.clock().advance(11 * SECOND + SECOND / 2);
     (payments, monitors)
+}
+
+static HOSTS: Meter = Meter::new("hosts");
+
+fn hosts() -> &'static Hosts {
+    static HOSTS_BY_KEY: LazyLock<Hosts> = LazyLock::new(|| {
+        let clock: &ManualClock = Box::leak(Box::default());
+        let hosts: Hosts = RegistryBuilder::new("hosts", Config::streak(1)).build_observed(clock, |_| &HOSTS).unwrap();
+        for (key, outcome) in [(1, Outcome::Success), (2, Outcome::Failure(FailureKind::Refused)), (3, Outcome::Alive)]
+        {
+            hosts.get_or_create(&key).acquire().unwrap().record(outcome);
+        }
+        hosts
+    });
+    &HOSTS_BY_KEY
 }
 
 fn page(monitors: Monitors) -> String {
@@ -180,10 +197,13 @@ fn what_is_removed_does_not_stay_as_it_was_last_published() {
     let (payments, monitors) = story();
     payments.latch();
     assert!(publish(&monitors).contains(&format!("{latched} 1")));
-    assert!(monitors.remove("payments") && !monitors.remove("payments"));
+    let open = r#"circuit_breaker_members{name="hosts",state="open"}"#;
+    assert!(publish(&monitors).contains(&format!("{open} 1")));
+    assert!(monitors.remove("payments") && !monitors.remove("payments") && monitors.remove("hosts"));
     assert!(monitors.readings().iter().all(|reading| reading.name != "payments"));
     let page = publish(&monitors);
-    assert!(page.contains(&format!("{latched} 0")), "{page}");
+    assert!(page.contains(&format!("{latched} 0")) && page.contains(&format!("{open} 0")), "{page}");
+    assert!(!page.contains(r#"circuit_breaker_state{name="hosts""#), "a registry is in no one state");
     // Added anew, it shows again, also right after.
     monitors.add(Arc::clone(&payments)).unwrap();
     assert!(monitors.add(Arc::clone(&payments)).is_err());

@@ -1,0 +1,100 @@
+//! The word that says whether a registry's slot is in use. The map beside it is papaya's, whose atomics are not loom's, and
+//! the count is `Arc`'s, which loom takes for exact: so the word alone, with a count that may be stale.
+#![cfg(feature = "models")]
+
+mod common;
+
+use common::explore;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use loom::thread;
+use used::Used;
+
+/// What the word takes for its platform.
+mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+}
+
+#[allow(dead_code, reason = "not all of it is modelled")]
+#[path = "../../src/registry/used.rs"]
+mod used;
+
+struct Slot {
+    used: Used,
+    /// As `Arc` counts, the map's own included.
+    holders: AtomicUsize,
+    /// A failure that its breaker remembers.
+    failures: AtomicU32,
+}
+
+impl Slot {
+    fn held_by(holders: usize) -> Arc<Self> {
+        Arc::new(Self { used: Used::new(0), holders: AtomicUsize::new(holders), failures: AtomicU32::new(0) })
+    }
+
+    /// A look by a caller whose clock says 1: whether it may go by what it found.
+    fn look(&self) -> bool {
+        self.holders.fetch_add(1, Ordering::Relaxed);
+        self.used.touch(1, |stamp| stamp == 1)
+    }
+
+    fn let_go(&self) {
+        self.holders.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Takes it out, so much later that either stamp is idle, if nobody holds it and it remembers nothing.
+    fn make_room(&self) -> bool {
+        let spare = self.used.spare_since(|_| true, || self.holders.load(Ordering::Relaxed));
+        spare.is_some_and(|stamp| self.failures.load(Ordering::Relaxed) == 0 && self.used.take(stamp))
+    }
+}
+
+#[test]
+fn what_somebody_holds_is_not_taken_out() {
+    explore(|| {
+        let slot = Slot::held_by(1);
+        let looks = [(); 2].map(|()| {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || slot.look())
+        });
+        let taking = Arc::clone(&slot);
+        let taken = thread::spawn(move || taking.make_room()).join().unwrap();
+        for look in looks {
+            assert!(!(look.join().unwrap() && taken), "somebody goes by it, and the map has it no more");
+        }
+    });
+}
+
+#[test]
+fn what_the_last_holder_reported_is_not_forgotten() {
+    explore(|| {
+        let slot = Slot::held_by(2);
+        let reporting = Arc::clone(&slot);
+        let reporter = thread::spawn(move || {
+            reporting.failures.store(1, Ordering::Relaxed);
+            reporting.let_go();
+        });
+        let taking = Arc::clone(&slot);
+        assert!(!thread::spawn(move || taking.make_room()).join().unwrap());
+        reporter.join().unwrap();
+    });
+}
+
+#[test]
+fn who_comes_and_goes_while_it_is_judged_is_not_forgotten() {
+    explore(|| {
+        let slot = Slot::held_by(1);
+        let calling = Arc::clone(&slot);
+        let caller = thread::spawn(move || {
+            let found = calling.look();
+            if found {
+                calling.failures.store(1, Ordering::Relaxed);
+            }
+            calling.let_go();
+            found
+        });
+        let taking = Arc::clone(&slot);
+        let taken = thread::spawn(move || taking.make_room()).join().unwrap();
+        assert!(!(caller.join().unwrap() && taken), "a failure was forgotten");
+    });
+}
