@@ -1053,6 +1053,8 @@ mod holder {
         fn took(&self, start: Ticks) -> u32;
         #[doc(hidden)]
         fn has_outlasted(&self, start: Ticks, time: Duration) -> bool;
+        #[doc(hidden)]
+        fn has_outlasted_half_of_its_lease(&self, start: Ticks) -> bool;
     }
 
     impl<H, W, C, O> Sealed for H
@@ -1100,6 +1102,10 @@ mod holder {
 
         fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
             C::RATE.ticks_in(time).is_some_and(|limit| Breaker::took(self, start) > limit)
+        }
+
+        fn has_outlasted_half_of_its_lease(&self, start: Ticks) -> bool {
+            Breaker::took(self, start) > self.live.lease() / 2
         }
     }
 }
@@ -1208,6 +1214,12 @@ impl<H: Holder> Permit<H> {
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
     pub(crate) fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
         self.holder.has_outlasted(start, time)
+    }
+
+    /// Whether more than half of a probe's lease has passed since a reading.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
+    pub(crate) fn has_outlasted_half_of_its_lease(&self, start: Ticks) -> bool {
+        self.holder.has_outlasted_half_of_its_lease(start)
     }
 
     /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the

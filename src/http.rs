@@ -212,8 +212,9 @@ impl<T, E, K: ClassifyHead<T>, F: Fn(&E) -> Outcome> ClassifyHead<Result<T, E>> 
 /// 205 and 304, and those that [say so](Body::is_end_stream), as the answers to HEAD do.
 ///
 /// The slow limit is held against the time to the head, as by [`Permit::answered`]. A half-open probe is out until its body
-/// ends, so let the [lease](crate::Config::lease) be longer than your bodies take. Where successful bodies are dropped
-/// unread, use [`AtOnce`](crate::AtOnce): no call would ever come to an end.
+/// ends, or still comes when half of the [lease](crate::Config::lease) is over: a peer whose answers take minutes shows by
+/// that that it is up. Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to
+/// an end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -310,11 +311,12 @@ fn guard<B: Body, H: Holder>(
     stall_after: Option<Duration>,
     response: Response<B>,
 ) -> Response<GuardedBody<B, H>> {
-    let empty = matches!(response.status().as_u16(), 204 | 205 | 304) || response.body().is_end_stream();
+    let empty = matches!(response.status().as_u16(), 204 | 205 | 304);
     let call = match head {
-        Head::Streams(end) if !empty => {
+        Head::Streams(end) if !empty && all_given(response.body(), end).is_none() => {
             permit.answered();
-            Some(Call { permit, end, stall_after, owed_since: None })
+            let probing_since = permit.is_probe().then(|| permit.now());
+            Some(Call { permit, end, stall_after, owed_since: None, probing_since })
         }
         head => {
             permit.record(head.at_once());
@@ -324,6 +326,16 @@ fn guard<B: Body, H: Holder>(
     response.map(|body| GuardedBody { body, call })
 }
 
+/// What a body says of its call that has given all that it announced, and need not be asked again.
+fn all_given<B: Body>(body: &B, end: fn(Option<&HeaderMap>) -> Outcome) -> Option<Outcome> {
+    if body.is_end_stream() {
+        return Some(end(None));
+    }
+    // All of its length, though its end (by HTTP/2 a frame of its own) is still to come: who passes it on may drop it here.
+    // Where that is no success it is judged by its trailers, and those are awaited.
+    (body.size_hint().exact() == Some(0)).then(|| end(None)).filter(|outcome| *outcome == Outcome::Success)
+}
+
 pin_project! {
     /// A body that carries its call's permit and reports it when it comes to its end: made by [`AtEnd`]. Frames, errors and
     /// sizes pass through as they are.
@@ -331,6 +343,7 @@ pin_project! {
     /// | what happens | outcome |
     /// | --- | --- |
     /// | the last frame, or the end, or trailers | what the head's [`Head::Streams`] says: of [`HttpStatus`] a success |
+    /// | a frame, if it is a half-open probe's and half of the [lease](crate::Config::lease) is over since its head | alive |
     /// | an error | failure: [reset](FailureKind::Reset) |
     /// | dropped while it owes a frame for longer than [`AtEnd::stall_after`] | failure: [timeout](FailureKind::Timeout) |
     /// | dropped otherwise (the client went away) | cancelled: neutral, a probe's slot is given back |
@@ -370,6 +383,8 @@ struct Call<H: Holder> {
     stall_after: Option<Duration>,
     /// Since when the body owes a frame, if it does and somebody wants to know.
     owed_since: Option<Ticks>,
+    /// When its head came, of a probe.
+    probing_since: Option<Ticks>,
 }
 
 impl<H: Holder> Call<H> {
@@ -377,6 +392,11 @@ impl<H: Holder> Call<H> {
         if self.stall_after.is_some() && self.owed_since.is_none() {
             self.owed_since = Some(self.permit.now());
         }
+    }
+
+    /// Whether it is a probe that would be written off if its body went on like this.
+    fn outlasts_its_lease(&self) -> bool {
+        self.probing_since.is_some_and(|since| self.permit.has_outlasted_half_of_its_lease(since))
     }
 
     fn is_stalled(&self) -> bool {
@@ -404,9 +424,12 @@ impl<B: Body, H: Holder> Body for GuardedBody<B, H> {
             Poll::Ready(Some(Err(_))) => Some(Outcome::Failure(FailureKind::Reset)),
             Poll::Ready(Some(Ok(frame))) => {
                 call.owed_since = None;
-                let trailers = frame.trailers_ref();
-                // Whoever was given all that was announced need not ask for more.
-                (trailers.is_some() || this.body.is_end_stream()).then(|| (call.end)(trailers))
+                match frame.trailers_ref() {
+                    Some(trailers) => Some((call.end)(Some(trailers))),
+                    None => {
+                        all_given(&*this.body, call.end).or_else(|| call.outlasts_its_lease().then_some(Outcome::Alive))
+                    }
+                }
             }
         };
         match outcome {

@@ -20,8 +20,17 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     steps: VecDeque<Step>,
-    /// It knows when it has nothing more to give, as one of a known length does.
-    knows_its_end: bool,
+    announces: Announces,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Announces {
+    #[default]
+    Nothing,
+    /// It knows when it has nothing more to give.
+    End,
+    /// How much data it has, not what comes behind.
+    Length,
 }
 
 #[derive(Debug)]
@@ -37,8 +46,8 @@ pub(crate) enum Step {
 pub(crate) struct Broken;
 
 impl Script {
-    pub(crate) fn end_is_known(&mut self) {
-        self.knows_its_end = true;
+    pub(crate) fn announce(&mut self, what: Announces) {
+        self.announces = what;
     }
 }
 
@@ -58,16 +67,21 @@ impl Body for Script {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.knows_its_end && self.steps.is_empty()
+        matches!(self.announces, Announces::End) && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(17)
+        match self.announces {
+            Announces::Length => {
+                SizeHint::with_exact(4 * self.steps.iter().filter(|step| matches!(step, Step::Data)).count() as u64)
+            }
+            _ => SizeHint::with_exact(17),
+        }
     }
 }
 
 pub(crate) fn script(steps: impl Into<VecDeque<Step>>) -> Response<Script> {
-    Response::new(Script { steps: steps.into(), knows_its_end: false })
+    Response::new(Script { steps: steps.into(), announces: Announces::Nothing })
 }
 
 /// Keeps the last report.
@@ -144,11 +158,61 @@ fn a_body_ends_with_its_trailers_or_with_all_that_was_announced() {
     drop(body);
 
     let mut response = script([Step::Data]);
-    response.body_mut().end_is_known();
+    response.body_mut().announce(Announces::End);
     let mut body = pin!(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body());
     assert_eq!((reported(&breaker), body.is_end_stream(), body.size_hint().exact()), (None, false, Some(17)));
     assert!(is_data(&poll(body.as_mut())));
     assert_eq!((reported(&breaker), body.is_end_stream()), (SUCCESS, true), "nobody need ask for more");
+}
+
+/// An HTTP/2 peer's end is a frame of its own, which a proxy that knows the length does not wait for.
+#[test]
+fn a_body_that_gave_its_length_is_a_success_though_its_end_is_still_to_come() {
+    let breaker = watched(Config::streak(1));
+    let announced = |steps: Vec<Step>| {
+        let mut response = script(steps);
+        response.body_mut().announce(Announces::Length);
+        AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body()
+    };
+    let mut body = pin!(announced(vec![Step::Data, Step::Wait, Step::Data, Step::Wait]));
+    assert!(is_data(&poll(body.as_mut())) && poll(body.as_mut()).is_pending());
+    assert_eq!(reported(&breaker), None);
+    assert!(is_data(&poll(body.as_mut())));
+    assert_eq!(reported(&breaker), SUCCESS);
+    assert!(poll(body.as_mut()).is_pending());
+    // One of no length at all.
+    drop(announced(vec![Step::Wait]));
+    assert_eq!(reported(&breaker), SUCCESS);
+    drop(announced(vec![Step::Data]));
+    assert_eq!(reported(&breaker), CANCELLED);
+}
+
+/// Else a peer whose answers take longer than a lease would never be found up.
+#[test]
+fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_peer_is_up() {
+    for (past, expected) in [(Duration::ZERO, None), (TICK, Some(ReportKind::Alive))] {
+        let breaker = watched(Config::streak(1).lease(20 * SECOND).jitter(false));
+        breaker.trip(OpenReason::Manual, SECOND);
+        breaker.clock().advance(2 * SECOND);
+        let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Wait, Step::Data, Step::Break]);
+        assert!(is_data(&poll(body.as_mut())));
+        breaker.clock().advance(10 * SECOND + past);
+        // Nothing came: that says nothing.
+        assert!(poll(body.as_mut()).is_pending());
+        assert_eq!((reported(&breaker), breaker.state()), (None, State::HalfOpen));
+        assert!(is_data(&poll(body.as_mut())));
+        assert_eq!(reported(&breaker), expected, "{past:?} past it");
+        assert_eq!(breaker.state() == State::Closed, expected.is_some());
+        let _ = poll(body.as_mut());
+        assert_eq!(breaker.state() == State::Open, expected.is_none(), "what comes later is no probe's");
+        breaker.observer().0.take();
+    }
+    // Of other calls it is not asked.
+    let breaker = watched(Config::streak(1));
+    let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Data, Step::Break]);
+    breaker.clock().advance(1_000 * SECOND);
+    assert!(is_data(&poll(body.as_mut())));
+    assert_eq!(reported(&breaker), None);
 }
 
 #[test]
@@ -352,7 +416,7 @@ fn heads_that_say_all_settle_at_once_and_their_bodies_pass_through() {
     // The answer to a HEAD, or a length of zero.
     let breaker = watched(Config::streak(9));
     let mut response = script([]);
-    response.body_mut().end_is_known();
+    response.body_mut().announce(Announces::End);
     let response = AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response);
     assert_eq!(reported(&breaker), SUCCESS);
     drop(response);

@@ -7,7 +7,7 @@ use microbreaker::{
     AtEnd, ClassifyHead, Config, FailureKind, GrpcStatus, Head, OpenReason, Outcome, ReportKind, Settle, State,
 };
 
-use crate::body::{Script, Step, poll, reported, script, watched};
+use crate::body::{Announces, Script, Step, poll, reported, script, watched};
 
 const SERVER: Outcome = Outcome::Failure(FailureKind::Server);
 const PROTOCOL: Outcome = Outcome::Failure(FailureKind::Protocol);
@@ -110,8 +110,17 @@ fn an_end_without_a_status_is_a_failure() {
     assert_eq!(bare(vec![Step::Data, Step::Break]), (None, Some(ReportKind::Failure(FailureKind::Reset))));
     // A body that knows that it is over before its first frame.
     let mut empty = script([]);
-    empty.body_mut().end_is_known();
+    empty.body_mut().announce(Announces::End);
     assert_eq!(call(empty), (Some(kind(PROTOCOL)), None));
+}
+
+#[test]
+fn an_answer_of_known_length_is_judged_by_its_trailers_all_the_same() {
+    for (code, expected) in [("0", ReportKind::Success), ("13", ReportKind::Failure(FailureKind::Server))] {
+        let mut response = script([Step::Data, Step::Trailers(metadata([("grpc-status", code)]))]);
+        response.body_mut().announce(Announces::Length);
+        assert_eq!(call(response), (None, Some(expected)));
+    }
 }
 
 #[test]
