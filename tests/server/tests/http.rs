@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use microbreaker::{
     AtEnd, Breaker, Config, Counters, Error, FailureKind, GuardedBody, HttpStatus, IoError, ManualClock, OpenReason,
     RejectReason, Settle, State, Streak,
@@ -107,6 +107,35 @@ async fn a_reader_that_takes_what_was_announced_need_not_ask_for_more() {
     let breaker = breaker(Config::streak(1));
     let mut body = get(&breaker, WHOLE, Then::Hangs).await.into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "hello");
+    assert_eq!(counts(&breaker), [1, 0, 0, 0]);
+}
+
+/// By HTTP/2 the end is a flag, which may come in a frame of its own: a proxy to an HTTP/1.1 client does not wait for it.
+#[tokio::test]
+async fn an_http2_upstream_whose_end_is_still_to_come_has_given_its_length() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut connection = h2::server::handshake(listener.accept().await.unwrap().0).await.unwrap();
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        let head = Response::builder().header("content-length", 5).body(()).unwrap();
+        let mut stream = respond.send_response(head, false).unwrap();
+        stream.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        // Until the client goes away.
+        while connection.accept().await.is_some() {}
+        drop(stream);
+    });
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+    let (mut sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let breaker = breaker(Config::streak(1));
+    let permit = breaker.acquire().unwrap();
+    let request = Request::builder().uri("http://upstream/").body(Empty::<Bytes>::new()).unwrap();
+    let result = sender.send_request(request).await;
+    let mut body = AtEnd(HttpStatus).settle(permit, result).unwrap().into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "hello");
+    assert!(!body.is_end_stream() && owes(&mut body).await, "its end is still to come");
     assert_eq!(counts(&breaker), [1, 0, 0, 0]);
 }
 
