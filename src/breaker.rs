@@ -172,6 +172,17 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.state.peek().state()
     }
 
+    /// The state, and how many half-open probes are out.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "metrics ask for it"))]
+    pub(crate) fn state_and_probes(&self) -> (State, u8) {
+        let word = self.state.load();
+        (word.state(), self.probes_out(word))
+    }
+
+    fn probes_out(&self, word: Word) -> u8 {
+        if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 }
+    }
+
     /// Everything at a glance; see [`Status`].
     pub fn status(&self) -> Status {
         let word = self.state.load();
@@ -184,7 +195,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             attempt,
             generation: word.generation().number(),
             retry_in: self.rest(word).ticks.map(|ticks| C::RATE.duration_of(ticks)),
-            probes_out: if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 },
+            probes_out: self.probes_out(word),
             shadow: self.live.rules().shadow(),
             tally: self.window.tally(self.scope(word)),
         }
@@ -1054,7 +1065,7 @@ mod holder {
         #[doc(hidden)]
         fn has_outlasted(&self, start: Ticks, time: Duration) -> bool;
         #[doc(hidden)]
-        fn has_outlasted_half_of_its_lease(&self, start: Ticks) -> bool;
+        fn has_outlasted_half_of_its_lease(&self) -> bool;
     }
 
     impl<H, W, C, O> Sealed for H
@@ -1104,8 +1115,8 @@ mod holder {
             C::RATE.ticks_in(time).is_some_and(|limit| Breaker::took(self, start) > limit)
         }
 
-        fn has_outlasted_half_of_its_lease(&self, start: Ticks) -> bool {
-            Breaker::took(self, start) > self.live.lease() / 2
+        fn has_outlasted_half_of_its_lease(&self) -> bool {
+            self.probes.age(&self.clock) > self.live.lease() / 2
         }
     }
 }
@@ -1216,10 +1227,10 @@ impl<H: Holder> Permit<H> {
         self.holder.has_outlasted(start, time)
     }
 
-    /// Whether more than half of a probe's lease has passed since a reading.
+    /// Of a probe: whether more than half of the lease is over.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
-    pub(crate) fn has_outlasted_half_of_its_lease(&self, start: Ticks) -> bool {
-        self.holder.has_outlasted_half_of_its_lease(start)
+    pub(crate) fn has_outlasted_half_of_its_lease(&self) -> bool {
+        self.holder.has_outlasted_half_of_its_lease()
     }
 
     /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the

@@ -209,12 +209,17 @@ impl<T, E, K: ClassifyHead<T>, F: Fn(&E) -> Outcome> ClassifyHead<Result<T, E>> 
 /// Settles a call when its response has come to an end: the body carries the permit, see [`GuardedBody`].
 ///
 /// Settled at once are errors, heads that say all (every status but a success) and bodies that are empty: those of 204,
-/// 205 and 304, and those that [say so](Body::is_end_stream), as the answers to HEAD do.
+/// 205 and 304, and those that [say so](Body::is_end_stream), as the answers that a client gets to its HEADs do.
 ///
-/// The slow limit is held against the time to the head, as by [`Permit::answered`]. A half-open probe is out until its body
-/// ends, or still comes when half of the [lease](crate::Config::lease) is over: a peer whose answers take minutes shows by
-/// that that it is up. Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to
-/// an end.
+/// The slow limit is held against the time to the head, as by [`Permit::answered`].
+///
+/// A half-open probe is out until its body ends, or until half of the [lease](crate::Config::lease) is over and it still
+/// comes: by that a peer whose answers take minutes, or never end, shows that it is up. It counts as a success then, whatever
+/// comes later: a break, trailers, a hold in them. So a peer that dies late in each of its answers is found up each time, and
+/// its open times do not grow; let the lease be twice as long as its answers take.
+///
+/// Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to an end. On a server
+/// those are the answers to HEAD.
 ///
 /// ```
 /// use std::time::Duration;
@@ -311,12 +316,13 @@ fn guard<B: Body, H: Holder>(
     stall_after: Option<Duration>,
     response: Response<B>,
 ) -> Response<GuardedBody<B, H>> {
-    let empty = matches!(response.status().as_u16(), 204 | 205 | 304);
+    let empty = matches!(response.status().as_u16(), 204 | 205 | 304) || response.body().is_end_stream();
     let call = match head {
-        Head::Streams(end) if !empty && all_given(response.body(), end).is_none() => {
+        Head::Streams(end) if !empty => {
             permit.answered();
-            let probing_since = permit.is_probe().then(|| permit.now());
-            Some(Call { permit, end, stall_after, owed_since: None, probing_since })
+            let length = response.body().size_hint().exact();
+            let (announced, given) = (length.is_some(), length == Some(0));
+            Some(Call { permit, end, stall_after, owed_since: None, announced, given })
         }
         head => {
             permit.record(head.at_once());
@@ -326,16 +332,6 @@ fn guard<B: Body, H: Holder>(
     response.map(|body| GuardedBody { body, call })
 }
 
-/// What a body says of its call that has given all that it announced, and need not be asked again.
-fn all_given<B: Body>(body: &B, end: fn(Option<&HeaderMap>) -> Outcome) -> Option<Outcome> {
-    if body.is_end_stream() {
-        return Some(end(None));
-    }
-    // All of its length, though its end (by HTTP/2 a frame of its own) is still to come: who passes it on may drop it here.
-    // Where that is no success it is judged by its trailers, and those are awaited.
-    (body.size_hint().exact() == Some(0)).then(|| end(None)).filter(|outcome| *outcome == Outcome::Success)
-}
-
 pin_project! {
     /// A body that carries its call's permit and reports it when it comes to its end: made by [`AtEnd`]. Frames, errors and
     /// sizes pass through as they are.
@@ -343,8 +339,9 @@ pin_project! {
     /// | what happens | outcome |
     /// | --- | --- |
     /// | the last frame, or the end, or trailers | what the head's [`Head::Streams`] says: of [`HttpStatus`] a success |
-    /// | a frame, if it is a half-open probe's and half of the [lease](crate::Config::lease) is over since its head | alive |
+    /// | a frame of a half-open probe's body when half of the [lease](crate::Config::lease) is over | success |
     /// | an error | failure: [reset](FailureKind::Reset) |
+    /// | dropped when it has given the length that it announced | the same as its end, if that is a success |
     /// | dropped while it owes a frame for longer than [`AtEnd::stall_after`] | failure: [timeout](FailureKind::Timeout) |
     /// | dropped otherwise (the client went away) | cancelled: neutral, a probe's slot is given back |
     /// | a panic that drops it, or in it | failure: [panic](FailureKind::Panic) |
@@ -361,10 +358,9 @@ pin_project! {
 
     impl<B, H: Holder> PinnedDrop for GuardedBody<B, H> {
         fn drop(this: Pin<&mut Self>) {
-            if let Some(call) = this.project().call.take_if(|call| call.is_stalled()) {
-                call.permit.record(Outcome::Failure(FailureKind::Timeout));
+            if let Some(call) = this.project().call.take() {
+                call.dropped();
             }
-            // Otherwise its permit, dropped, says what is left to say.
         }
     }
 }
@@ -383,8 +379,11 @@ struct Call<H: Holder> {
     stall_after: Option<Duration>,
     /// Since when the body owes a frame, if it does and somebody wants to know.
     owed_since: Option<Ticks>,
-    /// When its head came, of a probe.
-    probing_since: Option<Ticks>,
+    /// It had a length as its head came, from somebody who knows it: not a limit that was reached.
+    announced: bool,
+    /// All of that length, though not yet its end, which is a frame of its own by HTTP/2: who passes it on need not ask for
+    /// that.
+    given: bool,
 }
 
 impl<H: Holder> Call<H> {
@@ -394,9 +393,18 @@ impl<H: Holder> Call<H> {
         }
     }
 
-    /// Whether it is a probe that would be written off if its body went on like this.
-    fn outlasts_its_lease(&self) -> bool {
-        self.probing_since.is_some_and(|since| self.permit.has_outlasted_half_of_its_lease(since))
+    /// Nobody waits for the end.
+    fn dropped(self) {
+        // What is no success without trailers is judged by those, and nobody has seen any.
+        let outcome = if self.given && (self.end)(None) == Outcome::Success {
+            Outcome::Success
+        } else if self.is_stalled() {
+            Outcome::Failure(FailureKind::Timeout)
+        } else {
+            // Its permit, dropped, says what is left to say.
+            return;
+        };
+        self.permit.record(outcome);
     }
 
     fn is_stalled(&self) -> bool {
@@ -424,11 +432,14 @@ impl<B: Body, H: Holder> Body for GuardedBody<B, H> {
             Poll::Ready(Some(Err(_))) => Some(Outcome::Failure(FailureKind::Reset)),
             Poll::Ready(Some(Ok(frame))) => {
                 call.owed_since = None;
-                match frame.trailers_ref() {
-                    Some(trailers) => Some((call.end)(Some(trailers))),
-                    None => {
-                        all_given(&*this.body, call.end).or_else(|| call.outlasts_its_lease().then_some(Outcome::Alive))
-                    }
+                call.given = call.announced && this.body.size_hint().exact() == Some(0);
+                let trailers = frame.trailers_ref();
+                // Whoever was given all there is need not ask for more.
+                if trailers.is_some() || this.body.is_end_stream() {
+                    Some((call.end)(trailers))
+                } else {
+                    let lasts = call.permit.is_probe() && call.permit.has_outlasted_half_of_its_lease();
+                    lasts.then_some(Outcome::Success)
                 }
             }
         };

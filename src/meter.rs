@@ -454,8 +454,8 @@ impl<W: Window, C: Clock, O: Metered> Breaker<W, C, O> {
     /// that are open for a second are three seconds, so that readings are due three times as often. State and probes are
     /// those of the breaker that is asked. Elsewhere than in a `Registry`, give each its own.
     pub fn reading(&self) -> Reading {
-        let status = self.status();
-        self.observer().read(States::One(status.state), status.probes_out.into(), self.clock().now(), C::RATE)
+        let (state, probes) = self.state_and_probes();
+        self.observer().read(States::One(state), probes.into(), self.clock().now(), C::RATE)
     }
 }
 

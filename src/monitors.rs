@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::vec::Vec;
 
 use crate::breaker::Breaker;
@@ -49,14 +49,27 @@ use crate::window::Window;
 /// # Ok::<(), microbreaker::DuplicateName>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Monitors(Arc<RwLock<Vec<Monitor>>>);
+pub struct Monitors(Arc<RwLock<Set>>);
+
+#[derive(Default)]
+struct Set {
+    shown: Vec<Monitor>,
+    /// What a recorder may still show: the last reading of each.
+    removed: Vec<Reading>,
+}
+
+impl Set {
+    /// Forgets what was removed and had the series that this one has: those of its name, as a breaker or as a registry.
+    fn forget_series_of(&mut self, reading: &Reading) {
+        let series = |reading: &Reading| (reading.name, reading.states.one().is_some());
+        self.removed.retain(|removed| series(removed) != series(reading));
+    }
+}
 
 #[derive(Clone)]
 struct Monitor {
-    /// As it was added: it says which series there are.
-    first: Reading,
-    /// `None`: removed, and not yet [forgotten](Monitors::removed).
-    read: Option<Arc<Read>>,
+    name: &'static str,
+    read: Arc<Read>,
 }
 
 type Read = dyn Fn() -> Reading + Send + Sync;
@@ -83,46 +96,54 @@ impl Monitors {
 
     pub(crate) fn add_read(&self, read: Arc<Read>) -> Result<(), DuplicateName> {
         let first = read();
-        let mut monitors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if monitors.iter().any(|monitor| monitor.first.name == first.name && monitor.read.is_some()) {
+        let mut set = self.write();
+        if set.shown.iter().any(|monitor| monitor.name == first.name) {
             return Err(DuplicateName(first.name));
         }
-        monitors.retain(|monitor| monitor.first.name != first.name);
-        monitors.push(Monitor { first, read: Some(read) });
+        set.forget_series_of(&first);
+        set.shown.push(Monitor { name: first.name, read });
         Ok(())
     }
 
     /// Forgets the breaker of this name, and lets go of what held it; `false` if there is none.
     pub fn remove(&self, name: &str) -> bool {
-        let mut monitors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let found =
-            monitors.iter_mut().find(|monitor| monitor.first.name == name).and_then(|monitor| monitor.read.take());
-        // What held it may be the last to: it is dropped outside the lock.
-        drop(monitors);
-        found.is_some()
+        // Read outside the lock, and dropped there, for it may be the last that held the breaker.
+        let Some(gone) = self.shown().into_iter().find(|monitor| monitor.name == name) else { return false };
+        let last = (gone.read)();
+        let mut set = self.write();
+        let Some(at) = set.shown.iter().position(|monitor| Arc::ptr_eq(&monitor.read, &gone.read)) else {
+            return false;
+        };
+        set.shown.remove(at);
+        set.forget_series_of(&last);
+        set.removed.push(last);
+        true
     }
 
-    /// What was removed since the last call, as it was added: a recorder may still show it.
+    /// The last readings of those that were removed since the last call: a recorder may still show them.
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "who pushes must take back"))]
     pub(crate) fn removed(&self) -> Vec<Reading> {
-        let mut monitors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = monitors.iter().filter(|monitor| monitor.read.is_none()).map(|monitor| monitor.first).collect();
-        monitors.retain(|monitor| monitor.read.is_some());
-        gone
+        core::mem::take(&mut self.write().removed)
     }
 
     /// A reading of each, in the order they were added.
     pub fn readings(&self) -> Vec<Reading> {
         // Read outside the lock: an observer or a clock of a breaker may use this set.
-        let monitors = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        monitors.iter().filter_map(|monitor| monitor.read.as_ref()).map(|read| read()).collect()
+        self.shown().iter().map(|monitor| (monitor.read)()).collect()
+    }
+
+    fn shown(&self) -> Vec<Monitor> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Set> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Monitors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let monitors = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        f.debug_list().entries(monitors.iter().filter(|at| at.read.is_some()).map(|at| at.first.name)).finish()
+        f.debug_list().entries(self.shown().iter().map(|monitor| monitor.name)).finish()
     }
 }
 

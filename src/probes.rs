@@ -284,9 +284,14 @@ impl Probes {
         if free || word.verdict(rules, limits, shares && rules.by_rates()).is_some() {
             return 0;
         }
+        live.lease().saturating_add(C::SLACK).saturating_sub(self.age(clock))
+    }
+
+    /// Ticks since the latest admission: what a lease is held against.
+    pub(crate) fn age<C: Clock>(&self, clock: &C) -> u32 {
         // Acquire: see `admit`.
         let latest = self.admitted.load(Ordering::Acquire);
-        live.lease().saturating_add(C::SLACK).saturating_sub(clock.now().count().wrapping_sub(latest))
+        clock.now().count().wrapping_sub(latest)
     }
 
     /// Probes that are out in `generation`; for status only.

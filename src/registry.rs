@@ -246,7 +246,8 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 /// let hosts = Arc::new(hosts);
 /// let monitors = Monitors::new();
 /// monitors.add_members(Arc::clone(&hosts), &HOSTS).unwrap();
-/// monitors.add_members(Arc::clone(&hosts), &OVERFLOW).unwrap();
+/// // This one is a breaker on its own, and never let go.
+/// monitors.add(hosts.overflow().clone()).unwrap();
 ///
 /// hosts.get_or_create("a.example").acquire().unwrap().failure();
 /// hosts.get_or_create("b.example").acquire().unwrap().success();
@@ -255,8 +256,8 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 /// assert_eq!((reading.states.count(State::Open), reading.states.count(State::Closed)), (1, 1));
 /// ```
 ///
-/// Calls, rejections, transitions and times are then those of all breakers of the label, gone ones included; states and
-/// probes those of all that there are. Open seconds are added up, two open breakers make two a second; so with `n` of them
+/// Calls, rejections, transitions and times are then those of all breakers that share the meter, gone ones included; states
+/// and probes those of all that are there and have its name for their label (of a name that is no label: none). Open seconds are added up, two open breakers make two a second; so with `n` of them
 /// open [readings](crate::Reading) are due `n` times as often (a thousand at 1024 Hz: every half hour).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
@@ -336,13 +337,11 @@ where
     {
         let mut cold = self.cold();
         let guard = self.map.guard();
-        let slot = self.map.get(key, &guard)?;
+        let slot = self.map.remove(key, &guard)?;
         slot.used.take_anyway();
-        let member = Member(Arc::clone(slot));
-        self.map.remove(key, &guard);
         cold.members -= 1;
         self.barren.store(FERTILE, Ordering::Relaxed);
-        Some(member)
+        Some(Member(Arc::clone(slot)))
     }
 
     /// Takes a new template over, for breakers to come and live for those that have no settings of their own: see
@@ -390,7 +389,8 @@ where
     /// Goes over all breakers in one pass: key, label and breaker of each, that for overflow last and without a key. Takes
     /// no lock and allocates nothing; what is created or let go meanwhile may or may not be seen.
     ///
-    /// Nothing here counts as use.
+    /// Nothing here counts as use: what is moved here (forced open, say) as it is let go may be gone a moment later, and a
+    /// [`Meter`](crate::Meter) that others share goes on counting it as it was. Move what you [hold](Self::get).
     pub fn visit(&self, mut each: impl FnMut(Option<&K>, &'static str, &Breaker<W, C, O>)) {
         for (key, slot) in self.map.iter(&self.map.guard()) {
             each(Some(key), slot.label, &slot.breaker);
@@ -404,9 +404,9 @@ where
         let (mut states, mut probes) = ([0; State::ALL.len()], 0);
         self.visit(|_, label, breaker| {
             if label == meter.name() {
-                let status = breaker.status();
-                states[status.state as usize] += 1;
-                probes += u32::from(status.probes_out);
+                let (state, out) = breaker.state_and_probes();
+                states[state as usize] += 1;
+                probes += u32::from(out);
             }
         });
         meter.read(States::Members(states), probes, self.clock.now(), C::RATE)
@@ -433,7 +433,8 @@ where
     }
 
     fn cold(&self) -> MutexGuard<'_, Cold<K>> {
-        // Poisoned by a panic in a key's `Hash` or `Eq`, which leaves everything as it was.
+        // Poisoned by a panic in a key's `Hash` or `Eq`, which leaves at worst a slot in the map that is gone: until there is
+        // no room, nobody gets one of that key.
         self.cold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -455,10 +456,9 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        // Counted first, then stamped: whoever sees the stamp, and finds it idle, sees that somebody has it.
-        let member = Member(Arc::clone(self.map.get(key, &self.map.guard())?));
-        let now = self.stamp();
-        member.0.used.touch(now, |used| self.age(used, now) == 0).then_some(member)
+        let guard = self.map.guard();
+        let slot = self.map.get(key, &guard)?;
+        slot.used.look(|| Member(Arc::clone(slot)), || self.stamp(), |used, now| self.age(used, now) == 0)
     }
 
     #[cold]
@@ -544,7 +544,7 @@ impl<K, W, C, O> fmt::Debug for Registry<K, W, C, O> {
 
 impl Monitors {
     /// Adds those breakers of a registry, held by `&'static`, `Arc` or any other `Deref`, whose label is the name of `meter`,
-    /// which they share: [how](Registry#metrics). Once for each label, that for overflow included.
+    /// which they share: [how](Registry#metrics). Once for each label; the breaker for overflow is better added by itself.
     ///
     /// An error if one of that name is there already.
     pub fn add_members<R, K, W, C, O, M>(&self, registry: R, meter: M) -> Result<(), DuplicateName>

@@ -12,8 +12,10 @@ use microbreaker::{Breaker, Config, Meter, Observer, Reading, Streak};
 
 type Metered = Breaker<Streak, Still, Meter>;
 
-/// The lower half of a sum is 4.29 s of nanoseconds: the second of these carries.
-const TIMES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(2)];
+/// The lower half of a sum is 4.29 s of nanoseconds: the second of these carries, and the first of the others has an upper
+/// half of its own.
+const TIMES: [[Duration; 2]; 2] =
+    [[Duration::from_secs(3), Duration::from_secs(2)], [Duration::from_secs(5), Duration::from_secs(4)]];
 
 fn sum(reading: &Reading) -> Duration {
     reading.latency.unwrap().sum
@@ -21,20 +23,24 @@ fn sum(reading: &Reading) -> Duration {
 
 #[test]
 fn a_sum_of_times_is_never_larger_than_it_is_nor_falls() {
-    explore(|| {
-        let breaker: Arc<Metered> = shared(Config::streak(3), Still, Meter::new("times").timed());
-        let calls = TIMES.map(|time| {
-            let breaker = Arc::clone(&breaker);
-            thread::spawn(move || breaker.observer().on_elapsed(time))
-        });
-        let reading = Arc::clone(&breaker);
-        let [first, second] = thread::spawn(move || [reading.reading(), reading.reading()]).join().unwrap();
-        let whole = TIMES.iter().sum();
-        assert!(sum(&first) <= sum(&second) && sum(&second) <= whole, "{:?}, {:?}", sum(&first), sum(&second));
-        for call in calls {
-            call.join().unwrap();
-        }
-        let latency = breaker.reading().latency.unwrap();
-        assert_eq!((latency.sum, latency.count()), (whole, 2));
+    for times in TIMES {
+        explore(move || timed(times));
+    }
+}
+
+fn timed(times: [Duration; 2]) {
+    let breaker: Arc<Metered> = shared(Config::streak(3), Still, Meter::new("times").timed());
+    let calls = times.map(|time| {
+        let breaker = Arc::clone(&breaker);
+        thread::spawn(move || breaker.observer().on_elapsed(time))
     });
+    let reading = Arc::clone(&breaker);
+    let [first, second] = thread::spawn(move || [reading.reading(), reading.reading()]).join().unwrap();
+    let whole = times.iter().sum();
+    assert!(sum(&first) <= sum(&second) && sum(&second) <= whole, "{:?}, {:?}", sum(&first), sum(&second));
+    for call in calls {
+        call.join().unwrap();
+    }
+    let latency = breaker.reading().latency.unwrap();
+    assert_eq!((latency.sum, latency.count()), (whole, 2));
 }

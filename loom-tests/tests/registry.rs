@@ -32,10 +32,10 @@ impl Slot {
         Arc::new(Self { used: Used::new(0), holders: AtomicUsize::new(holders), failures: AtomicU32::new(0) })
     }
 
-    /// A look by a caller whose clock says 1: whether it may go by what it found.
-    fn look(&self) -> bool {
-        self.holders.fetch_add(1, Ordering::Relaxed);
-        self.used.touch(1, |stamp| stamp == 1)
+    /// A look by a caller with this clock: whether it may go by what it found.
+    fn look(&self, clock: impl FnOnce() -> u32) -> bool {
+        let hold = || self.holders.fetch_add(1, Ordering::Relaxed);
+        self.used.look(hold, clock, |stamp, now| stamp == now).is_some()
     }
 
     fn let_go(&self) {
@@ -55,13 +55,39 @@ fn what_somebody_holds_is_not_taken_out() {
         let slot = Slot::held_by(1);
         let looks = [(); 2].map(|()| {
             let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.look())
+            thread::spawn(move || slot.look(|| 1))
         });
         let taking = Arc::clone(&slot);
         let taken = thread::spawn(move || taking.make_room()).join().unwrap();
         for look in looks {
             assert!(!(look.join().unwrap() && taken), "somebody goes by it, and the map has it no more");
         }
+    });
+}
+
+/// Real time, in which what was done before a reading is seen after a later one, on every core.
+struct Time(AtomicU32);
+
+impl Time {
+    fn now(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::AcqRel)
+    }
+}
+
+/// A stamp of 0, a slot that is idle from 1 on, and a caller that may read either: the one who finds it fresh writes nothing.
+#[test]
+fn who_goes_by_a_fresh_stamp_was_counted_before_it_can_be_idle() {
+    explore(|| {
+        let (slot, time) = (Slot::held_by(1), Arc::new(Time(AtomicU32::new(0))));
+        let (looking, clock) = (Arc::clone(&slot), Arc::clone(&time));
+        let look = thread::spawn(move || looking.look(|| clock.now()));
+        let (taking, clock) = (Arc::clone(&slot), Arc::clone(&time));
+        let taken = thread::spawn(move || {
+            let now = clock.now();
+            let spare = taking.used.spare_since(|stamp| now > stamp, || taking.holders.load(Ordering::Relaxed));
+            spare.is_some_and(|stamp| taking.used.take(stamp))
+        });
+        assert!(!(look.join().unwrap() && taken.join().unwrap()), "somebody goes by it, and the map has it no more");
     });
 }
 
@@ -86,7 +112,7 @@ fn who_comes_and_goes_while_it_is_judged_is_not_forgotten() {
         let slot = Slot::held_by(1);
         let calling = Arc::clone(&slot);
         let caller = thread::spawn(move || {
-            let found = calling.look();
+            let found = calling.look(|| 1);
             if found {
                 calling.failures.store(1, Ordering::Relaxed);
             }

@@ -299,10 +299,10 @@ fn no_trip_is_lost_of_two_failures_at_a_glance() {
     }
 }
 
-/// A success at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.
-fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config) {
+/// An outcome at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.
+fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config, outcome: Outcome) {
     explore(move || {
-        let breaker = shared::<W, _, _>(plain(config.minimum(1).failure_permille(500)), Still, ());
+        let breaker = shared::<W, _, _>(plain(config.minimum(1).failure_permille(1000)), Still, ());
         for _ in 0..4 {
             breaker.acquire().unwrap().success();
         }
@@ -311,33 +311,41 @@ fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(con
         race!(breaker;
             |breaker| {
                 breaker.reset();
-                breaker.acquire().unwrap().success();
+                done(breaker.acquire().map(microbreaker::Permit::success));
             },
             |breaker| {
                 let permit = breaker.acquire().unwrap();
                 seen.store(permit.generation() == 2, std::sync::atomic::Ordering::Relaxed);
-                permit.success();
+                permit.record(outcome);
             },
         );
-        let of_the_new = of_the_new.load(std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(breaker.tally().total, 1 + u32::from(of_the_new));
+        let of_the_new = u32::from(of_the_new.load(std::sync::atomic::Ordering::Relaxed));
+        let failed = if outcome == Outcome::Success { 0 } else { of_the_new };
+        // A failure that was the first of all opens it.
+        if breaker.state() == State::Open {
+            return assert_eq!(failed, 1);
+        }
+        assert_eq!((breaker.tally().total, breaker.tally().failed), (1 + of_the_new, failed));
     });
 }
 
 #[test]
 fn a_glance_at_a_count_window_is_as_new_as_the_control_word() {
-    a_glance_is_as_new_as_the_control_word::<CountWindow<3>>(Config::count(2));
+    for outcome in [Outcome::Success, Outcome::Failure(FailureKind::Other)] {
+        // Of two chunks of two, the newer has room for a failure.
+        a_glance_is_as_new_as_the_control_word::<CountWindow<3>>(Config::count(3), outcome);
+    }
 }
 
 #[test]
 fn a_glance_at_a_time_window_is_as_new_as_the_control_word() {
-    a_glance_is_as_new_as_the_control_word::<TimeWindow<2>>(time());
-    a_glance_is_as_new_as_the_control_word::<Lanes>(time());
+    a_glance_is_as_new_as_the_control_word::<TimeWindow<2>>(time(), Outcome::Success);
+    a_glance_is_as_new_as_the_control_word::<Lanes>(time(), Outcome::Success);
 }
 
 #[test]
 fn a_glance_at_a_pair_is_as_new_as_the_control_word() {
-    a_glance_is_as_new_as_the_control_word::<(CountWindow<3>, TimeWindow<2>)>(time().and_count(2));
+    a_glance_is_as_new_as_the_control_word::<(CountWindow<3>, TimeWindow<2>)>(time().and_count(2), Outcome::Success);
 }
 
 #[test]

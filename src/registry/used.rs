@@ -13,30 +13,38 @@ impl Used {
         Self(AtomicU32::new(stamp))
     }
 
-    /// Says that the slot is in use; `false` if it is gone. The caller has counted itself before. Writes only if the stamp is
-    /// not `fresh`, so a hot key's word stays where it is.
-    pub(super) fn touch(&self, now: u32, fresh: impl Fn(u32) -> bool) -> bool {
+    /// Holds the slot and says that it is in use; `None` if it is gone. Writes only if the stamp is not `fresh` now, so a hot
+    /// key's word stays where it is.
+    pub(super) fn look<H>(
+        &self,
+        hold: impl FnOnce() -> H,
+        clock: impl FnOnce() -> u32,
+        fresh: impl Fn(u32, u32) -> bool,
+    ) -> Option<H> {
+        // In this order: who judges the slot idle by a stamp, ours or one that we found fresh, does so when we are counted.
+        let held = hold();
+        let now = clock();
         // Relaxed: if the stamp is fresh, nobody takes the slot out before the idle time is over, and by then our count is
         // long seen: the one place that goes by time. If it is not, the exchange orders.
         let mut used = self.0.load(Ordering::Relaxed);
         while used != GONE {
-            if fresh(used) {
-                return true;
+            if fresh(used, now) {
+                return Some(held);
             }
             // Release, partner: the load in `spare_since`. Who finds this stamp idle one day sees our count; without it a
             // breaker could go that we hold.
             match self.0.compare_exchange_weak(used, now, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return Some(held),
                 Err(present) => used = present,
             }
         }
-        false
+        None
     }
 
     /// The stamp, if by that the slot is `idle` and nobody holds it but the map: if there is one of `holders`, counted as an
     /// `Arc` counts them (relaxed, but released as they go).
     pub(super) fn spare_since(&self, idle: impl FnOnce(u32) -> bool, holders: impl FnOnce() -> usize) -> Option<u32> {
-        // Acquire, partner: the exchange in `touch`, see there.
+        // Acquire, partner: the exchange in `look`, see there.
         let used = self.0.load(Ordering::Acquire);
         if !idle(used) || holders() > 1 {
             return None;
@@ -49,7 +57,7 @@ impl Used {
 
     /// Takes the slot out, if its stamp is still the one that was judged.
     pub(super) fn take(&self, used: u32) -> bool {
-        // Relaxed: of this and the exchange in `touch` only one can follow the stamp. As it was counted, nobody had it; if this
+        // Relaxed: of this and the exchange in `look` only one can follow the stamp. As it was counted, nobody had it; if this
         // succeeds, nobody got it since: that would have moved the stamp, for the clock is read after the count there, and was
         // read before it here, when the stamp was long past.
         self.0.compare_exchange(used, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok()

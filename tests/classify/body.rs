@@ -1,6 +1,8 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -8,10 +10,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Limited;
 use microbreaker::{
-    AtEnd, Breaker, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody, HttpStatus,
-    ManualClock, Observer, OpenReason, Outcome, Permit, Report, ReportKind, Settle, State, Streak, TickRate, Ticks,
-    count_words,
+    AtEnd, Breaker, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody, Head,
+    HttpStatus, ManualClock, Observer, OpenReason, Outcome, Permit, Report, ReportKind, Settle, State, Streak,
+    TickRate, Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +48,14 @@ pub(crate) enum Step {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Broken;
 
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl Error for Broken {}
+
 impl Script {
     pub(crate) fn announce(&mut self, what: Announces) {
         self.announces = what;
@@ -75,7 +86,8 @@ impl Body for Script {
             Announces::Length => {
                 SizeHint::with_exact(4 * self.steps.iter().filter(|step| matches!(step, Step::Data)).count() as u64)
             }
-            _ => SizeHint::with_exact(17),
+            Announces::End => SizeHint::with_exact(17),
+            Announces::Nothing => SizeHint::new(),
         }
     }
 }
@@ -174,29 +186,70 @@ fn a_body_that_gave_its_length_is_a_success_though_its_end_is_still_to_come() {
         response.body_mut().announce(Announces::Length);
         AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body()
     };
-    let mut body = pin!(announced(vec![Step::Data, Step::Wait, Step::Data, Step::Wait]));
-    assert!(is_data(&poll(body.as_mut())) && poll(body.as_mut()).is_pending());
-    assert_eq!(reported(&breaker), None);
-    assert!(is_data(&poll(body.as_mut())));
-    assert_eq!(reported(&breaker), SUCCESS);
-    assert!(poll(body.as_mut()).is_pending());
+    for (polls, expected) in [(0, CANCELLED), (1, CANCELLED), (2, CANCELLED), (3, SUCCESS), (4, SUCCESS), (5, RESET)] {
+        let mut body = Box::pin(announced(vec![Step::Data, Step::Wait, Step::Data, Step::Wait, Step::Break]));
+        for _ in 0..polls {
+            let _ = poll(body.as_mut());
+        }
+        // Its end is the peer's to say.
+        assert_eq!(reported(&breaker), expected.filter(|_| polls == 5));
+        drop(body);
+        assert_eq!(reported(&breaker), expected.filter(|_| polls < 5), "after {polls}");
+        breaker.reset();
+    }
     // One of no length at all.
     drop(announced(vec![Step::Wait]));
     assert_eq!(reported(&breaker), SUCCESS);
-    drop(announced(vec![Step::Data]));
+    // Of a length that is a limit, as it was reached.
+    let settle = AtEnd(HttpStatus);
+    let limited = script([Step::Data, Step::Data, Step::Break]).map(|body| Limited::new(body, 8));
+    let mut body = Box::pin(settle.settle(breaker.acquire().unwrap(), limited).into_body());
+    for _ in 0..2 {
+        assert!(poll(body.as_mut()).is_ready());
+    }
+    assert_eq!(body.size_hint().exact(), Some(0));
+    drop(body);
     assert_eq!(reported(&breaker), CANCELLED);
+}
+
+/// Trailers that come are listened to, also where none were needed.
+#[test]
+fn a_body_of_known_length_is_judged_by_the_trailers_that_come() {
+    struct Trailed;
+    impl ClassifyHead<Response<Script>> for Trailed {
+        fn classify_head(&self, _: &Response<Script>) -> Head {
+            Head::Streams(|trailers| match trailers {
+                Some(_) => Outcome::Failure(FailureKind::Server),
+                None => Outcome::Success,
+            })
+        }
+    }
+    let breaker = watched(Config::streak(9));
+    let mut response = script([Step::Data, Step::Trailers(HeaderMap::new())]);
+    response.body_mut().announce(Announces::Length);
+    let mut body = pin!(AtEnd(Trailed).settle(breaker.acquire().unwrap(), response).into_body());
+    while let Poll::Ready(Some(Ok(_))) = poll(body.as_mut()) {}
+    assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Server)));
 }
 
 /// Else a peer whose answers take longer than a lease would never be found up.
 #[test]
 fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_peer_is_up() {
-    for (past, expected) in [(Duration::ZERO, None), (TICK, Some(ReportKind::Alive))] {
-        let breaker = watched(Config::streak(1).lease(20 * SECOND).jitter(false));
+    let due = |config: Config| {
+        let breaker = watched(config.lease(20 * SECOND).jitter(false));
         breaker.trip(OpenReason::Manual, SECOND);
         breaker.clock().advance(2 * SECOND);
-        let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Wait, Step::Data, Step::Break]);
+        breaker
+    };
+    for (past, expected) in [(Duration::ZERO, None), (TICK, SUCCESS)] {
+        let breaker = due(Config::streak(1));
+        let permit = breaker.acquire().unwrap();
+        // The lease is that of the call, not of its body.
+        breaker.clock().advance(4 * SECOND);
+        let response = script([Step::Data, Step::Wait, Step::Data, Step::Break]);
+        let mut body = Box::pin(AtEnd(HttpStatus).settle(permit, response).into_body());
         assert!(is_data(&poll(body.as_mut())));
-        breaker.clock().advance(10 * SECOND + past);
+        breaker.clock().advance(6 * SECOND + past);
         // Nothing came: that says nothing.
         assert!(poll(body.as_mut()).is_pending());
         assert_eq!((reported(&breaker), breaker.state()), (None, State::HalfOpen));
@@ -207,6 +260,13 @@ fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_
         assert_eq!(breaker.state() == State::Open, expected.is_none(), "what comes later is no probe's");
         breaker.observer().0.take();
     }
+    // A head that was slow stays so.
+    let breaker = due(Config::streak(1).slow_after(SECOND));
+    let permit = breaker.acquire().unwrap();
+    breaker.clock().advance(11 * SECOND);
+    let mut body = Box::pin(AtEnd(HttpStatus).settle(permit, script([Step::Data, Step::Data])).into_body());
+    assert!(is_data(&poll(body.as_mut())));
+    assert_eq!(breaker.status().reason, Some(OpenReason::Slow));
     // Of other calls it is not asked.
     let breaker = watched(Config::streak(1));
     let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Data, Step::Break]);

@@ -121,6 +121,14 @@ fn an_answer_of_known_length_is_judged_by_its_trailers_all_the_same() {
         response.body_mut().announce(Announces::Length);
         assert_eq!(call(response), (None, Some(expected)));
     }
+    // And who leaves before those come has seen none.
+    let breaker = watched(Config::streak(9));
+    let mut response = script([Step::Data, Step::Wait]);
+    response.body_mut().announce(Announces::Length);
+    let mut body = Box::pin(AtEnd(GrpcStatus).settle(breaker.acquire().unwrap(), response).into_body());
+    assert!(poll(body.as_mut()).is_ready());
+    drop(body);
+    assert_eq!(reported(&breaker), Some(ReportKind::Cancelled));
 }
 
 #[test]

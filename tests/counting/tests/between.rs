@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
-use microbreaker::{Breaker, Clock, Config, Effect, ManualClock, OpenReason, Streak, TickRate, Ticks};
+use microbreaker::{
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks, count_words,
+};
 
 /// Stands still, and may show up to three ticks more than have passed.
 struct Lagging;
@@ -138,3 +140,36 @@ fn a_length_that_is_retagged_is_none_for_the_generation_before() {
         assert!(told.iter().flatten().flatten().all(|&ticks| ticks <= SECOND), "{told:?}");
     }
 }
+
+/// Also where the reset comes upon a chunk that was filled, and is not left yet.
+#[test]
+fn what_was_good_before_a_reset_is_no_sign_of_health_after_it() {
+    type Last43 = Breaker<CountWindow<{ count_words(43, false) }>, ManualClock>;
+    fn succeed(breaker: &Last43, times: u32) {
+        (0..times).for_each(|_| done(breaker.acquire().unwrap().success()));
+    }
+    let found = |access| {
+        let config = Config::count(43).minimum(1).failure_permille(900);
+        let breaker = Rc::new(Last43::new(config, ManualClock::new()));
+        // Two chunks of 21, but for the last.
+        succeed(&breaker, 41);
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            other.reset();
+            succeed(&other, 1);
+        };
+        interrupted(access, meanwhile, || permit.success())?;
+        let failures = (1..50).find(|_| {
+            breaker.acquire().unwrap().failure();
+            breaker.state() == State::Open
+        });
+        Some((breaker.tally(), failures))
+    };
+    for (access, (tally, failures)) in (0..).map_while(found).enumerate() {
+        // Nine of ten, or of eleven where the success came late, and counts.
+        assert_eq!(failures, Some(9), "stopped before its access {access}: {tally:?}");
+    }
+    assert!((0..).map_while(found).count() > 3);
+}
+
+fn done<T>(_: T) {}

@@ -136,6 +136,8 @@ async fn an_http2_upstream_whose_end_is_still_to_come_has_given_its_length() {
     let mut body = AtEnd(HttpStatus).settle(permit, result).unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "hello");
     assert!(!body.is_end_stream() && owes(&mut body).await, "its end is still to come");
+    assert_eq!(counts(&breaker), [0, 0, 0, 0]);
+    drop(body);
     assert_eq!(counts(&breaker), [1, 0, 0, 0]);
 }
 
