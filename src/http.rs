@@ -213,10 +213,10 @@ impl<T, E, K: ClassifyHead<T>, F: Fn(&E) -> Outcome> ClassifyHead<Result<T, E>> 
 ///
 /// The slow limit is held against the time to the head, as by [`Permit::answered`].
 ///
-/// A half-open probe is out until its body ends, or until half of the [lease](crate::Config::lease) is over and it still
-/// comes: by that a peer whose answers take minutes, or never end, shows that it is up. It counts as a success then, whatever
-/// comes later: a break, trailers, a hold in them. So a peer that dies late in each of its answers is found up each time, and
-/// its open times do not grow; let the lease be twice as long as its answers take.
+/// A half-open probe is out until its body ends, or until half of the [lease](crate::Config::lease) is over and it
+/// still comes: by that a peer whose answers take minutes, or never end, shows that it is up. It counts as a success
+/// then, whatever comes later: a break, trailers, a hold in them. So a peer that dies late in each of its answers is
+/// found up each time, and its open times do not grow; let the lease be twice as long as its answers take.
 ///
 /// Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to an end. On a server
 /// those are the answers to HEAD.

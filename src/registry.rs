@@ -257,8 +257,9 @@ impl<K> fmt::Debug for RegistryBuilder<K> {
 /// ```
 ///
 /// Calls, rejections, transitions and times are then those of all breakers that share the meter, gone ones included; states
-/// and probes those of all that are there and have its name for their label (of a name that is no label: none). Open seconds are added up, two open breakers make two a second; so with `n` of them
-/// open [readings](crate::Reading) are due `n` times as often (a thousand at 1024 Hz: every half hour).
+/// and probes those of all that are there and have its name for their label (of a name that is no label: none). Open seconds
+/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::Reading) are due `n` times as
+/// often (a thousand at 1024 Hz: every half hour).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     cold: Mutex<Cold<K>>,
