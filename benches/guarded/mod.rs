@@ -227,8 +227,9 @@ pub(crate) fn first_failure() -> [Config; 4] {
 /// side by side count, and of those the median: while the system runs something else on a core, they take turns on
 /// another and never meet, which looks like perfect scaling.
 pub(crate) fn time_together(threads: usize, calls: u64, body: impl Fn(usize, u64) + Sync) -> Duration {
-    // One call is somebody trying whether it works at all: no need to wait for the other cores.
-    let each = if calls == 1 { 1 } else { SPRINT };
+    // Fewer than a sprint: somebody tries whether it works at all, or how many calls to make. A busy machine might never let
+    // the threads meet, and they need not.
+    let (each, tries) = (calls.min(SPRINT), calls < SPRINT);
     // A part is enough for a median. It must grow with the calls: criterion goes on doubling them until they take long
     // enough.
     let wanted = calls.div_ceil(4 * SPRINT);
@@ -264,7 +265,7 @@ pub(crate) fn time_together(threads: usize, calls: u64, body: impl Fn(usize, u64
             let all_began = of_all().map(|(start, _)| start).max().unwrap_or(first);
             let none_was_through = of_all().map(|(_, end)| end).min().unwrap_or(last);
             let side_by_side = none_was_through.saturating_duration_since(all_began);
-            if calls == 1 || side_by_side * 10 > (last - first) * 9 {
+            if tries || side_by_side * 10 > (last - first) * 9 {
                 times.push(last - first);
             }
         }
