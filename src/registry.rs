@@ -434,8 +434,7 @@ where
     }
 
     fn cold(&self) -> MutexGuard<'_, Cold<K>> {
-        // Poisoned by a panic in a key's `Hash` or `Eq`, which leaves at worst a slot in the map that is gone: until there is
-        // no room, nobody gets one of that key.
+        // Poisoned by a panic in a key's `Hash` or `Eq`, which loses a place at worst.
         self.cold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

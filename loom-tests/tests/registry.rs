@@ -42,11 +42,17 @@ impl Slot {
         self.holders.fetch_sub(1, Ordering::Release);
     }
 
-    /// Takes it out, so much later that either stamp is idle, if nobody holds it and it remembers nothing.
-    fn make_room(&self) -> bool {
-        let spare = self.used.spare_since(|_| true, || self.holders.load(Ordering::Relaxed));
+    /// Takes it out, if by its stamp it is `idle`, nobody holds it and it remembers nothing.
+    fn make_room(&self, idle: impl FnOnce(u32) -> bool) -> bool {
+        let spare = self.used.spare_since(idle, || self.holders.load(Ordering::Relaxed));
         spare.is_some_and(|stamp| self.failures.load(Ordering::Relaxed) == 0 && self.used.take(stamp))
     }
+}
+
+/// Whether somebody makes room by this slot, so much later that either stamp is idle.
+fn is_taken(slot: &Arc<Slot>) -> bool {
+    let slot = Arc::clone(slot);
+    thread::spawn(move || slot.make_room(|_| true)).join().unwrap()
 }
 
 #[test]
@@ -57,8 +63,7 @@ fn what_somebody_holds_is_not_taken_out() {
             let slot = Arc::clone(&slot);
             thread::spawn(move || slot.look(|| 1))
         });
-        let taking = Arc::clone(&slot);
-        let taken = thread::spawn(move || taking.make_room()).join().unwrap();
+        let taken = is_taken(&slot);
         for look in looks {
             assert!(!(look.join().unwrap() && taken), "somebody goes by it, and the map has it no more");
         }
@@ -84,8 +89,7 @@ fn who_goes_by_a_fresh_stamp_was_counted_before_it_can_be_idle() {
         let (taking, clock) = (Arc::clone(&slot), Arc::clone(&time));
         let taken = thread::spawn(move || {
             let now = clock.now();
-            let spare = taking.used.spare_since(|stamp| now > stamp, || taking.holders.load(Ordering::Relaxed));
-            spare.is_some_and(|stamp| taking.used.take(stamp))
+            taking.make_room(|stamp| now > stamp)
         });
         assert!(!(look.join().unwrap() && taken.join().unwrap()), "somebody goes by it, and the map has it no more");
     });
@@ -100,8 +104,7 @@ fn what_the_last_holder_reported_is_not_forgotten() {
             reporting.failures.store(1, Ordering::Relaxed);
             reporting.let_go();
         });
-        let taking = Arc::clone(&slot);
-        assert!(!thread::spawn(move || taking.make_room()).join().unwrap());
+        assert!(!is_taken(&slot));
         reporter.join().unwrap();
     });
 }
@@ -119,8 +122,7 @@ fn who_comes_and_goes_while_it_is_judged_is_not_forgotten() {
             calling.let_go();
             found
         });
-        let taking = Arc::clone(&slot);
-        let taken = thread::spawn(move || taking.make_room()).join().unwrap();
+        let taken = is_taken(&slot);
         assert!(!(caller.join().unwrap() && taken), "a failure was forgotten");
     });
 }

@@ -1,7 +1,6 @@
 //! How the calls of a case are made and timed.
 
 use crate::guarded::{OneInTen, Padded, by_permit, time_in_stretches, time_together, timed, work};
-use crate::measure::Plan;
 use microbreaker::{Breaker, Clock, Config, ManualClock, State, Ticks, Window};
 use std::hint::black_box;
 use std::time::Duration;
@@ -34,19 +33,10 @@ pub fn guarded<W: Window + 'static, C: Clock + 'static>(
 }
 
 /// So many threads, all on `target`. `body` makes so many calls.
-pub fn together<T: Sync>(
-    plan: Plan,
-    threads: usize,
-    target: T,
-    body: impl Fn(&T, u64) + Sync,
-) -> impl FnMut(u64) -> Duration {
+pub fn together<T: Sync>(threads: usize, target: T, body: impl Fn(&T, u64) + Sync) -> impl FnMut(u64) -> Duration {
     let target = Box::new(Padded(target));
     move |calls| {
         let target = &black_box(&*target).0;
-        if plan.rounds == 1 {
-            // To see that it works, the threads need not meet: a busy machine might never let them.
-            return time_together(threads, 1, |_, calls| body(target, calls)).max(plan.slice);
-        }
         time_together(threads, calls, |_, calls| body(target, calls))
     }
 }

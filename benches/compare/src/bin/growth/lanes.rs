@@ -4,7 +4,6 @@ use crate::calls::{
     Hand, all_buckets_used, always, each, empty_call, guarded, one_in_ten_fails, time_config, together,
 };
 use crate::guarded::{STRETCH, healthy, load_compare_exchange};
-use crate::measure::Plan;
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Breaker, CoarseClock, TimeWindow, Window};
 use std::hint::black_box;
@@ -15,7 +14,7 @@ use std::time::Duration;
 
 const BUCKETS: u8 = 10;
 
-pub fn lanes(plan: Plan) -> Plot<Line> {
+pub fn lanes() -> Plot<Line> {
     let mut lines = [
         "1 thread, healthy",
         "1 thread, 10 % fail",
@@ -24,11 +23,11 @@ pub fn lanes(plan: Plan) -> Plot<Line> {
         "2 threads apart, 10 % fail",
     ]
     .map(Line::new);
-    add::<TimeWindow<16, 1>>(plan, &mut lines, 1);
-    add::<TimeWindow<16, 2>>(plan, &mut lines, 2);
-    add::<TimeWindow<16, 4>>(plan, &mut lines, 4);
-    add::<TimeWindow<16, 8>>(plan, &mut lines, 8);
-    let floor = together(plan, 2, AtomicU32::new(0), |word, calls| {
+    add::<TimeWindow<16, 1>>(&mut lines, 1);
+    add::<TimeWindow<16, 2>>(&mut lines, 2);
+    add::<TimeWindow<16, 4>>(&mut lines, 4);
+    add::<TimeWindow<16, 8>>(&mut lines, 8);
+    let floor = together(2, AtomicU32::new(0), |word, calls| {
         for _ in 0..calls {
             let _ = black_box(load_compare_exchange(word, true));
         }
@@ -48,16 +47,16 @@ pub fn lanes(plan: Plan) -> Plot<Line> {
     }
 }
 
-fn add<W: Window + Sync + 'static>(plan: Plan, lines: &mut [Line; 5], lanes: u32) {
+fn add<W: Window + Sync + 'static>(lines: &mut [Line; 5], lanes: u32) {
     let alone = || Breaker::<W, _>::new(time_config(BUCKETS), Hand);
     let begin = |breaker: &Breaker<W, Hand>| all_buckets_used(breaker, BUCKETS);
     let shared = || healthy::<W, _>(time_config(BUCKETS), CoarseClock);
     let [one_healthy, one_failing, apart, meeting, failing] = lines;
     one_healthy.push(lanes, guarded(alone(), STRETCH, begin, always()));
     one_failing.push(lanes, guarded(alone(), STRETCH, begin, one_in_ten_fails()));
-    apart.push(lanes, elsewhere(Duration::min, together(plan, 2, shared(), each(always))));
-    meeting.push(lanes, elsewhere(Duration::max, together(plan, 2, shared(), each(always))));
-    failing.push(lanes, elsewhere(Duration::min, together(plan, 2, shared(), each(one_in_ten_fails))));
+    apart.push(lanes, elsewhere(Duration::min, together(2, shared(), each(always))));
+    meeting.push(lanes, elsewhere(Duration::max, together(2, shared(), each(always))));
+    failing.push(lanes, elsewhere(Duration::min, together(2, shared(), each(one_in_ten_fails))));
 }
 
 /// A run with its threads' stacks in one place after another, an equal part of the calls in each, and of those times the

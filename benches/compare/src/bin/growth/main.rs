@@ -61,17 +61,17 @@ const SMOKE: &str = "--smoke";
 /// Shorter than a time slice, so that on a busy machine too most rounds are of a thread that nothing interrupted.
 const FULL: Plan = Plan { rounds: 101, slice: Duration::from_millis(1) };
 
-type Make = fn(Plan) -> Plot<Line>;
+type Make = fn() -> Plot<Line>;
 
 /// Measured one after the other, so that no plot's breakers are in the caches, or in the way, of another's.
 const PLOTS: [(&str, Make); 7] = [
-    ("outcomes", |_| windows::outcomes()),
-    ("buckets", |_| windows::buckets()),
+    ("outcomes", windows::outcomes),
+    ("buckets", windows::buckets),
     ("lanes", lanes::lanes),
-    ("breakers", |_| breakers::breakers()),
+    ("breakers", breakers::breakers),
     ("threads", threads::threads),
-    ("failures", |_| failures::failures()),
-    ("rejections", |_| rejections::rejections()),
+    ("failures", failures::failures),
+    ("rejections", rejections::rejections),
 ];
 
 /// Whether nothing grew that must not; a smoke run does not look.
@@ -91,7 +91,7 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| *wanted == name) {
             continue;
         }
-        let plot = plot(plan).measured(plan);
+        let plot = plot().measured(plan);
         let checks = if is_smoke { Vec::new() } else { checks::of(&plot) };
         all_met &= checks.iter().all(|check| check.met);
         println!("{}\n\n{}\n{}", plot.title, report::table(&plot), report::checks(&checks));

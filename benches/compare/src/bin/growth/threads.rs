@@ -2,21 +2,20 @@
 
 use crate::calls::{always, each, empty_call, together};
 use crate::guarded::{Count100, count, healthy, load, load_compare_exchange, streak, time};
-use crate::measure::Plan;
 use crate::plot::{Axis, Line, Plot};
 use microbreaker::{CoarseClock, Config, Streak, TimeWindow, Window};
 use std::hint::black_box;
 use std::sync::atomic::AtomicU32;
 use std::thread::available_parallelism;
 
-pub fn threads(plan: Plan) -> Plot<Line> {
+pub fn threads() -> Plot<Line> {
     let lines = [
-        floor(plan, "load", load),
-        floor(plan, "load + compare-exchange", load_compare_exchange),
-        guarded::<Streak>(plan, "streak", streak()),
-        guarded::<Count100>(plan, "count 100", count()),
-        guarded::<TimeWindow<16>>(plan, "time, 1 lane", time()),
-        guarded::<TimeWindow<16, 8>>(plan, "time, 8 lanes", time()),
+        floor("load", load),
+        floor("load + compare-exchange", load_compare_exchange),
+        guarded::<Streak>("streak", streak()),
+        guarded::<Count100>("count 100", count()),
+        guarded::<TimeWindow<16>>("time, 1 lane", time()),
+        guarded::<TimeWindow<16, 8>>("time, 8 lanes", time()),
     ];
     Plot {
         name: "threads",
@@ -38,16 +37,16 @@ fn numbers() -> Vec<u32> {
     numbers
 }
 
-fn guarded<W: Window + Sync + 'static>(plan: Plan, label: &str, config: Config) -> Line {
+fn guarded<W: Window + Sync + 'static>(label: &str, config: Config) -> Line {
     let mut line = Line::new(label);
     for number in numbers() {
         let breaker = healthy::<W, _>(config, CoarseClock);
-        line.push(number, together(plan, number as usize, breaker, each(always)));
+        line.push(number, together(number as usize, breaker, each(always)));
     }
     line
 }
 
-fn floor<T: 'static>(plan: Plan, label: &str, call: impl Fn(&AtomicU32, bool) -> T + Copy + Sync + 'static) -> Line {
+fn floor<T: 'static>(label: &str, call: impl Fn(&AtomicU32, bool) -> T + Copy + Sync + 'static) -> Line {
     let mut line = Line::new(label);
     for number in numbers() {
         let body = move |word: &AtomicU32, calls| {
@@ -55,7 +54,7 @@ fn floor<T: 'static>(plan: Plan, label: &str, call: impl Fn(&AtomicU32, bool) ->
                 black_box(call(word, true));
             }
         };
-        line.push(number, together(plan, number as usize, AtomicU32::new(0), body));
+        line.push(number, together(number as usize, AtomicU32::new(0), body));
     }
     line
 }
