@@ -1059,6 +1059,8 @@ mod holder {
         #[doc(hidden)]
         fn now(&self) -> Ticks;
         #[doc(hidden)]
+        fn times_calls(&self) -> bool;
+        #[doc(hidden)]
         fn tell_elapsed(&self, elapsed: Duration);
         #[doc(hidden)]
         fn took(&self, start: Ticks) -> u32;
@@ -1101,6 +1103,11 @@ mod holder {
 
         fn now(&self) -> Ticks {
             self.clock.now()
+        }
+
+        #[inline(always)]
+        fn times_calls(&self) -> bool {
+            self.observer.times_calls()
         }
 
         fn tell_elapsed(&self, elapsed: Duration) {
@@ -1184,9 +1191,11 @@ impl<H: Holder> Permit<H> {
         }
     }
 
-    /// Reports an outcome with the caller's own measure of how long the call took; the breaker's is not used.
+    /// Reports an outcome with the caller's own measure of how long the call took; the breaker's is not used. Its observer
+    /// is [told](Observer::on_elapsed) the time too.
     #[inline]
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
+        self.tell_elapsed(elapsed);
         self.reported = true;
         self.holder.settle(self.ticket, outcome, Some(elapsed))
     }
@@ -1240,8 +1249,13 @@ impl<H: Holder> Permit<H> {
         if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
     }
 
+    /// Whether the observer wants to be told how long the call takes.
+    #[inline(always)]
+    pub(crate) fn times_calls(&self) -> bool {
+        self.holder.times_calls()
+    }
+
     /// Tells the observer how long the call took, as who made it measured it.
-    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "who makes calls for others needs it"))]
     pub(crate) fn tell_elapsed(&self, elapsed: Duration) {
         self.holder.tell_elapsed(elapsed);
     }

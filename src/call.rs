@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::Observer;
 use crate::outcome::{AnyError, Classify};
+use crate::stopwatch::Stopwatch;
 use crate::window::Window;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
@@ -36,7 +37,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, Error<E>> {
         let permit = self.acquire()?;
+        let stopwatch = Stopwatch::start(&permit);
         let result = call();
+        stopwatch.stop(&permit);
         permit.record(classify.classify(&result));
         result.map_err(Error::Inner)
     }
@@ -77,7 +80,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         F: Future<Output = Result<T, E>>,
     {
         let permit = self.acquire()?;
+        let stopwatch = Stopwatch::start(&permit);
         let result = call().await;
+        stopwatch.stop(&permit);
         permit.record(classify.classify(&result));
         result.map_err(Error::Inner)
     }
@@ -130,7 +135,9 @@ pub trait Guard: Future + Sized {
     {
         async move {
             let permit = Breaker::acquire_in(holder)?;
+            let stopwatch = Stopwatch::start(&permit);
             let result = self.await;
+            stopwatch.stop(&permit);
             permit.record(classify.classify(&result));
             result.map_err(Error::Inner)
         }

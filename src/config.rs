@@ -236,7 +236,9 @@ impl Config {
         self
     }
 
-    /// How many probes half-open admits in all (1 to 15, default 1).
+    /// How many probes half-open admits in all (1 to 15, default 1). One that is ignored or cancelled gives its place back:
+    /// while every caller gives up there is no verdict, and as many may follow each other. Where callers' own timeouts end
+    /// calls, set [`slow_after`](Self::slow_after) to less: a call dropped after that is a failure.
     pub const fn probes(mut self, probes: u8) -> Self {
         self.probes = probes;
         self
@@ -586,7 +588,7 @@ impl ConfigError {
             (Field::Streak, _) => "streak is set, but the window type is no Streak",
             (Field::Count, Bound::AtLeast(_)) => "count must be at least 1 call",
             (Field::Count, Bound::AtMost(_)) => {
-                "count is more calls than the CountWindow's words hold (see count_words)"
+                "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count)"
             }
             (Field::Count, _) => "count is set, but the window type is no CountWindow",
             (Field::Buckets, Bound::AtLeast(_)) => "time must have at least 1 bucket",

@@ -39,6 +39,12 @@ impl RejectReason {
     }
 }
 
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// A call that was not admitted: why, and when to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a rejected call must not be made"]

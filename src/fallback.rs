@@ -43,7 +43,8 @@ pub struct Served<T, E> {
 ///
 /// Each level is asked only if those above it failed, and each by a call of its own: through a breaker of its own, so
 /// that a dead primary costs a rejection and not a timeout, and a dead secondary is not asked either. Every level is
-/// told the error above it; [`Served::error`] keeps the last. Nothing is spawned, allocated or raced.
+/// told the error above it; [`Served::error`] keeps the last. So all have errors of one type: `map_err` where they differ.
+/// Nothing is spawned, allocated or raced.
 ///
 /// ```
 /// use microbreaker::{Breaker, Config, Error, Level, ManualClock, Streak, first};

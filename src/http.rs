@@ -209,14 +209,18 @@ impl<T, E, K: ClassifyHead<T>, F: Fn(&E) -> Outcome> ClassifyHead<Result<T, E>> 
 /// Settles a call when its response has come to an end: the body carries the permit, see [`GuardedBody`].
 ///
 /// Settled at once are errors, heads that say all (every status but a success) and bodies that are empty: those of 204,
-/// 205 and 304, and those that [say so](Body::is_end_stream), as the answers that a client gets to its HEADs do.
+/// 205 and 304, and those that [say so](Body::is_end_stream), as the answers that a client gets to its HEADs do (by HTTP/2
+/// from a peer that ends them with their head; else they are read to their end, or cancelled).
 ///
-/// The slow limit is held against the time to the head, as by [`Permit::answered`].
+/// The slow limit is held against the time to the head, as by [`Permit::answered`]. A body that stalls after it is a failure
+/// once [`stall_after`](Self::stall_after) says for how long it may.
 ///
 /// A half-open probe is out until its body ends, or until half of the [lease](crate::Config::lease) is over and it
 /// still comes: by that a peer whose answers take minutes, or never end, shows that it is up. It counts as a success
 /// then, whatever comes later: a break, trailers, a hold in them. So a peer that dies late in each of its answers is
-/// found up each time, and its open times do not grow; let the lease be twice as long as its answers take.
+/// found up each time, and its open times do not grow; let the lease be twice as long as its answers take. One whose answers
+/// are silent for a whole lease, or are not read for that long, is a lost probe like any other, and its circuit opens anew:
+/// of such streams (a watch, rare events) the head must do, by [`AtOnce`](crate::AtOnce).
 ///
 /// Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to an end. On a server
 /// those are the answers to HEAD.

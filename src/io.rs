@@ -19,7 +19,8 @@ use crate::outcome::{Classify, FailureKind, Outcome};
 /// | `Interrupted`, `InvalidInput`, `InvalidFilename`, `ArgumentListTooLong`, `NotSeekable`, `CrossesDevices`, `TooManyLinks`, `Deadlock`, `Unsupported` | [ignored](Outcome::Ignored): the call was interrupted, or could not be made |
 /// | `ReadOnlyFilesystem`, `Other`, all else (names that do not resolve, too many open files) | failure: [other](FailureKind::Other) |
 ///
-/// A Unix socket that is not there is `NotFound` too. Where you dial one, say so:
+/// A Unix socket that is not there is `NotFound` too, and one that you may not write to, or a connection that a local
+/// firewall forbids, `PermissionDenied`. Where you dial, say so:
 ///
 /// ```
 /// use std::io::{Error, ErrorKind};
@@ -30,7 +31,9 @@ use crate::outcome::{Classify, FailureKind, Outcome};
 /// static DAEMON: Breaker<Streak, StdClock> = Breaker::new(Config::database(), StdClock::new());
 ///
 /// let dialled = |result: &Result<UnixStream, Error>| match result {
-///     Err(error) if error.kind() == ErrorKind::NotFound => Outcome::Failure(FailureKind::Refused),
+///     Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+///         Outcome::Failure(FailureKind::Refused)
+///     }
 ///     result => IoError::of_result(result),
 /// };
 /// assert!(DAEMON.call_with(&dialled, || UnixStream::connect("/nowhere/at/all")).is_err());

@@ -11,9 +11,10 @@ use async_lock::Mutex;
 
 use crate::breaker::{Breaker, Permit};
 use crate::clock::Clock;
-use crate::error::Error;
+use crate::error::{Error, Rejected};
 use crate::observe::Observer;
 use crate::outcome::{AnyError, Classify};
+use crate::stopwatch::Stopwatch;
 use crate::window::Window;
 
 /// A client `T`, created at the first admitted call, and the breaker (held by `H`: a reference, an `Arc`, …) that its
@@ -105,7 +106,8 @@ where
         F: Future<Output = Result<T, E>>,
     {
         let (client, permit) = self.obtain(create).await?;
-        if let Some(permit) = permit {
+        if let Some((permit, stopwatch)) = permit {
+            stopwatch.stop(&permit);
             permit.success();
         }
         Ok(client)
@@ -143,17 +145,28 @@ where
         G: Future<Output = Result<R, E>>,
     {
         let (client, permit) = self.obtain(create).await?;
-        let permit = match permit {
+        let (permit, stopwatch) = match permit {
             Some(permit) => permit,
-            None => Breaker::acquire_in(self.breaker.clone())?,
+            None => self.permit()?,
         };
         let result = call(client).await;
+        stopwatch.stop(&permit);
         permit.record(classify.classify(&result));
         result.map_err(Error::Inner)
     }
 
+    /// Leave to make a call, of which the time runs.
+    fn permit(&self) -> Result<(Permit<H>, Stopwatch), Rejected> {
+        let permit = Breaker::acquire_in(self.breaker.clone())?;
+        let stopwatch = Stopwatch::start(&permit);
+        Ok((permit, stopwatch))
+    }
+
     /// The client; with the permit, still to be reported, if it was created just now.
-    async fn obtain<E, F>(&self, create: impl FnOnce() -> F) -> Result<(Arc<T>, Option<Permit<H>>), Error<E>>
+    async fn obtain<E, F>(
+        &self,
+        create: impl FnOnce() -> F,
+    ) -> Result<(Arc<T>, Option<(Permit<H>, Stopwatch)>), Error<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -171,14 +184,15 @@ where
         if let Some(client) = self.current() {
             return Ok((client, None));
         }
-        let permit = Breaker::acquire_in(self.breaker.clone())?;
+        let (permit, stopwatch) = self.permit()?;
         match create().await {
             Ok(client) => {
                 let client = Arc::new(client);
                 self.client.store(Some(Arc::clone(&client)));
-                Ok((client, Some(permit)))
+                Ok((client, Some((permit, stopwatch))))
             }
             Err(error) => {
+                stopwatch.stop(&permit);
                 permit.failure();
                 Err(Error::Inner(error))
             }

@@ -40,8 +40,8 @@
 //!
 //! # Promises
 //!
-//! - At most N probes are admitted per half-open state and `at_once` of them are out together. A lost probe ends, by
-//!   its lease, in an ordinary verdict: nothing wedges.
+//! - At most N probes are admitted per half-open state and `at_once` of them are out together; the place of one that was
+//!   ignored or cancelled is the next one's. A lost probe ends, by its lease, in an ordinary verdict: nothing wedges.
 //! - Failures that reach the threshold open the circuit, whatever the interleaving. One caller opens it, and one
 //!   [`Event`] tells.
 //! - A report on a permit of an earlier generation changes nothing, save that a hold or a latch counts while the
@@ -152,6 +152,7 @@ mod settings;
 mod settle;
 mod snapshot;
 mod state;
+mod stopwatch;
 mod sync;
 mod tally;
 mod timer;

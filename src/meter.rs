@@ -26,15 +26,12 @@ const BUCKETS: usize = Latency::BOUNDS.len() + 1;
 /// transition takes a mutex for some additions, and so does a reading. No call allocates.
 ///
 /// ```
-/// use std::time::Instant;
 /// use microbreaker::{Breaker, Config, Meter, Observer, StdClock, State, Streak};
 ///
 /// static PAYMENTS: Breaker<Streak, StdClock, Meter<8>> =
 ///     Breaker::observed(Config::database(), StdClock::new(), Meter::new("payments").timed());
 ///
-/// let begun = Instant::now();
-/// PAYMENTS.acquire().unwrap().success();
-/// PAYMENTS.observer().on_elapsed(begun.elapsed());
+/// assert_eq!(PAYMENTS.call(|| "7".parse::<u8>()), Ok(7));
 ///
 /// let reading = PAYMENTS.reading();
 /// assert_eq!((reading.name, reading.states.one(), reading.success), ("payments", Some(State::Closed), 1));
@@ -80,7 +77,14 @@ where
         }
     }
 
-    /// Asks who makes the calls to time them, and keeps a histogram of it. Without, nothing is timed or exported.
+    /// Has calls timed, and keeps a histogram of it. Without, nothing is timed or exported.
+    ///
+    /// Calls that the crate makes are timed by `Instant` from their permit to their result: [`call`](Breaker::call),
+    /// [`call_async`](Breaker::call_async) and their kin, [`Guard::guarded`](crate::Guard::guarded), `Lazy` and
+    /// `BreakerLayer` (so a streamed answer up to its head). Of those reported by hand the time is known if it is given:
+    /// [`record_elapsed`](crate::Permit::record_elapsed), or [`on_elapsed`](Observer::on_elapsed) before the report. A call
+    /// that is dropped before it has a result is not timed, so a timeout around it cuts the longest times off; one inside
+    /// of it, which makes an error of them, does not.
     #[must_use]
     pub const fn timed(mut self) -> Self {
         self.timed = true;

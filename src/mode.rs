@@ -1,5 +1,7 @@
 //! A switch per breaker, thrown by hand while calls run.
 
+use core::fmt;
+
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::observe::Observer;
@@ -33,6 +35,12 @@ impl Mode {
             Self::Open => "open",
             Self::Shadow => "shadow",
         }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

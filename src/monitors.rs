@@ -21,14 +21,14 @@ use crate::window::Window;
 /// | --- | --- | --- |
 /// | `circuit_breaker_calls_total` | `name`, `outcome` | admitted calls that have ended: `success`, `failure`, `alive`, `ignored`, `cancelled`, `hold`, `latch` |
 /// | `circuit_breaker_slow_calls_total` | `name` | successes and failures that were slow |
-/// | `circuit_breaker_rejected_total` | `name` | calls rejected |
+/// | `circuit_breaker_rejected_total` | `name` | calls rejected; by the tower layer also a readiness that failed and found no probe to count as |
 /// | `circuit_breaker_would_reject_total` | `name` | calls admitted in shadow that would have been rejected |
 /// | `circuit_breaker_transitions_total` | `name`, `from`, `to` | transitions; the seven that a breaker makes by itself from the start, others from their first |
 /// | `circuit_breaker_state` | `name`, `state` | 1 for its state, 0 for the six others |
 /// | `circuit_breaker_members` | `name`, `state` | the same of a `Registry`'s breakers: how many of this label are in each state |
 /// | `circuit_breaker_open_seconds_total` | `name` | seconds in which all calls were rejected, or would have been but for shadow: open, latched, forced open |
 /// | `circuit_breaker_probes_in_flight` | `name` | half-open probes that are out |
-/// | `circuit_breaker_call_duration_seconds` | `name` | histogram of what [`Observer::on_elapsed`](crate::Observer::on_elapsed) was told, of [timed](crate::Meter::timed) meters |
+/// | `circuit_breaker_call_duration_seconds` | `name` | histogram of the calls of [timed](crate::Meter::timed) meters |
 ///
 /// That makes 26 series a breaker, and 21 more where it is timed. `state` is what the breaker is when it is scraped: an open circuit whose time is over shows as open until somebody asks.
 /// In Prometheus, the 95th percentile of each breaker over five minutes is

@@ -144,14 +144,13 @@ pub trait Observer {
         let _ = report;
     }
 
-    /// Whether calls should be timed, for [`on_elapsed`](Self::on_elapsed). Who makes calls asks this before each, and
-    /// where the answer is no reads no clock for it.
+    /// Whether calls should be timed, for [`on_elapsed`](Self::on_elapsed). Who makes calls (the crate, with `std`) asks
+    /// this before each, and where the answer is no reads no clock for it.
     fn times_calls(&self) -> bool {
         false
     }
 
-    /// A call took this long. The breaker itself never tells (its clock is too coarse): who made the call and measured
-    /// it does.
+    /// A call took this long. Not by the breaker's clock, which is too coarse: as who made the call measured it.
     fn on_elapsed(&self, elapsed: Duration) {
         let _ = elapsed;
     }

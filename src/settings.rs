@@ -26,8 +26,10 @@ macro_rules! settings {
         /// Flat, each by the name of the method of [`Config`] that it calls, so that a file and environment variables have
         /// the same names and an error's field is where it is written. Times are texts with their unit (`"5s"`, `"250ms"`,
         /// `"1m 30s"`), as `humantime` reads them. Numbers and switches may be texts too, since in the environment all are.
-        /// What a base may have and these may take away is `"off"` then (`Some(None)`): a share, a slow limit, a ramp.
-        /// A name that is none of these is an error, and so is a value that is none; both name the field.
+        /// What a base may have and these may take away is `"off"` then (`Some(None)`): the share of failures, the slow limit
+        /// with its share, the ramp.
+        /// A name that is none of these is an error, and so is a value that is none; both name the field. Flattened into a
+        /// struct of yours, they take all names that are not its own fields'.
         ///
         /// ```
         /// use microbreaker::{Breaker, Config, ManualClock, Mode, Settings, Streak};
@@ -62,6 +64,21 @@ macro_rules! settings {
 
         const NAMES: &[&str] = &[$(stringify!($name)),+];
 
+        #[expect(non_camel_case_types, reason = "as they are written")]
+        enum Name {
+            $($name,)+
+        }
+
+        /// Refuses a name that is none where it stands, so that a format knows the line.
+        impl<'de> Deserialize<'de> for Name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match &*Cow::<str>::deserialize(deserializer)? {
+                    $(stringify!($name) => Ok(Self::$name),)+
+                    unknown => Err(D::Error::unknown_field(unknown, NAMES)),
+                }
+            }
+        }
+
         impl Serialize for Settings {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let given = [$(self.$name.is_some()),+].into_iter().filter(|given| *given).count();
@@ -83,15 +100,14 @@ macro_rules! settings {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
                 let mut settings = Settings::default();
-                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                    match &*name {
-                        $(stringify!($name) => {
+                while let Some(name) = map.next_key()? {
+                    match name {
+                        $(Name::$name => {
                             if settings.$name.is_some() {
                                 return Err(A::Error::duplicate_field(stringify!($name)));
                             }
                             settings.$name = Some(map.next_value_seed(Read(stringify!($name), PhantomData))?);
                         })+
-                        unknown => return Err(A::Error::unknown_field(unknown, NAMES)),
                     }
                 }
                 Ok(settings)
@@ -252,7 +268,8 @@ impl core::error::Error for NotApplied {}
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("Settings", NAMES, Fields)
+        // Not as a struct: flattened into another one, it would be given the names it knows, and none that is mistyped.
+        deserializer.deserialize_map(Fields)
     }
 }
 

@@ -34,6 +34,8 @@
 //! The attempt (exponent of the open time) grows when probes fail, is kept by every other way of opening, and is
 //! zeroed by closing, by `reset`, `force_open` and `disable`; a restore brings its own.
 
+use core::fmt;
+
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
 /// What a circuit does with a call, as seen by an observer.
@@ -73,6 +75,12 @@ impl State {
             Self::ForcedOpen => "forced_open",
             Self::Disabled => "disabled",
         }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -122,6 +130,12 @@ impl OpenReason {
             // 0; nothing writes more
             _ => Self::Failures,
         }
+    }
+}
+
+impl fmt::Display for OpenReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

@@ -28,7 +28,6 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::boxed::Box;
 use std::sync::Arc;
-use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -40,6 +39,7 @@ use crate::error::{Error, RejectReason, Rejected};
 use crate::observe::Observer;
 use crate::outcome::AnyError;
 use crate::settle::{AtOnce, Settle};
+use crate::stopwatch::Stopwatch;
 use crate::window::Window;
 
 /// A [`tower::Layer`](Layer) that puts a breaker in front of a service: every service it makes, and every clone of one,
@@ -171,8 +171,8 @@ impl<H, S, R> BreakerLayer<H, S, R> {
     /// runtime's own (`tokio::time::sleep`).
     ///
     /// It sleeps for as long as the circuit stays open, but looks once a second, for a reset may close it sooner. Waiting
-    /// takes no place: of those that wake up together as many are admitted as there are probes, and the rest get a
-    /// rejection from their call. If time alone does not help (latched, forced open) calls fail as without this.
+    /// takes no place: of those that wake up together as many are admitted as there are probes, or as a ramp's share lets
+    /// through, and the rest get a rejection from their call. If time alone does not help (latched, forced open) calls fail as without this.
     ///
     /// A sleep is boxed; nothing else allocates.
     #[must_use]
@@ -296,11 +296,11 @@ where
             self.turn = Turn::Unasked;
             match Breaker::acquire_in(self.guard.holder.clone()) {
                 Ok(permit) => {
-                    let begun = self.guard.holder.observer().times_calls().then(Instant::now);
+                    let stopwatch = Stopwatch::start(&permit);
                     // Inner may panic: the permit is then dropped in unwinding, which counts.
                     let inner = self.inner.call(request);
                     let settle = self.guard.settle.clone();
-                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle, begun } };
+                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle, stopwatch } };
                 }
                 Err(rejected) => rejected,
             }
@@ -353,12 +353,12 @@ pin_project! {
         H: Holder,
     {
         Called {
+            // Dropped first: what it gives back is there before the permit's place is.
             #[pin]
             inner: F,
             permit: Option<Permit<H>>,
             settle: S,
-            // Only where the observer wants to know.
-            begun: Option<Instant>,
+            stopwatch: Stopwatch,
         },
         Rejected {
             rejected: Option<(Rejected, R)>,
@@ -377,7 +377,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
-            StageNow::Called { inner, permit, settle, begun } => {
+            StageNow::Called { inner, permit, settle, stopwatch } => {
                 // Held here while inner is polled, so that a panic in it drops it in unwinding, whoever catches that.
                 let held = permit.take().expect(POLLED_ON);
                 let Poll::Ready(result) = inner.poll(context) else {
@@ -385,9 +385,7 @@ where
                     return Poll::Pending;
                 };
                 let permit = held;
-                if let Some(begun) = begun {
-                    permit.tell_elapsed(begun.elapsed());
-                }
+                stopwatch.stop(&permit);
                 settle.settle(permit, result).map_err(R::pass)
             }
             StageNow::Rejected { rejected } => {

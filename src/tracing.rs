@@ -9,7 +9,7 @@ use crate::state::State;
 /// else as information. Calls, reports and rejections are not logged.
 ///
 /// Its fields are `name`, `from`, `to`, `reason` (of an open circuit), `generation`, `attempt`, `total`, `failed` and `slow`
-/// (the sums it rests on) and `retry_in_ms` (of an open circuit). It is logged by the call that makes the transition, in the
+/// (the sums it rests on) and `retry_in_ms` (of an open circuit, rounded up). It is logged by the call that makes the transition, in the
 /// span of that call. A subscriber must not wait for the breaker.
 ///
 /// ```
@@ -39,7 +39,7 @@ impl Observer for TracingLog {
 
     fn on_event(&self, event: &Event) {
         let retry = event.lasts().filter(|_| event.to == State::Open);
-        let retry_in_ms = retry.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let retry_in_ms = retry.map(|time| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
         macro_rules! log {
             ($level:ident) => {
                 $level!(

@@ -103,7 +103,7 @@ fn rows() -> Vec<Row> {
             Field::Count,
             107,
             AtMost(106),
-            "count is more calls than the CountWindow's words hold (see count_words) (it is 107, the most is 106)",
+            "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 107, the most is 106)",
             Config::count(106),
         ),
         // Slow calls too: chunks of 10.
@@ -113,7 +113,7 @@ fn rows() -> Vec<Row> {
             Field::Count,
             52,
             AtMost(51),
-            "count is more calls than the CountWindow's words hold (see count_words) (it is 52, the most is 51)",
+            "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 52, the most is 51)",
             Config::count(51).slow_permille(500).slow_after(SECOND),
         ),
         Row(
@@ -122,7 +122,7 @@ fn rows() -> Vec<Row> {
             Field::Count,
             1024,
             AtMost(1023),
-            "count is more calls than the CountWindow's words hold (see count_words) (it is 1024, the most is 1023)",
+            "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 1024, the most is 1023)",
             Config::count(1023),
         ),
         Row(

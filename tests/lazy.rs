@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use microbreaker::{Breaker, Config, Counters, Error, FailureKind, Lazy, ManualClock, Mode, Outcome, State, Streak};
+use microbreaker::{
+    Breaker, Config, Counters, Error, FailureKind, Lazy, ManualClock, Meter, Mode, Outcome, State, Streak,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -269,4 +271,27 @@ fn a_call_means_what_its_classifier_says() {
     let call = |code| Task::new(lazy.call_with(&not_found, || ready(Ok(())), move |_| ready(Err(code)))).now();
     assert_eq!((call(404), breaker.state()), (Err(Error::Inner(404)), State::Closed));
     assert_eq!((call(500), breaker.state()), (Err(Error::Inner(500)), State::Open));
+}
+
+#[test]
+fn creations_and_calls_are_timed_once_a_permit() {
+    let breaker: Breaker<Streak, _, Meter> =
+        Breaker::observed(Config::streak(100), ManualClock::new(), Meter::new("timed").timed());
+    let timed = || breaker.reading().latency.unwrap().count();
+    let lazy = Lazy::new(&breaker);
+    let failing = || async { Err::<u8, ()>(()) };
+    let working = || async { Ok::<_, ()>(1) };
+    assert!(Task::new(lazy.get(failing)).now().is_err());
+    assert_eq!(timed(), 1, "a creation that fails");
+    assert!(Task::new(lazy.call(working, |_| async { Err::<(), _>(()) })).now().is_err());
+    assert_eq!(timed(), 2, "a call with its creation");
+    assert!(Task::new(lazy.call(working, |_| async { Ok(()) })).now().is_ok());
+    assert_eq!(timed(), 3, "a call");
+    assert!(Task::new(lazy.get(working)).now().is_ok());
+    assert_eq!(timed(), 3, "who only takes the client makes no call");
+    assert!(lazy.discard(&lazy.current().unwrap()));
+    assert!(Task::new(lazy.get(working)).now().is_ok());
+    assert_eq!(timed(), 4, "a creation");
+    let reading = breaker.reading();
+    assert_eq!(reading.success + reading.failure, 4);
 }

@@ -1,12 +1,15 @@
 //! What a meter counts, and what a reading makes of it.
 
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use microbreaker::{
-    Breaker, Config, CountWindow, DuplicateName, FailureKind, Latency, ManualClock, Meter, Monitors, Observer,
-    OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
+    Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, Guard, Latency, ManualClock, Meter, Monitors,
+    Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -165,6 +168,58 @@ fn what_is_not_timed_has_no_histogram() {
     assert!(!breaker.observer().times_calls());
     breaker.observer().on_elapsed(SECOND);
     assert_eq!(breaker.reading().latency, None);
+}
+
+/// Runs at once: for futures that wait for nothing.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[test]
+fn every_call_that_has_a_result_is_timed_once() {
+    let breaker: Breaker<Streak, _, Meter> =
+        Breaker::observed(Config::streak(100), ManualClock::new(), Meter::new("calls").timed());
+    let timed = || breaker.reading().latency.unwrap();
+    let (begun, millisecond) = (Instant::now(), Duration::from_millis(1));
+    let work = || {
+        let begun = Instant::now();
+        while begun.elapsed() < millisecond {
+            std::hint::spin_loop();
+        }
+        7
+    };
+    let good = || Ok::<_, ()>(work());
+    let bad = || Err::<(), _>(work());
+    let alive = |_: &Result<u8, ()>| Outcome::Alive;
+    let calls: [&dyn Fn() -> bool; 8] = [
+        &|| breaker.call(bad).is_err(),
+        &|| breaker.call_with(&alive, good).is_ok(),
+        &|| breaker.call_or(good, |_| 0) == 7,
+        &|| now(breaker.call_async(async || bad())).is_err(),
+        &|| now(breaker.call_async_with(&alive, async || good())).is_ok(),
+        &|| now(async { good() }.guarded(&breaker)).is_ok(),
+        &|| now(async { good() }.guarded_with(&breaker, alive)).is_ok(),
+        &|| breaker.acquire().unwrap().record_elapsed(Outcome::Success, millisecond) == Effect::Counted,
+    ];
+    for (already, call) in (0..).zip(calls) {
+        assert!(call());
+        let latency = timed();
+        assert_eq!(latency.count(), already + 1);
+        assert!(latency.sum >= u32::try_from(already + 1).unwrap() * millisecond, "call {already}: {:?}", latency.sum);
+    }
+    assert!(timed().sum <= begun.elapsed() + millisecond, "the given one took no time");
+
+    drop(breaker.acquire().unwrap());
+    let mut dropped = Box::pin(std::future::pending::<Result<(), ()>>().guarded(&breaker));
+    assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(dropped);
+    breaker.latch();
+    assert!(breaker.call(|| Ok::<_, ()>(())).is_err() && now(breaker.call_async(async || Ok::<_, ()>(()))).is_err());
+    assert_eq!(timed().count(), 8, "neither what was dropped nor what was rejected");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use microbreaker::{Breaker, Config, Effect, ManualClock, Mode, OpenReason, State, Streak};
+use microbreaker::{Breaker, Config, Effect, ManualClock, Mode, OpenReason, RejectReason, State, Streak};
 
 fn breaker() -> Breaker<Streak, ManualClock> {
     Breaker::new(Config::streak(2), ManualClock::new())
@@ -58,4 +58,12 @@ fn off_records_nothing() {
     }
     breaker.switch(Mode::On);
     assert_eq!((breaker.state(), breaker.tally().failed), (State::Closed, 0));
+}
+
+#[test]
+fn what_is_shown_is_the_name_in_the_width_that_is_asked_for() {
+    assert_eq!(State::ALL.map(|state| state.to_string()), State::ALL.map(State::name));
+    assert_eq!(OpenReason::ALL.map(|reason| reason.to_string()), OpenReason::ALL.map(OpenReason::name));
+    assert_eq!(Mode::ALL.map(|mode| mode.to_string()), Mode::ALL.map(Mode::name));
+    assert_eq!(format!("{:<10}|{:>5}|", State::HalfOpen, RejectReason::Open(OpenReason::Hold)), "half_open | hold|");
 }

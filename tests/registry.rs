@@ -342,9 +342,12 @@ fn a_new_template_is_live_for_all_that_follow_it() {
         member.reset();
         time.unwrap().as_secs()
     };
-    let plain = hosts.get_or_create("plain");
+    let (plain, own) = (hosts.get_or_create("plain"), hosts.get_or_create("own"));
     hosts.configure("own".into(), open_for(5)).unwrap();
     hosts.reconfigure(&open_for(50)).unwrap();
+    assert_eq!([&plain, &own, hosts.overflow()].map(opened), [50, 5, 50]);
+    drop(own);
+    hosts.remove("own");
     let own = hosts.get_or_create("own");
     assert_eq!([&plain, &own, hosts.overflow()].map(opened), [50, 5, 50]);
     // A bad one keeps the old, for those to come as well.

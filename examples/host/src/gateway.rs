@@ -41,8 +41,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
-    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Head, Health, HealthBody, HttpStatus,
-    Level, Mode, Monitors, Observer, Reading, Rejected, Served, StallAfter, first,
+    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Guard as _, Head, Health, HealthBody,
+    HttpStatus, Level, Mode, Monitors, Reading, Rejected, Served, StallAfter, first,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -55,7 +55,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::args::Backends;
 
-use self::dependency::{Cache, Database, Fault, classify};
+use self::dependency::{Cache, Database, classify};
 use self::guard::{Guard, Guarded, Move, Timeline};
 
 /// What the gateway is put in front of.
@@ -289,31 +289,21 @@ fn unavailable(rejected: &Rejected) -> Response {
     response
 }
 
-/// A call through a breaker, and how long it took.
-async fn guarded<T>(breaker: &Guarded, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Error<Fault>> {
-    let begun = Instant::now();
-    let result = breaker.call_async_with(&classify, || call).await;
-    if !matches!(result, Err(Error::Rejected(_))) {
-        breaker.observer().on_elapsed(begun.elapsed());
-    }
-    result
-}
-
 /// The database's clock; else what the cache remembers of it; else that there is no time.
 async fn time(State(service): State<Arc<Service>>) -> Response {
     let Some((database, breaker)) = &service.database else {
         return (StatusCode::NOT_FOUND, "no database: --postgres").into_response();
     };
-    let answer = first(guarded(breaker, database.time()).await)
+    let answer = first(database.time().guarded_with(&**breaker, classify).await)
         .cached_async(|_| async {
             let (cache, breaker) = service.cache.as_ref()?;
-            guarded(breaker, cache.get(TIME)).await.ok().flatten()
+            cache.get(TIME).guarded_with(&**breaker, classify).await.ok().flatten()
         })
         .await;
     let Served { value, level, error } = answer.degraded(|_| "unknown".to_owned());
     if let (Level::Primary, Some((cache, breaker))) = (level, &service.cache) {
         // A cache that cannot take it is its own breaker's affair.
-        let _ = guarded(breaker, cache.set(TIME, &value)).await;
+        let _ = cache.set(TIME, &value).guarded_with(&**breaker, classify).await;
     }
     let body = serde_json::json!({
         "time": value,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use microbreaker::{
-    Breaker, Config, CountWindow, FailureKind, ManualClock, Meter, Monitors, Observer, OpenReason, Outcome,
-    RegistryBuilder, Streak, TracingLog, count_words,
+    Breaker, Config, CountWindow, FailureKind, ManualClock, Meter, Monitors, OpenReason, Outcome, RegistryBuilder,
+    Streak, TracingLog, count_words,
 };
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
@@ -34,9 +34,7 @@ fn story() -> (Arc<Payments>, Monitors) {
     monitors.add_members(hosts(), &HOSTS).unwrap();
 
     let call = |outcome, millis| {
-        let elapsed = Duration::from_millis(millis);
-        payments.acquire().unwrap().record_elapsed(outcome, elapsed);
-        payments.observer().on_elapsed(elapsed);
+        payments.acquire().unwrap().record_elapsed(outcome, Duration::from_millis(millis));
     };
     call(Outcome::Success, 3);
     call(Outcome::Success, 1500);

@@ -26,6 +26,23 @@ fn a_toml_file_is_read_and_written() {
 
     let error = toml::from_str::<HashMap<String, Settings>>("[db]\nprobes = 'many'\n").unwrap_err().to_string();
     assert!(error.contains("line 2") && error.contains("expected probes as a whole number"), "{error}");
+    let error = toml::from_str::<HashMap<String, Settings>>("[db]\nprobes = 3\nprobe = 3\n").unwrap_err().to_string();
+    assert!(error.contains("line 3") && error.contains("unknown field `probe`"), "{error}");
+}
+
+#[test]
+fn in_a_struct_of_the_programs_own_a_mistyped_name_is_an_error_too() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Peer {
+        url: String,
+        #[serde(flatten)]
+        breaker: Settings,
+    }
+    let peer: Peer = toml::from_str("probes = 3\nurl = 'http://db'\nopen_for = '5s'\n").unwrap();
+    assert_eq!((&*peer.url, peer.breaker.probes), ("http://db", Some(3)));
+    assert_eq!(peer.breaker.open_for, Some(Duration::from_secs(5)));
+    let error = toml::from_str::<Peer>("url = 'http://db'\nopen_fr = '5s'\n").unwrap_err().to_string();
+    assert!(error.contains("unknown field `open_fr`"), "{error}");
 }
 
 #[test]

@@ -907,3 +907,28 @@ fn fault_2_a_panic_that_is_caught_before_its_call_is_dropped_is_a_failure() {
     let counts = breaker.observer().counts();
     assert_eq!((counts.bad, counts.cancelled), (1, 0));
 }
+
+/// What a call gives back as it is dropped (a connection, say) is there before the next probe is admitted.
+#[test]
+fn a_call_that_is_dropped_is_gone_before_its_place_is_free() {
+    struct Leaves(Held, Arc<AtomicU32>);
+    impl Drop for Leaves {
+        fn drop(&mut self) {
+            self.1.store(self.0.status().probes_out.into(), Ordering::Relaxed);
+        }
+    }
+    let (breaker, out) = (half_open(CONFIG), Arc::new(AtomicU32::new(7)));
+    let mut service = BreakerLayer::new(Arc::clone(&breaker)).layer(tower::service_fn(|(): ()| {
+        let leaves = Leaves(Arc::clone(&breaker), Arc::clone(&out));
+        async move {
+            let _leaves = leaves;
+            pending::<Result<(), &str>>().await
+        }
+    }));
+    let mut context = Context::from_waker(Waker::noop());
+    assert_ready_ok!(service.poll_ready(&mut context));
+    let mut call = Box::pin(service.call(()));
+    assert_pending!(call.as_mut().poll(&mut context));
+    drop(call);
+    assert_eq!((out.load(Ordering::Relaxed), breaker.status().probes_out), (1, 0));
+}

@@ -94,7 +94,7 @@ fn only_transitions_are_logged() {
         breaker.acquire().unwrap().success();
         breaker.latch();
         breaker.reset();
-        breaker.trip(OpenReason::Budget, SECOND);
+        breaker.trip(OpenReason::Budget, SECOND + Duration::from_micros(10));
         breaker.force_open();
     });
     let told: Vec<_> = seen()
@@ -112,7 +112,7 @@ fn only_transitions_are_logged() {
             "INFO ramping closed - -",
             "WARN closed latched - -",
             "INFO latched closed - -",
-            "WARN closed open budget 1000",
+            "WARN closed open budget 1001",
             "INFO open forced_open - -",
         ]
     );
