@@ -94,7 +94,7 @@ pub struct BreakerLayer<H, S = AtOnce, R = ()> {
     guard: Guarding<H, S, R>,
 }
 
-impl<H: Holder + Clone> BreakerLayer<H> {
+impl<H: Holder> BreakerLayer<H> {
     /// Around the breaker that `holder` refers to: a `&'static`, or an `Arc` (whose count each call then writes to). `Ok` is
     /// a success, `Err` a failure.
     pub const fn new(holder: H) -> Self {
