@@ -1036,8 +1036,14 @@ impl Answer {
 }
 
 /// How a permit reaches its breaker: any `Deref` to one. Sealed by being so for all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reference to a breaker",
+    label = "hold it by `&'static` or `Arc`",
+    note = "a holder is anything that derefs to a `Breaker`"
+)]
 pub trait Holder: holder::Sealed {}
 
+#[diagnostic::do_not_recommend]
 impl<H: holder::Sealed> Holder for H {}
 
 mod holder {

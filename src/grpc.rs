@@ -45,6 +45,9 @@ use crate::outcome::{FailureKind, Outcome};
 /// ignored. A layer around the channel sees the error itself, which is a failure; by hand, look for
 /// `tonic::TimeoutExpired` among the status's sources, or set [`Config::slow_after`](crate::Config::slow_after) below the
 /// timeout and drop the call.
+///
+/// A rejection of that layer reaches tonic's client as an error it does not know: code UNKNOWN. Map it, outside of the layer,
+/// to a boxed `tonic::Status::unavailable`, which the client passes on as it is and callers know to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcStatus;
 

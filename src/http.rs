@@ -225,6 +225,9 @@ impl<T, E, K: ClassifyHead<T>, F: Fn(&E) -> Outcome> ClassifyHead<Result<T, E>> 
 /// Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to an end. On a server
 /// those are the answers to HEAD.
 ///
+/// What it gives is a response of a [`GuardedBody`]. One that is made up beside it, as a layer's answer to a rejection, has
+/// that type too by [`GuardedBody::unguarded`].
+///
 /// ```
 /// use std::time::Duration;
 ///

@@ -101,6 +101,7 @@
 //! | `portable-atomic` | cores without compare-exchange (thumbv6m, riscv32imc); the final binary picks its backend |
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(feature = "std", microbreaker_loom, microbreaker_shuttle, microbreaker_counting, test))]
 #[macro_use]

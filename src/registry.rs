@@ -302,6 +302,28 @@ where
     O: Observer,
 {
     /// The breaker of `key`, made if there is none, or the one for overflow if there is no room.
+    ///
+    /// ```
+    /// use microbreaker::{CoarseClock, Config, Error, Guard, IoError, Registry, RegistryBuilder, Streak};
+    /// # use std::io;
+    ///
+    /// async fn connect(host: &str) -> io::Result<()> {
+    ///     # _ = host;
+    ///     Err(io::ErrorKind::ConnectionRefused.into()) // your client
+    /// }
+    ///
+    /// # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+    /// # let test = core::pin::pin!(async {
+    /// let hosts: Registry<String, Streak, CoarseClock> =
+    ///     RegistryBuilder::new("hosts", Config::streak(1)).build(CoarseClock::new()).unwrap();
+    /// let call = async |host| connect(host).guarded_with(hosts.get_or_create(host), IoError).await;
+    ///
+    /// assert!(matches!(call("a.example").await, Err(Error::Inner(_))));
+    /// assert!(matches!(call("a.example").await, Err(Error::Rejected(_))));
+    /// assert!(matches!(call("b.example").await, Err(Error::Inner(_))));
+    /// # });
+    /// # assert!(core::future::Future::poll(test, &mut context).is_ready());
+    /// ```
     pub fn get_or_create<Q>(&self, key: &Q) -> Member<W, C, O>
     where
         K: Borrow<Q>,

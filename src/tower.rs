@@ -94,7 +94,7 @@ pub struct BreakerLayer<H, S = AtOnce, R = ()> {
     guard: Guarding<H, S, R>,
 }
 
-impl<H: Holder + Clone> BreakerLayer<H> {
+impl<H: Holder> BreakerLayer<H> {
     /// Around the breaker that `holder` refers to: a `&'static`, or an `Arc` (whose count each call then writes to). `Ok` is
     /// a success, `Err` a failure.
     pub const fn new(holder: H) -> Self {
@@ -105,6 +105,10 @@ impl<H: Holder + Clone> BreakerLayer<H> {
 impl<H, S, R> BreakerLayer<H, S, R> {
     /// Lets `classify` (a [`Classify`](crate::Classify), or a `Fn(&Result<Response, Error>) -> Outcome`) say what a
     /// result means. It is cloned per call.
+    ///
+    /// `HttpStatus` (feature `http`) classifies every `http::Response`. A response of another type, as reqwest's, takes a
+    /// function that calls `HttpStatus::of` with its status and headers. A closure needs its argument's type written out, as
+    /// far as it looks at it: `|result: &Result<Response, _>|`.
     ///
     /// ```
     /// use microbreaker::{Breaker, BreakerLayer, Config, FailureKind, Outcome, StdClock, Streak};
@@ -142,6 +146,10 @@ impl<H, S, R> BreakerLayer<H, S, R> {
 
     /// Answers rejected calls with `answer(rejected)` in place of an error: for services that must not fail, as routes. The
     /// error is then the inner service's own.
+    ///
+    /// Such a service answers its failures as well: without [`classify`](Self::classify), every answer is a success, a 500
+    /// too. Where bodies carry the permit (`AtEnd`, feature `http`), an answer's body belongs to no call:
+    /// `response.map(GuardedBody::unguarded)`.
     ///
     /// ```
     /// use microbreaker::{Breaker, BreakerLayer, Config, Rejected, StdClock, Streak};

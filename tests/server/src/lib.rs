@@ -4,3 +4,8 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../../examples/host/ops/tuning.md")]
 struct Tuning;
+
+/// The recipes, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../examples/host/recipes.md")]
+struct Recipes;

@@ -1,0 +1,6 @@
+use microbreaker::{Breaker, BreakerLayer, Config, ManualClock, Streak};
+
+fn main() {
+    let breaker: Breaker<Streak, ManualClock> = Breaker::new(Config::streak(5), ManualClock::new());
+    let _ = BreakerLayer::new(breaker);
+}
