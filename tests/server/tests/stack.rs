@@ -1,5 +1,6 @@
 //! The layer among tower's own: a buffer, a timeout, a concurrency limit.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,8 @@ use microbreaker::{
     Breaker, BreakerLayer, Config, Counters, Error, FailureKind, ManualClock, OpenReason, Outcome, Rejected, State,
     Streak,
 };
+use server::AtMost;
+use tokio::task::yield_now;
 use tower::timeout::error::Elapsed;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -54,6 +57,34 @@ async fn fault_24_a_buffer_lives_through_an_open_circuit() {
     breaker.clock().advance(SECOND);
     assert_eq!(service.clone().oneshot("7").await.unwrap(), 7);
     assert_eq!((breaker.state(), breaker.observer().counts().rejected), (State::Closed, 10));
+}
+
+/// Of a half-open circuit with one place: it is not lost, or the next call would be rejected.
+#[tokio::test]
+async fn a_buffered_call_may_be_dropped_after_any_poll() {
+    let breaker = breaker(CONFIG);
+    let service = ServiceBuilder::new().buffer::<()>(4).layer(BreakerLayer::new(Arc::clone(&breaker))).service(
+        service_fn(|()| async {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            Ok::<_, Infallible>(())
+        }),
+    );
+    let mut polls = 0;
+    loop {
+        breaker.trip(OpenReason::Manual, SECOND);
+        breaker.clock().advance(SECOND);
+        let done = AtMost(polls, Box::pin(service.clone().oneshot(()))).await;
+        if done.is_some() {
+            break;
+        }
+        service.clone().oneshot(()).await.unwrap();
+        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
+        polls += 1;
+    }
+    assert!(polls > 3, "{polls}");
+    assert!(breaker.observer().counts().cancelled > 2, "{:?}", breaker.observer().counts());
 }
 
 #[tokio::test(start_paused = true)]
