@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
@@ -13,9 +15,10 @@ use axum::routing::get;
 use microbreaker::{
     Breaker, BreakerLayer, Config, Counters, Error, FailureKind, ManualClock, Outcome, Rejected, State, Streak,
 };
+use server::AtMost;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CONFIG: Config = Config::streak(2).jitter(false).open_for(Duration::from_secs(2));
@@ -142,4 +145,30 @@ async fn a_client_that_hangs_up_gives_its_probe_back() {
     assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 0));
     assert_eq!(status(format!("{server}/good")).await, 200);
     assert_eq!(breaker.state(), State::Closed);
+}
+
+/// As axum does with the call of a client that hangs up, at whatever it waits for.
+#[tokio::test]
+async fn a_routes_call_may_be_dropped_after_any_poll() {
+    let breaker = breaker();
+    let slow = async || {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let layer = BreakerLayer::new(Arc::clone(&breaker)).classify(by_status).answer(unavailable);
+    let router = Router::new().route("/", get(slow)).layer(layer);
+    let call = || Box::pin(router.clone().oneshot(Request::get("/").body(Body::empty()).unwrap()));
+    let mut polls = 0;
+    loop {
+        breaker.hold(SECOND);
+        breaker.clock().advance(SECOND);
+        if AtMost(polls, call()).await.is_some() {
+            break;
+        }
+        assert_eq!(call().await.unwrap().status(), 200, "after {polls} polls");
+        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
+        polls += 1;
+    }
+    assert_eq!((polls, breaker.observer().counts().cancelled), (4, 3));
 }
