@@ -1,13 +1,14 @@
 //! A PostgreSQL by a pool and a Redis by one connection that all share: a call each, over in time, and what their errors
 //! say about them.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use microbreaker::{FailureKind, Outcome};
-use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Mutex;
+use redis::{AsyncConnectionConfig, ErrorKind, RedisError, RedisResult};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
@@ -20,7 +21,7 @@ pub(crate) enum Fault {
     /// No answer in time.
     Late,
     Postgres(PoolError),
-    Redis(redis::RedisError),
+    Redis(RedisError),
 }
 
 /// A PostgreSQL.
@@ -44,12 +45,21 @@ impl Database {
 
     /// What the database's clock says.
     pub(crate) async fn time(&self) -> Result<String, Fault> {
+        let begun = Instant::now();
         let query = async {
-            let connection = self.0.get().await.map_err(Fault::Postgres)?;
-            let row = connection.query_one("SELECT clock_timestamp()::text", &[]).await;
-            row.map(|row| row.get(0)).map_err(|error| Fault::Postgres(PoolError::Backend(error)))
+            let lent = Lent(Some(self.0.get().await.map_err(Fault::Postgres)?));
+            let row = lent.connection().query_one("SELECT clock_timestamp()::text", &[]).await;
+            let time = row.map(|row| row.get(0)).map_err(|error| Fault::Postgres(PoolError::Backend(error)));
+            lent.end(&time);
+            time
         };
-        timeout(PATIENCE, query).await.unwrap_or(Err(Fault::Late))
+        let late = |_| {
+            // What silenced its connection may have silenced those that idle: only those that have been of use since stay,
+            // so that the next call, a probe perhaps, asks the database and not another dead connection.
+            self.0.retain(|_, metrics| metrics.last_used() < begun.elapsed());
+            Err(Fault::Late)
+        };
+        timeout(PATIENCE, query).await.unwrap_or_else(late)
     }
 
     /// The pool.
@@ -59,16 +69,44 @@ impl Database {
     }
 }
 
+/// A connection out of the pool that is closed when it is dropped, and given back only by a call that had its answer.
+///
+/// Of a call that was cut off, because it was late or its caller went away, an answer may be under way. tokio-postgres would
+/// not mix it up with the next, but has the next wait until it is over: for ever if the connection is dead. And the pool
+/// gives back whatever is not known to be closed.
+struct Lent(Option<Object>);
+
+impl Lent {
+    fn connection(&self) -> &Object {
+        self.0.as_ref().expect("it is there until the call ends")
+    }
+
+    /// The call ended so.
+    fn end<T>(mut self, result: &Result<T, Fault>) {
+        // Back to the pool, if nothing is wrong with the server at the other end.
+        let connection = self.0.take_if(|_| is_well(result));
+        drop(connection);
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
+    }
+}
+
 /// A Redis.
 pub(crate) struct Cache {
     client: redis::Client,
-    /// Made at the first call, and anew after it broke.
-    connection: Mutex<Option<MultiplexedConnection>>,
+    /// Made by the first call, while others wait for it.
+    connection: Mutex<Shared>,
 }
+
+type Shared = Arc<OnceCell<MultiplexedConnection>>;
 
 impl Cache {
     pub(crate) fn new(client: redis::Client) -> Self {
-        Self { client, connection: Mutex::new(None) }
+        Self { client, connection: Mutex::default() }
     }
 
     /// The value of `key`, if it has one.
@@ -81,27 +119,37 @@ impl Cache {
         self.ask(redis::cmd("SET").arg(key).arg(value)).await
     }
 
+    /// A call that is dropped leaves the connection to the others: its answer, when it comes, is read and thrown away. If it
+    /// never comes, the next that waits in vain notices.
     async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Fault> {
+        let shared = Arc::clone(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
         let call = async {
-            let mut connection = self.connection().await?;
-            let answer = command.query_async(&mut connection).await;
-            if answer.as_ref().is_err_and(redis::RedisError::is_unrecoverable_error) {
-                *self.connection.lock().await = None;
-            }
-            answer
+            let mut connection = shared.get_or_try_init(|| self.connect()).await?.clone();
+            let value = command.query_async(&mut connection).await?;
+            // Apart from the query: for the library a value of another type and a reply that is none are the same.
+            T::from_redis_value(value)
+                .map_err(|error| RedisError::from((ErrorKind::UnexpectedReturnType, "another type", error.to_string())))
         };
-        timeout(PATIENCE, call).await.map_or(Err(Fault::Late), |answer| answer.map_err(Fault::Redis))
+        let answer = timeout(PATIENCE, call).await.map_or(Err(Fault::Late), |answer| answer.map_err(Fault::Redis));
+        if !is_well(&answer) {
+            self.let_go(&shared);
+        }
+        answer
     }
 
-    async fn connection(&self) -> redis::RedisResult<MultiplexedConnection> {
-        let mut present = self.connection.lock().await;
-        if let Some(connection) = &*present {
-            return Ok(connection.clone());
+    /// The next call makes another connection; those that are under way on this one keep it until they end.
+    fn let_go(&self, shared: &Shared) {
+        let mut present = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        // Unless somebody else has been first, or it is still being made.
+        if Arc::ptr_eq(&present, shared) && shared.initialized() {
+            *present = Shared::default();
         }
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-        let new = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(present.insert(new).clone())
+    }
+
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        // Without limits of its own: it is part of a call, and that is over in time.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 }
 
@@ -127,6 +175,11 @@ pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Outcome {
         Err(Fault::Redis(error)) if error.kind() == redis::ErrorKind::UnexpectedReturnType => Outcome::Alive,
         Err(Fault::Redis(_)) => Outcome::Failure(FailureKind::Server),
     }
+}
+
+/// Whether the server answered, and said nothing against itself.
+fn is_well<T>(result: &Result<T, Fault>) -> bool {
+    matches!(classify(result), Outcome::Success | Outcome::Alive)
 }
 
 /// The classes of SQLSTATE that speak against the server: connection exceptions, insufficient resources, operator
