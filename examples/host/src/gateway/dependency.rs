@@ -161,19 +161,22 @@ pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Outcome {
         Err(Fault::Postgres(PoolError::Timeout(TimeoutType::Wait))) => Outcome::Ignored,
         Err(Fault::Late | Fault::Postgres(PoolError::Timeout(_))) => Outcome::Failure(FailureKind::Timeout),
         Err(Fault::Postgres(PoolError::Backend(error))) => match error.code() {
-            // It answered, and said no: the query's fault.
-            Some(code) if !UNWELL.contains(&&code.code()[..2]) => Outcome::Alive,
-            Some(_) => Outcome::Failure(FailureKind::Server),
+            Some(code) => reply(code.code().get(..2).unwrap_or_default(), &STATES),
             None if error.is_closed() => Outcome::Failure(FailureKind::Reset),
             None => Outcome::Failure(FailureKind::Refused),
         },
         Err(Fault::Postgres(_)) => Outcome::Failure(FailureKind::Other),
-        Err(Fault::Redis(error)) if error.is_timeout() => Outcome::Failure(FailureKind::Timeout),
-        Err(Fault::Redis(error)) if error.is_connection_refusal() => Outcome::Failure(FailureKind::Refused),
-        Err(Fault::Redis(error)) if error.is_io_error() => Outcome::Failure(FailureKind::Reset),
-        // It answered: a wrong type, an unknown command.
-        Err(Fault::Redis(error)) if error.kind() == redis::ErrorKind::UnexpectedReturnType => Outcome::Alive,
-        Err(Fault::Redis(_)) => Outcome::Failure(FailureKind::Server),
+        Err(Fault::Redis(error)) => match (error.code(), error.kind()) {
+            (Some(word), _) => reply(word, &WORDS),
+            // It answered with what the key holds, and that is of no use to us.
+            (None, ErrorKind::UnexpectedReturnType) => Outcome::Alive,
+            (None, ErrorKind::AuthenticationFailed) => Outcome::Failure(FailureKind::Auth),
+            (None, ErrorKind::Parse) => Outcome::Failure(FailureKind::Protocol),
+            (None, ErrorKind::Io) if error.is_timeout() => Outcome::Failure(FailureKind::Timeout),
+            (None, ErrorKind::Io) if error.is_connection_refusal() => Outcome::Failure(FailureKind::Refused),
+            (None, ErrorKind::Io) => Outcome::Failure(FailureKind::Reset),
+            (None, _) => Outcome::Failure(FailureKind::Other),
+        },
     }
 }
 
@@ -182,6 +185,36 @@ fn is_well<T>(result: &Result<T, Fault>) -> bool {
     matches!(classify(result), Outcome::Success | Outcome::Alive)
 }
 
-/// The classes of SQLSTATE that speak against the server: connection exceptions, insufficient resources, operator
-/// intervention (it shuts down or starts up), system errors, internal errors.
-const UNWELL: [&str; 5] = ["08", "53", "57", "58", "XX"];
+/// What an error that the server sent says of it: it answered, so it is alive, unless it says otherwise of itself.
+fn reply(code: &str, unwell: &[(&str, FailureKind)]) -> Outcome {
+    let found = unwell.iter().find(|(known, _)| *known == code);
+    found.map_or(Outcome::Alive, |(_, kind)| Outcome::Failure(*kind))
+}
+
+/// The classes of SQLSTATE that speak against PostgreSQL. The others are about the query.
+const STATES: [(&str, FailureKind); 6] = [
+    ("08", FailureKind::Server), // a connection exception
+    ("28", FailureKind::Auth),   // who we are is not known, or not proven
+    ("53", FailureKind::Server), // resources do not suffice: memory, disk, connections
+    ("57", FailureKind::Server), // an operator intervenes: it shuts down, or starts up
+    ("58", FailureKind::Server), // an error of the system below it
+    ("XX", FailureKind::Server), // an internal error
+];
+
+/// The first words of error replies that speak against Redis. The others are about the command, its keys or what this user
+/// may do with them: `ERR`, `WRONGTYPE`, `NOSCRIPT`, `EXECABORT`, `NOPERM`, `CROSSSLOT`, `BUSYKEY`; also `MOVED` and `ASK`,
+/// by which one node of a cluster that is well says that another has the key.
+const WORDS: [(&str, FailureKind); 12] = [
+    ("LOADING", FailureKind::Server), // it reads its data, and serves nobody before it has
+    ("BUSY", FailureKind::Server),    // a script runs and runs, and nobody else is served
+    ("MASTERDOWN", FailureKind::Server), // a replica that lost its master and does not serve old data
+    ("CLUSTERDOWN", FailureKind::Server), // a node of a cluster without all of its slots, or without a majority
+    ("TRYAGAIN", FailureKind::Server), // keys are on the way from one node to another
+    ("READONLY", FailureKind::Server), // a replica, after a failover perhaps: another is the master now
+    ("OOM", FailureKind::Server),     // it has all the memory that it may have, and takes no writes
+    ("MISCONF", FailureKind::Server), // it cannot save to its disk, and takes no writes
+    ("NOREPLICAS", FailureKind::Server), // too few replicas follow it, and it takes no writes
+    ("NOAUTH", FailureKind::Auth),    // we did not say who we are
+    ("WRONGPASS", FailureKind::Auth), // and could not prove it
+    ("DENIED", FailureKind::Auth),    // it is protected from other machines than its own
+];
