@@ -1,5 +1,6 @@
 //! A real PostgreSQL and a real Redis that hang (`SIGSTOP`), crash (`SIGKILL`) and come back, each behind a breaker and
-//! under load; PostgreSQL's pool is exhausted as well, which is not the database's fault.
+//! under load; PostgreSQL's pool is exhausted as well, which is not the database's fault. Then each fails over: connections
+//! die silently, and only new ones are served again.
 //!
 //! ```text
 //! cargo run --release -p outages                both (Debian: postgresql, redis-server)
@@ -16,6 +17,7 @@ mod dependency;
 mod load;
 mod process;
 mod promises;
+mod proxy;
 mod target;
 
 use std::io;
@@ -25,10 +27,12 @@ use std::time::Duration;
 
 use microbreaker::{Config, State, StdClock};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::load::{Diary, Guarded, Watch};
 use crate::process::{Kind, Server};
+use crate::proxy::Proxy;
 use crate::target::Target;
 
 /// Opens at ten bad calls of twenty, for 300 ms at first and no longer than 1.2 s; one probe at a time, two good ones
@@ -51,12 +55,21 @@ pub(crate) const PERMILLE: u32 = 500;
 const OPEN_FOR: Duration = Duration::from_millis(300);
 const OPEN_AT_MOST: Duration = Duration::from_millis(1200);
 
+/// By then it has closed after a recovery: an open time that had just begun is over, and, if a probe was let in too soon,
+/// another; as much again for a busy machine.
+pub(crate) const CLOSES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Then it is not waited for any longer: no promise is left to judge.
+const WEDGED_AFTER: Duration = Duration::from_secs(20);
+
 /// A part of the run: what was done, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
     Serves,
     Hangs,
     Down,
+    Silent,
+    TakenOver,
     Exhausted,
 }
 
@@ -66,8 +79,14 @@ impl Scene {
             Self::Serves => "serves",
             Self::Hangs => "hangs (SIGSTOP)",
             Self::Down => "is down (SIGKILL)",
+            Self::Silent => "fails over (all silent)",
+            Self::TakenOver => "serves new connections alone",
             Self::Exhausted => "serves; its pool is exhausted",
         }
+    }
+
+    pub(crate) const fn is_outage(self) -> bool {
+        matches!(self, Self::Hangs | Self::Down | Self::Silent)
     }
 }
 
@@ -101,17 +120,19 @@ fn main() -> ExitCode {
         if !wanted.is_empty() && wanted.iter().all(|wanted| wanted != name) {
             continue;
         }
-        let record = match run(kind) {
-            Ok(record) => record,
+        let records = match run(kind) {
+            Ok(records) => records,
             Err(error) => {
                 eprintln!("error: {name}: {error}");
                 return ExitCode::FAILURE;
             }
         };
-        promises::timeline(&record);
-        for promise in promises::check(&record) {
-            println!("  {promise}");
-            if promise.broken.is_empty() { kept += 1 } else { broken += 1 }
+        for record in records {
+            promises::timeline(&record);
+            for promise in promises::check(&record) {
+                println!("  {promise}");
+                if promise.broken.is_empty() { kept += 1 } else { broken += 1 }
+            }
         }
     }
     println!("{kept} promises kept, {broken} broken");
@@ -139,64 +160,107 @@ fn lend() -> io::Result<()> {
     Ok(())
 }
 
-fn run(kind: Kind) -> io::Result<Record> {
+fn run(kind: Kind) -> io::Result<[Record; 2]> {
     let mut server = Server::start(kind)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let record = runtime.block_on(play(kind, &mut server));
+    let records =
+        runtime.block_on(async { Ok([comes_back(kind, &mut server).await?, fails_over(kind, &server).await?]) });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    record
+    records
 }
 
 /// Each outage long enough for several open periods; each recovery until the circuit is closed again.
-async fn play(kind: Kind, server: &mut Server) -> io::Result<Record> {
-    let target = Arc::new(match kind {
-        Kind::Postgres => Target::postgres(server.port()),
-        Kind::Redis => Target::redis(server.port()),
-    });
-    let begin = Instant::now();
-    let breaker = Guarded::try_observed(config(), StdClock::new(), Watch::new(begin));
-    let breaker = Arc::new(breaker.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?);
-    let (stop, stopped) = watch::channel(false);
-    let clients = load::start(&breaker, &target, begin, &stopped);
-
-    let mut scenes = vec![(begin.elapsed(), Scene::Serves)];
+async fn comes_back(kind: Kind, server: &mut Server) -> io::Result<Record> {
+    let mut play = Play::begin(kind, server.port())?;
     sleep(Duration::from_millis(1500)).await;
 
-    scenes.push((begin.elapsed(), Scene::Hangs));
+    play.scene(Scene::Hangs);
     server.hang()?;
     sleep(Duration::from_millis(2500)).await;
     server.resume()?;
-    scenes.push((begin.elapsed(), Scene::Serves));
-    closes(&breaker).await?;
+    play.scene(Scene::Serves);
+    play.closes().await?;
 
-    scenes.push((begin.elapsed(), Scene::Down));
+    play.scene(Scene::Down);
     server.crash()?;
     sleep(Duration::from_millis(2500)).await;
     // PostgreSQL recovers its log first; the circuit may close before this returns.
     server.run()?;
-    scenes.push((begin.elapsed(), Scene::Serves));
-    closes(&breaker).await?;
+    play.scene(Scene::Serves);
+    play.closes().await?;
 
     if kind == Kind::Postgres {
-        scenes.push((begin.elapsed(), Scene::Exhausted));
-        target.exhaust(Duration::from_millis(1500)).await;
-        scenes.push((begin.elapsed(), Scene::Serves));
+        play.scene(Scene::Exhausted);
+        play.target.exhaust(Duration::from_millis(1500)).await;
+        play.scene(Scene::Serves);
         sleep(Duration::from_millis(500)).await;
     }
-    let _ = stop.send(true);
-    let diaries = clients.join_all().await;
-    Ok(Record { kind, scenes, breaker, diaries })
+    Ok(play.end().await)
 }
 
-/// Until the circuit has closed and served for a while.
-async fn closes(breaker: &Guarded) -> io::Result<()> {
-    let closed = async {
-        while breaker.state() != State::Closed {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("wedged: {:?}", breaker.status()));
-    timeout(Duration::from_secs(20), closed).await.map_err(late)?;
-    sleep(Duration::from_millis(700)).await;
-    Ok(())
+/// No connection is refused, reset or closed: who goes on with those that it has never recovers.
+async fn fails_over(kind: Kind, server: &Server) -> io::Result<Record> {
+    let proxy = Proxy::start(server.port()).await?;
+    let mut play = Play::begin(kind, proxy.port())?;
+    sleep(Duration::from_millis(1500)).await;
+
+    play.scene(Scene::Silent);
+    proxy.fall_silent();
+    sleep(Duration::from_millis(1500)).await;
+    proxy.take_over();
+    play.scene(Scene::TakenOver);
+    play.closes().await?;
+    Ok(play.end().await)
+}
+
+/// Clients at work, and what was done meanwhile.
+struct Play {
+    kind: Kind,
+    begin: Instant,
+    target: Arc<Target>,
+    breaker: Arc<Guarded>,
+    scenes: Vec<(Duration, Scene)>,
+    stop: watch::Sender<bool>,
+    clients: JoinSet<Diary>,
+}
+
+impl Play {
+    /// With a server that serves on `port`.
+    fn begin(kind: Kind, port: u16) -> io::Result<Self> {
+        let target = Arc::new(match kind {
+            Kind::Postgres => Target::postgres(port),
+            Kind::Redis => Target::redis(port),
+        });
+        let begin = Instant::now();
+        let breaker = Guarded::try_observed(config(), StdClock::new(), Watch::new(begin));
+        let breaker = Arc::new(breaker.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?);
+        let (stop, stopped) = watch::channel(false);
+        let clients = load::start(&breaker, &target, begin, &stopped);
+        let mut play = Self { kind, begin, target, breaker, scenes: Vec::new(), stop, clients };
+        play.scene(Scene::Serves);
+        Ok(play)
+    }
+
+    fn scene(&mut self, scene: Scene) {
+        self.scenes.push((self.begin.elapsed(), scene));
+    }
+
+    /// Until the circuit has closed and served for a while.
+    async fn closes(&self) -> io::Result<()> {
+        let closed = async {
+            while self.breaker.state() != State::Closed {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("wedged: {:?}", self.breaker.status()));
+        timeout(WEDGED_AFTER, closed).await.map_err(late)?;
+        sleep(Duration::from_millis(700)).await;
+        Ok(())
+    }
+
+    async fn end(self) -> Record {
+        let Self { kind, scenes, breaker, stop, clients, .. } = self;
+        let _ = stop.send(true);
+        Record { kind, scenes, breaker, diaries: clients.join_all().await }
+    }
 }

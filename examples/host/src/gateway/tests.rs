@@ -1,5 +1,7 @@
 //! The gateway over real connections: in front of the server of the main job, or of one made for a test.
 
+mod dependency;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
