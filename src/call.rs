@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::Observer;
 use crate::outcome::{AnyError, Classify};
-use crate::stopwatch::Stopwatch;
+use crate::timed::Timed;
 use crate::window::Window;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
@@ -36,11 +36,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         classify: &impl Classify<Result<T, E>>,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, Error<E>> {
-        let permit = self.acquire()?;
-        let stopwatch = Stopwatch::start(&permit);
+        let permit = Timed::start(self.acquire()?);
         let result = call();
-        stopwatch.stop(&permit);
-        permit.record(classify.classify(&result));
+        permit.stop().record(classify.classify(&result));
         result.map_err(Error::Inner)
     }
 
@@ -79,11 +77,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let permit = self.acquire()?;
-        let stopwatch = Stopwatch::start(&permit);
+        let permit = Timed::start(self.acquire()?);
         let result = call().await;
-        stopwatch.stop(&permit);
-        permit.record(classify.classify(&result));
+        permit.stop().record(classify.classify(&result));
         result.map_err(Error::Inner)
     }
 }
@@ -134,11 +130,9 @@ pub trait Guard: Future + Sized {
         K: Classify<Result<T, E>>,
     {
         async move {
-            let permit = Breaker::acquire_in(holder)?;
-            let stopwatch = Stopwatch::start(&permit);
+            let permit = Timed::start(Breaker::acquire_in(holder)?);
             let result = self.await;
-            stopwatch.stop(&permit);
-            permit.record(classify.classify(&result));
+            permit.stop().record(classify.classify(&result));
             result.map_err(Error::Inner)
         }
     }

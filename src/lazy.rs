@@ -9,12 +9,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use async_lock::Mutex;
 
-use crate::breaker::{Breaker, Permit};
+use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::error::{Error, Rejected};
 use crate::observe::Observer;
 use crate::outcome::{AnyError, Classify};
-use crate::stopwatch::Stopwatch;
+use crate::timed::Timed;
 use crate::window::Window;
 
 /// A client `T`, created at the first admitted call, and the breaker (held by `H`: a reference, an `Arc`, …) that its
@@ -99,16 +99,15 @@ where
     /// For a creation that reaches the peer (a connection, a login). One that does not says nothing of its health: use
     /// [`call`](Self::call), which reports the call instead.
     ///
-    /// Cancel safety: dropped while it waits, nothing happened; while it creates, the permit is dropped (see [`Permit`])
-    /// and the turn is the next one's.
+    /// Cancel safety: dropped while it waits, nothing happened; while it creates, the permit is dropped (see
+    /// [`Permit`](crate::Permit)) and the turn is the next one's.
     pub async fn get<E, F>(&self, create: impl FnOnce() -> F) -> Result<Arc<T>, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
         let (client, permit) = self.obtain(create).await?;
-        if let Some((permit, stopwatch)) = permit {
-            stopwatch.stop(&permit);
-            permit.success();
+        if let Some(permit) = permit {
+            permit.stop().success();
         }
         Ok(client)
     }
@@ -145,28 +144,22 @@ where
         G: Future<Output = Result<R, E>>,
     {
         let (client, permit) = self.obtain(create).await?;
-        let (permit, stopwatch) = match permit {
+        let permit = match permit {
             Some(permit) => permit,
             None => self.permit()?,
         };
         let result = call(client).await;
-        stopwatch.stop(&permit);
-        permit.record(classify.classify(&result));
+        permit.stop().record(classify.classify(&result));
         result.map_err(Error::Inner)
     }
 
     /// Leave to make a call, of which the time runs.
-    fn permit(&self) -> Result<(Permit<H>, Stopwatch), Rejected> {
-        let permit = Breaker::acquire_in(self.breaker.clone())?;
-        let stopwatch = Stopwatch::start(&permit);
-        Ok((permit, stopwatch))
+    fn permit(&self) -> Result<Timed<H>, Rejected> {
+        Breaker::acquire_in(self.breaker.clone()).map(Timed::start)
     }
 
     /// The client; with the permit, still to be reported, if it was created just now.
-    async fn obtain<E, F>(
-        &self,
-        create: impl FnOnce() -> F,
-    ) -> Result<(Arc<T>, Option<(Permit<H>, Stopwatch)>), Error<E>>
+    async fn obtain<E, F>(&self, create: impl FnOnce() -> F) -> Result<(Arc<T>, Option<Timed<H>>), Error<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -184,16 +177,15 @@ where
         if let Some(client) = self.current() {
             return Ok((client, None));
         }
-        let (permit, stopwatch) = self.permit()?;
+        let permit = self.permit()?;
         match create().await {
             Ok(client) => {
                 let client = Arc::new(client);
                 self.client.store(Some(Arc::clone(&client)));
-                Ok((client, Some((permit, stopwatch))))
+                Ok((client, Some(permit)))
             }
             Err(error) => {
-                stopwatch.stop(&permit);
-                permit.failure();
+                permit.stop().failure();
                 Err(Error::Inner(error))
             }
         }

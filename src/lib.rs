@@ -153,9 +153,9 @@ mod settings;
 mod settle;
 mod snapshot;
 mod state;
-mod stopwatch;
 mod sync;
 mod tally;
+mod timed;
 mod timer;
 #[cfg(feature = "tower")]
 mod tower;

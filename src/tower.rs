@@ -33,21 +33,21 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::breaker::{Breaker, Holder, Permit};
+use crate::breaker::{Breaker, Holder};
 use crate::clock::Clock;
 use crate::error::{Error, RejectReason, Rejected};
 use crate::observe::Observer;
 use crate::outcome::AnyError;
 use crate::settle::{AtOnce, Settle};
-use crate::stopwatch::Stopwatch;
+use crate::timed::Timed;
 use crate::window::Window;
 
 /// A [`tower::Layer`](Layer) that puts a breaker in front of a service: every service it makes, and every clone of one,
 /// shares that breaker.
 ///
 /// While the circuit is open the service is ready (so that nothing queues up, and a buffer lives on), the inner service is
-/// left alone, and a call fails with [`Error::Rejected`], which says when to come back. An admitted call's [`Permit`] is in
-/// its future: dropped with it, it is cancelled. The layer allocates nothing per call.
+/// left alone, and a call fails with [`Error::Rejected`], which says when to come back. An admitted call's
+/// [`Permit`](crate::Permit) is in its future: dropped with it, it is cancelled. The layer allocates nothing per call.
 ///
 /// ```
 /// use microbreaker::{Breaker, BreakerLayer, CoarseClock, Config, CountWindow, Error, count_words};
@@ -180,7 +180,8 @@ impl<H, S, R> BreakerLayer<H, S, R> {
     ///
     /// It sleeps for as long as the circuit stays open, but looks once a second, for a reset may close it sooner. Waiting
     /// takes no place: of those that wake up together as many are admitted as there are probes, or as a ramp's share lets
-    /// through, and the rest get a rejection from their call. If time alone does not help (latched, forced open) calls fail as without this.
+    /// through, and the rest get a rejection from their call. If time alone does not help (latched, forced open) calls
+    /// fail as without this.
     ///
     /// A sleep is boxed; nothing else allocates.
     #[must_use]
@@ -304,11 +305,11 @@ where
             self.turn = Turn::Unasked;
             match Breaker::acquire_in(self.guard.holder.clone()) {
                 Ok(permit) => {
-                    let stopwatch = Stopwatch::start(&permit);
+                    let permit = Timed::start(permit);
                     // Inner may panic: the permit is then dropped in unwinding, which counts.
                     let inner = self.inner.call(request);
                     let settle = self.guard.settle.clone();
-                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle, stopwatch } };
+                    return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle } };
                 }
                 Err(rejected) => rejected,
             }
@@ -338,7 +339,7 @@ impl<I: fmt::Debug, H, S, R> fmt::Debug for BreakerService<I, H, S, R> {
 }
 
 pin_project! {
-    /// A call behind a breaker: the inner service's future with the [`Permit`] of its call, or a rejection.
+    /// A call behind a breaker: the inner service's future with the [`Permit`](crate::Permit) of its call, or a rejection.
     ///
     /// Cancel safety: dropping it drops the permit, after the inner future.
     ///
@@ -364,9 +365,8 @@ pin_project! {
             // Dropped first: what it gives back is there before the permit's place is.
             #[pin]
             inner: F,
-            permit: Option<Permit<H>>,
+            permit: Option<Timed<H>>,
             settle: S,
-            stopwatch: Stopwatch,
         },
         Rejected {
             rejected: Option<(Rejected, R)>,
@@ -385,16 +385,14 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
-            StageNow::Called { inner, permit, settle, stopwatch } => {
+            StageNow::Called { inner, permit, settle } => {
                 // Held here while inner is polled, so that a panic in it drops it in unwinding, whoever catches that.
                 let held = permit.take().expect(POLLED_ON);
                 let Poll::Ready(result) = inner.poll(context) else {
                     *permit = Some(held);
                     return Poll::Pending;
                 };
-                let permit = held;
-                stopwatch.stop(&permit);
-                settle.settle(permit, result).map_err(R::pass)
+                settle.settle(held.stop(), result).map_err(R::pass)
             }
             StageNow::Rejected { rejected } => {
                 let (rejected, refuse) = rejected.take().expect(POLLED_ON);

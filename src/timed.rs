@@ -6,24 +6,28 @@ use std::time::Instant;
 
 use crate::breaker::{Holder, Permit};
 
-/// Of one call, from its permit to its result. Runs only where the observer wants to know.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch {
+/// A permit whose call is under way, and is timed if the observer wants to know.
+#[derive(Debug)]
+pub(crate) struct Timed<H: Holder> {
+    permit: Permit<H>,
     begun: Option<Instant>,
 }
 
-impl Stopwatch {
+impl<H: Holder> Timed<H> {
+    /// The call begins.
     #[inline(always)]
-    pub(crate) fn start<H: Holder>(permit: &Permit<H>) -> Self {
-        Self { begun: if permit.times_calls() { now() } else { None } }
+    pub(crate) fn start(permit: Permit<H>) -> Self {
+        let begun = if permit.times_calls() { now() } else { None };
+        Self { permit, begun }
     }
 
-    /// The call has its result: tells the observer.
+    /// The call has its result: tells the observer, and gives the permit back to be reported.
     #[inline(always)]
-    pub(crate) fn stop<H: Holder>(self, permit: &Permit<H>) {
+    pub(crate) fn stop(self) -> Permit<H> {
         if let Some(begun) = self.begun {
-            permit.tell_elapsed(begun.elapsed());
+            self.permit.tell_elapsed(begun.elapsed());
         }
+        self.permit
     }
 }
 
@@ -33,7 +37,7 @@ fn now() -> Option<Instant> {
     Some(Instant::now())
 }
 
-/// There are none, so that a stopwatch takes no room.
+/// There are none, so that a time takes no room.
 #[cfg(not(feature = "std"))]
 #[derive(Clone, Copy, Debug)]
 enum Instant {}
