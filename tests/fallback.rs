@@ -1,21 +1,14 @@
 //! A chain of levels: who is asked, who serves, and what is known of those above.
 
-use std::cell::Cell;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+mod common;
 
+use std::cell::Cell;
+
+use common::now;
 use microbreaker::{Breaker, Config, Error, Level, ManualClock, RejectReason, State, Streak, first};
 
 fn breaker() -> Breaker<Streak, ManualClock> {
     Breaker::new(Config::streak(1), ManualClock::new())
-}
-
-/// Of futures that are ready at once.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits"),
-    }
 }
 
 #[test]

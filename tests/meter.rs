@@ -1,12 +1,14 @@
 //! What a meter counts, and what a reading makes of it.
 
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
+mod common;
+
+use core::task::{Context, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use common::now;
 use microbreaker::{
     Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, Guard, Latency, ManualClock, Meter, Monitors,
     Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
@@ -168,15 +170,6 @@ fn what_is_not_timed_has_no_histogram() {
     assert!(!breaker.observer().times_calls());
     breaker.observer().on_elapsed(SECOND);
     assert_eq!(breaker.reading().latency, None);
-}
-
-/// Runs at once: for futures that wait for nothing.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(future).poll(&mut context) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits"),
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! took, and allow for many times of what it should.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use microbreaker::{Clock, OpenReason, Outcome, State, StdClock};
@@ -58,11 +59,11 @@ fn calls_of(record: &Record, from: Duration, until: Duration) -> String {
             _ => bad += 1,
         }
     }
-    let mut waits: Vec<Duration> =
-        rejections(record).filter(|(at, _)| part.contains(at)).map(|(_, wait)| wait).collect();
-    waits.sort_unstable();
-    let at = |share: usize| waits.get(waits.len() * share / 100).copied().unwrap_or_default();
-    let median = if waits.is_empty() { String::new() } else { format!(" in {:?}, 99 % {:?}", at(50), at(99)) };
+    let waits = waits(record, &part);
+    let median = match (share(&waits, 50), share(&waits, 99)) {
+        (Some(median), Some(most)) => format!(" in {median:?}, 99 % {most:?}"),
+        _ => String::new(),
+    };
     format!("{good} good, {bad} bad, {ignored} without a connection, {} rejected{median}", waits.len())
 }
 
@@ -77,6 +78,19 @@ fn calls(record: &Record) -> impl Iterator<Item = Call> {
 
 fn rejections(record: &Record) -> impl Iterator<Item = (Duration, Duration)> {
     record.diaries.iter().flat_map(|diary| diary.rejections.iter().copied())
+}
+
+/// How long those waited who were rejected in a part of the run, the shortest first.
+fn waits(record: &Record, part: &Range<Duration>) -> Vec<Duration> {
+    let mut waits: Vec<Duration> =
+        rejections(record).filter(|(at, _)| part.contains(at)).map(|(_, wait)| wait).collect();
+    waits.sort_unstable();
+    waits
+}
+
+/// The wait that so many percent did not exceed.
+fn share(waits: &[Duration], percent: usize) -> Option<Duration> {
+    waits.get(waits.len() * percent / 100).copied()
 }
 
 /// All of them.
@@ -129,7 +143,7 @@ fn opens(record: &Record) -> Promise {
 fn rejects_at_once(record: &Record) -> Promise {
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for (from, until) in outages(record) {
-        let median = median(rejections(record).filter(|(at, _)| (from..until).contains(at)).map(|(_, wait)| wait));
+        let median = share(&waits(record, &(from..until)), 50);
         match median {
             Some(median) if median < AT_ONCE => {}
             Some(median) => broken.push(format!("the median is {median:?} from {from:?}, at most {AT_ONCE:?}")),
@@ -142,12 +156,6 @@ fn rejects_at_once(record: &Record) -> Promise {
 
 /// More than a hundred times what a rejection takes, even in a build for debugging.
 const AT_ONCE: Duration = Duration::from_micros(100);
-
-fn median(waits: impl Iterator<Item = Duration>) -> Option<Duration> {
-    let mut waits: Vec<Duration> = waits.collect();
-    waits.sort_unstable();
-    waits.get(waits.len() / 2).copied()
-}
 
 /// Nobody is admitted before an open time is over.
 fn never_early(record: &Record) -> Promise {

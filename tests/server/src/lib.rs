@@ -2,10 +2,37 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-/// A future that gives up after so many polls, with `None`: to drop one at every point where it may be dropped.
-#[derive(Debug)]
-pub struct AtMost<F>(pub u32, pub F);
+use microbreaker::{Breaker, Counters, ManualClock, OpenReason, State, Streak};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Makes `call` as the one probe of a half-open circuit and drops it before its first poll, after that, after the next: each
+/// time the place is free for a call that succeeds. How many polls it took until it came to its end first.
+///
+/// # Panics
+/// If the place is not free.
+pub async fn dropped_after_every_poll<F: Future<Output = bool>>(
+    breaker: &Breaker<Streak, ManualClock, Counters>,
+    call: impl Fn() -> F,
+) -> u32 {
+    let mut polls = 0;
+    loop {
+        breaker.trip(OpenReason::Manual, SECOND);
+        breaker.clock().advance(SECOND);
+        if AtMost(polls, Box::pin(call())).await.is_some() {
+            return polls;
+        }
+        // Were the place lost, it would be rejected.
+        assert!(call().await, "after {polls} polls");
+        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
+        polls += 1;
+    }
+}
+
+/// Gives up after so many polls, with `None`.
+struct AtMost<F>(u32, F);
 
 impl<F: Future + Unpin> Future for AtMost<F> {
     type Output = Option<F::Output>;

@@ -15,7 +15,7 @@ use axum::routing::get;
 use microbreaker::{
     Breaker, BreakerLayer, Config, Counters, Error, FailureKind, ManualClock, Outcome, Rejected, State, Streak,
 };
-use server::AtMost;
+use server::dropped_after_every_poll;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower::{ServiceBuilder, ServiceExt};
@@ -158,17 +158,8 @@ async fn a_routes_call_may_be_dropped_after_any_poll() {
     };
     let layer = BreakerLayer::new(Arc::clone(&breaker)).classify(by_status).answer(unavailable);
     let router = Router::new().route("/", get(slow)).layer(layer);
-    let call = || Box::pin(router.clone().oneshot(Request::get("/").body(Body::empty()).unwrap()));
-    let mut polls = 0;
-    loop {
-        breaker.hold(SECOND);
-        breaker.clock().advance(SECOND);
-        if AtMost(polls, call()).await.is_some() {
-            break;
-        }
-        assert_eq!(call().await.unwrap().status(), 200, "after {polls} polls");
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
-        polls += 1;
-    }
+    let request = || Request::get("/").body(Body::empty()).unwrap();
+    let call = async || router.clone().oneshot(request()).await.unwrap().status() == 200;
+    let polls = dropped_after_every_poll(&breaker, call).await;
     assert_eq!((polls, breaker.observer().counts().cancelled), (4, 3));
 }

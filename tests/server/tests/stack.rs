@@ -10,7 +10,7 @@ use microbreaker::{
     Breaker, BreakerLayer, Config, Counters, Error, FailureKind, ManualClock, OpenReason, Outcome, Rejected, State,
     Streak,
 };
-use server::AtMost;
+use server::dropped_after_every_poll;
 use tokio::task::yield_now;
 use tower::timeout::error::Elapsed;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -59,7 +59,6 @@ async fn fault_24_a_buffer_lives_through_an_open_circuit() {
     assert_eq!((breaker.state(), breaker.observer().counts().rejected), (State::Closed, 10));
 }
 
-/// Of a half-open circuit with one place: it is not lost, or the next call would be rejected.
 #[tokio::test]
 async fn a_buffered_call_may_be_dropped_after_any_poll() {
     let breaker = breaker(CONFIG);
@@ -71,18 +70,7 @@ async fn a_buffered_call_may_be_dropped_after_any_poll() {
             Ok::<_, Infallible>(())
         }),
     );
-    let mut polls = 0;
-    loop {
-        breaker.trip(OpenReason::Manual, SECOND);
-        breaker.clock().advance(SECOND);
-        let done = AtMost(polls, Box::pin(service.clone().oneshot(()))).await;
-        if done.is_some() {
-            break;
-        }
-        service.clone().oneshot(()).await.unwrap();
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
-        polls += 1;
-    }
+    let polls = dropped_after_every_poll(&breaker, async || service.clone().oneshot(()).await.is_ok()).await;
     assert!(polls > 3, "{polls}");
     assert!(breaker.observer().counts().cancelled > 2, "{:?}", breaker.observer().counts());
 }

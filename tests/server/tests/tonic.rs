@@ -15,9 +15,9 @@ use bytes::{Buf, BufMut};
 use hyper_util::rt::TokioIo;
 use microbreaker::{
     AtEnd, Breaker, BreakerLayer, BreakerService, Config, Counters, Error, FailureKind, GrpcStatus, ManualClock,
-    OpenReason, Outcome, Rejected, State, Streak,
+    Outcome, Rejected, State, Streak,
 };
-use server::AtMost;
+use server::dropped_after_every_poll;
 use tokio::net::{TcpListener, TcpStream};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -214,7 +214,7 @@ async fn a_rejection_as_a_status() {
     assert!(status.message().contains("until it is reset"), "{status:?}");
 }
 
-/// Of a half-open circuit with one place: it is not lost, or the next call would be rejected. Over head and body.
+/// Over head and body.
 #[tokio::test]
 async fn a_call_may_be_dropped_after_any_poll() {
     let breaker = breaker();
@@ -225,16 +225,6 @@ async fn a_call_may_be_dropped_after_any_poll() {
                 .settle(AtEnd(GrpcStatus.errors(|_: &tonic::transport::Error| Outcome::Failure(FailureKind::Other)))),
         )
         .service(channel(serve().await, &Arc::default()));
-    let mut polls = 0;
-    loop {
-        breaker.trip(OpenReason::Manual, SECOND);
-        breaker.clock().advance(SECOND);
-        if AtMost(polls, Box::pin(double(service.clone(), 21))).await.is_some() {
-            break;
-        }
-        assert_eq!(double(service.clone(), 21).await.unwrap(), 42, "after {polls} polls");
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
-        polls += 1;
-    }
+    let polls = dropped_after_every_poll(&breaker, async || double(service.clone(), 21).await.unwrap() == 42).await;
     assert!(polls > 1 && breaker.observer().counts().cancelled > 0, "{polls}: {:?}", breaker.observer().counts());
 }
