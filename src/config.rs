@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::clock::{HORIZON, TickRate, shift_up};
-use crate::sync::{AtomicU32, Ordering, const_fn};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 use crate::window::Capacity;
 
 /// How half-open probes are judged.

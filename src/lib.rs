@@ -126,7 +126,6 @@ mod http;
 mod io;
 #[cfg(feature = "heapless")]
 mod keyed;
-mod lanes;
 #[cfg(feature = "lazy")]
 mod lazy;
 #[cfg(feature = "std")]
@@ -140,6 +139,7 @@ mod observe;
 #[cfg(feature = "opentelemetry")]
 mod otel;
 mod outcome;
+mod platform;
 mod probes;
 #[cfg(feature = "prometheus")]
 mod prometheus;
@@ -153,7 +153,6 @@ mod settings;
 mod settle;
 mod snapshot;
 mod state;
-mod sync;
 mod tally;
 mod timed;
 mod timer;
@@ -189,7 +188,6 @@ pub use fallback::{Fallback, Level, Served, first};
 pub use health::{Condition, Health, HealthBody};
 #[cfg(feature = "heapless")]
 pub use keyed::{InsertError, Keyed};
-pub use lanes::{LaneCount, Lanes};
 #[cfg(feature = "lazy")]
 pub use lazy::Lazy;
 #[cfg(feature = "std")]
@@ -199,6 +197,9 @@ pub use mode::Mode;
 pub use monitors::{DuplicateName, Monitors};
 pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
 pub use outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
+#[cfg(microbreaker_counting)]
+pub use platform::atomics::counted;
+pub use platform::lanes::{LaneCount, Lanes};
 #[cfg(feature = "registry")]
 pub use registry::{Member, Registry, RegistryBuilder};
 pub use retained::Retained;
@@ -207,8 +208,6 @@ pub use settings::{NotApplied, Settings};
 pub use settle::{AtOnce, Settle};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{OpenReason, State};
-#[cfg(microbreaker_counting)]
-pub use sync::counted;
 pub use tally::{Status, Tally, WindowKind};
 pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
 

@@ -10,10 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::breaker::Breaker;
 use crate::clock::{Clock, TickRate, Ticks};
 use crate::error::RejectReason;
-use crate::lanes::{LaneCount, Lanes, Padded};
 use crate::observe::{Counters, Counts, Event, Observer, Report};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial, zeroed};
+use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::state::State;
-use crate::sync::{self, AtomicU32, Ordering, const_fn, initial, zeroed};
 use crate::window::Window;
 
 const STATES: usize = State::ALL.len();
@@ -156,7 +156,7 @@ where
         if !self.timed {
             return;
         }
-        let lane = &self.times[sync::lane(LANES)];
+        let lane = &self.times[lane(LANES)];
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         // Relaxed: see `times`.
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]

@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use crate::clock::{TickRate, Ticks};
 use crate::error::RejectReason;
-use crate::lanes::{LaneCount, Lanes, Padded};
 use crate::outcome::FailureKind;
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
+use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::state::{OpenReason, State};
-use crate::sync::{self, AtomicU32, Ordering, const_fn, initial};
 use crate::tally::Tally;
 
 /// A transition, told once, by the thread that made it, after it was made.
@@ -385,7 +385,7 @@ where
     #[inline]
     fn add(&self, kind: usize) {
         // Relaxed: see `counts`.
-        self.lanes[sync::lane(LANES)].counts[kind].fetch_add(1, Ordering::Relaxed);
+        self.lanes[lane(LANES)].counts[kind].fetch_add(1, Ordering::Relaxed);
     }
 }
 

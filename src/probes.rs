@@ -14,8 +14,8 @@
 
 use crate::clock::Clock;
 use crate::config::{Limits, Live, Rules};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 use crate::state::{Generation, OpenReason, StateCell};
-use crate::sync::{AtomicU32, Ordering, const_fn};
 use crate::tally::{Tally, WindowKind};
 use crate::timer;
 use crate::window::{Mark, over_threshold};

@@ -29,8 +29,8 @@ use crate::config::{Bound, Config, ConfigError, Field};
 use crate::meter::{Metered, Reading, States};
 use crate::monitors::{DuplicateName, Monitors};
 use crate::observe::Observer;
+use crate::platform::atomics::{AtomicU32, Ordering};
 use crate::state::State;
-use crate::sync::{AtomicU32, Ordering};
 use crate::window::Window;
 
 mod used;

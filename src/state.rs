@@ -36,7 +36,7 @@
 
 use core::fmt;
 
-use crate::sync::{AtomicU32, Ordering, const_fn};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 
 /// What a circuit does with a call, as seen by an observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,8 @@ pub use self::time::TimeWindow;
 
 use crate::clock::Clock;
 use crate::config::{Limits, Live, Shape};
+use crate::platform::atomics::initial;
 use crate::state::{Generation, OpenReason, StateCell, Word};
-use crate::sync::initial;
 use crate::tally::Tally;
 
 /// A window: [`Streak`], [`CountWindow`], [`TimeWindow`], or a pair `(A, B)` of two different ones, which trips when

@@ -11,8 +11,10 @@ use loom::thread;
 use used::Used;
 
 /// What the word takes for its platform.
-mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+mod platform {
+    pub(crate) mod atomics {
+        pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+    }
 }
 
 #[allow(dead_code, reason = "not all of it is modelled")]

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Clock, TickRate, Ticks};
-use crate::sync::{AtomicU32, Ordering, const_fn};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 
 /// A clock for tests and simulations, at 1024 Hz: it stands still until moved. Fits a `static`.
 ///

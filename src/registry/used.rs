@@ -1,6 +1,6 @@
 //! When a registry's slot was last asked for, and whether it is still in the map: one word.
 
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::platform::atomics::{AtomicU32, Ordering, fence};
 
 /// No stamp, for those have 31 bits at most: on its way out of the map, or out.
 const GONE: u32 = u32::MAX;

@@ -31,8 +31,8 @@ use super::sealed::Sealed;
 use super::{Capacity, Glance, Mark, Placement, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
+use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::state::{Generation, Word};
-use crate::sync::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
 const LAP: u32 = 8;

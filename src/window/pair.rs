@@ -3,8 +3,8 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
+use crate::platform::atomics::initial;
 use crate::state::Word;
-use crate::sync::initial;
 use crate::tally::Tally;
 
 impl<A: Sealed, B: Sealed> Sealed for (A, B) {

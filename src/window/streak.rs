@@ -4,8 +4,8 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope, degradation};
 use crate::clock::Clock;
+use crate::platform::atomics::{AtomicU32, Ordering, initial};
 use crate::state::{GENERATION_BITS, OpenReason, Word};
-use crate::sync::{AtomicU32, Ordering, initial};
 use crate::tally::{Tally, WindowKind};
 
 const TAG: u32 = GENERATION_BITS;

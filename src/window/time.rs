@@ -17,9 +17,9 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
-use crate::lanes::{LaneCount, Lanes, Padded};
+use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
+use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::state::Word;
-use crate::sync::{self, AtomicU32, Ordering, fence, initial, zeroed};
 use crate::tally::{Tally, WindowKind};
 
 const TAG: u32 = 0xFF;
@@ -350,7 +350,7 @@ where
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
         let ring = Self::ring(&scope);
-        if !self.record_in(sync::lane(LANES), &scope, ring, mark) {
+        if !self.record_in(lane(LANES), &scope, ring, mark) {
             return Recorded::Stale;
         }
         if mark.is_good() && !eager {
@@ -365,7 +365,7 @@ where
 
     #[inline(always)]
     fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
-        let lane = &self.lanes[sync::lane(LANES)];
+        let lane = &self.lanes[lane(LANES)];
         let ring =
             Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
         // Acquire, and the order of the two: see `current`.

@@ -16,13 +16,13 @@ pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 #[cfg(microbreaker_shuttle)]
 pub(crate) use scheduled::{AtomicU32, Ordering, fence};
 #[cfg(microbreaker_shuttle)]
-#[path = "../tests/shuttle/atomics.rs"]
+#[path = "../../tests/shuttle/atomics.rs"]
 mod scheduled;
 
 #[cfg(microbreaker_counting)]
 pub(crate) use counted::{AtomicU32, Ordering, fence};
 #[cfg(microbreaker_counting)]
-#[path = "../tests/counting/atomics.rs"]
+#[path = "../../tests/counting/atomics.rs"]
 pub mod counted;
 
 #[cfg(all(not(target_has_atomic = "32"), not(feature = "portable-atomic")))]
@@ -45,7 +45,7 @@ pub(crate) use const_fn;
 /// An array of zeroed atomics.
 macro_rules! zeroed {
     ($len:expr) => {
-        $crate::sync::initial!(repeat $len, $crate::sync::AtomicU32::new(0))
+        $crate::platform::atomics::initial!(repeat $len, $crate::platform::atomics::AtomicU32::new(0))
     };
 }
 pub(crate) use zeroed;
@@ -86,34 +86,6 @@ macro_rules! initial {
     }};
 }
 pub(crate) use initial;
-
-/// Which of `lanes` (a power of two) this thread should write to: any answer is correct, a stable one is fast.
-///
-/// The address of a local says which stack we run on, so this needs no thread-local and works in `no_std`. Stacks
-/// are 64 KiB apart or more where there are many; on one stack everything maps to one lane.
-#[cfg(not(any(microbreaker_loom, microbreaker_shuttle)))]
-#[inline]
-pub(crate) fn lane(lanes: usize) -> usize {
-    if lanes <= 1 {
-        return 0;
-    }
-    let here = 0_u8;
-    let stack = core::ptr::from_ref(&here).addr() >> 16;
-    // Fibonacci hashing: neighbouring stacks land on different lanes. Only low bits are kept, so the width of the
-    // multiplication does not matter.
-    (stack.wrapping_mul(0x9E37_79B9) >> 12) & (lanes - 1)
-}
-
-/// Under a model a lane must be a function of the schedule alone: the model's thread number.
-#[cfg(any(microbreaker_loom, microbreaker_shuttle))]
-pub(crate) fn lane(lanes: usize) -> usize {
-    #[cfg(microbreaker_loom)]
-    let id = format!("{:?}", loom::thread::current().id());
-    #[cfg(microbreaker_shuttle)]
-    let id = format!("{:?}", shuttle::thread::current().id());
-    let number: usize = id.chars().filter(char::is_ascii_digit).collect::<std::string::String>().parse().unwrap_or(0);
-    number & (lanes - 1)
-}
 
 /// Whether this thread is unwinding. Without `std` nobody can tell, and most such targets abort anyway.
 #[inline]
