@@ -122,6 +122,7 @@ mod grpc;
 mod health;
 #[cfg(feature = "http")]
 mod http;
+mod integrations;
 #[cfg(feature = "std")]
 mod io;
 #[cfg(feature = "heapless")]
@@ -176,8 +177,6 @@ pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
 pub use self::tracing::TracingLog;
 pub use breaker::{Breaker, Holder, Permit};
 pub use call::Guard;
-#[cfg(feature = "embassy-time")]
-pub use clock::EmbassyClock;
 pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
@@ -186,6 +185,8 @@ pub use error::{Error, RejectReason, Rejected};
 pub use fallback::{Fallback, Level, Served, first};
 #[cfg(feature = "serde")]
 pub use health::{Condition, Health, HealthBody};
+#[cfg(feature = "embassy-time")]
+pub use integrations::embassy_time::EmbassyClock;
 #[cfg(feature = "heapless")]
 pub use keyed::{InsertError, Keyed};
 #[cfg(feature = "lazy")]

@@ -1,13 +1,9 @@
 //! Time as a breaker sees it: [`Ticks`] from a monotonic [`Clock`] that declares its exact rate.
 
-#[cfg(feature = "embassy-time")]
-mod embassy;
 mod manual;
 #[cfg(feature = "std")]
 mod std;
 
-#[cfg(feature = "embassy-time")]
-pub use self::embassy::EmbassyClock;
 pub use self::manual::ManualClock;
 #[cfg(feature = "std")]
 pub use self::std::{CoarseClock, StdClock};

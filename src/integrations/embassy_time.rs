@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use embassy_time::{Instant, TICK_HZ, Timer};
 
-use super::{Clock, HORIZON, TickRate, Ticks};
 use crate::breaker::Breaker;
+use crate::clock::{Clock, HORIZON, TickRate, Ticks};
 use crate::error::{RejectReason, Rejected};
 use crate::observe::Observer;
 use crate::state::State;
