@@ -5,9 +5,9 @@ use core::ops::Deref;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::error::Error;
-use crate::observe::Observer;
-use crate::outcome::{AnyError, Classify};
+use crate::terms::observer::Observer;
+use crate::terms::outcome::{AnyError, Classify};
+use crate::terms::rejected::Error;
 use crate::timed::Timed;
 use crate::window::Window;
 

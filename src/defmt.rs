@@ -9,14 +9,16 @@ use defmt::{Format, Formatter, write};
 use crate::breaker::{Holder, Permit};
 use crate::clock::{TickRate, Ticks};
 use crate::config::{Bound, ConfigError, Field, Verdict};
-use crate::error::{Error, RejectReason, Rejected};
 use crate::fallback::Level;
-use crate::mode::Mode;
-use crate::observe::{Counts, Effect, Event, Observer, Report, ReportKind};
-use crate::outcome::{FailureKind, Outcome};
+use crate::metrics::counters::Counts;
 use crate::snapshot::{Snapshot, SnapshotError};
-use crate::state::{OpenReason, State};
-use crate::tally::{Status, Tally, WindowKind};
+use crate::terms::event::{Effect, Event, Report, ReportKind};
+use crate::terms::mode::Mode;
+use crate::terms::observer::Observer;
+use crate::terms::outcome::{FailureKind, Outcome};
+use crate::terms::rejected::{Error, RejectReason, Rejected};
+use crate::terms::state::{OpenReason, State};
+use crate::terms::tally::{Status, Tally, WindowKind};
 
 /// Implements `Format` by an interned text for each case, with what is in it.
 macro_rules! format {

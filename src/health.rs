@@ -7,9 +7,9 @@ use serde::ser::{SerializeStruct, Serializer};
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::observe::Observer;
-use crate::state::State;
-use crate::tally::{Status, Tally};
+use crate::terms::observer::Observer;
+use crate::terms::state::State;
+use crate::terms::tally::{Status, Tally};
 use crate::window::Window;
 
 /// How well things are: of a breaker, or of all.

@@ -15,8 +15,8 @@ use pin_project_lite::pin_project;
 
 use crate::breaker::{Holder, Permit};
 use crate::clock::Ticks;
-use crate::outcome::{Classify, FailureKind, Outcome};
 use crate::settle::Settle;
+use crate::terms::outcome::{Classify, FailureKind, Outcome};
 
 /// Classifies a response by its status code (RFC 9110 §15) and its `Retry-After` (§10.2.3).
 ///

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use crate::outcome::{Classify, FailureKind, Outcome};
+use crate::terms::outcome::{Classify, FailureKind, Outcome};
 
 /// Classifies a [`std::io::Result`]: `Ok` is a success, an error counts by its kind.
 ///

@@ -7,8 +7,8 @@ use heapless::LinearMap;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::observe::Observer;
-use crate::tally::Status;
+use crate::terms::observer::Observer;
+use crate::terms::tally::Status;
 use crate::window::Window;
 
 /// Up to `N` breakers `B`, each by its key: one per sensor, bus address, peer.

@@ -11,9 +11,9 @@ use async_lock::Mutex;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::error::{Error, Rejected};
-use crate::observe::Observer;
-use crate::outcome::{AnyError, Classify};
+use crate::terms::observer::Observer;
+use crate::terms::outcome::{AnyError, Classify};
+use crate::terms::rejected::{Error, Rejected};
 use crate::timed::Timed;
 use crate::window::Window;
 

@@ -114,7 +114,8 @@ mod clock;
 mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
-mod error;
+#[cfg(feature = "metrics")]
+mod facade;
 mod fallback;
 #[cfg(feature = "grpc")]
 mod grpc;
@@ -129,17 +130,14 @@ mod io;
 mod keyed;
 #[cfg(feature = "lazy")]
 mod lazy;
+mod machine;
 #[cfg(feature = "std")]
 mod meter;
-#[cfg(feature = "metrics")]
 mod metrics;
-mod mode;
 #[cfg(feature = "std")]
 mod monitors;
-mod observe;
 #[cfg(feature = "opentelemetry")]
 mod otel;
-mod outcome;
 mod platform;
 mod probes;
 #[cfg(feature = "prometheus")]
@@ -153,8 +151,8 @@ mod series;
 mod settings;
 mod settle;
 mod snapshot;
-mod state;
-mod tally;
+mod switch;
+mod terms;
 mod timed;
 mod timer;
 #[cfg(feature = "tower")]
@@ -181,7 +179,6 @@ pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
 pub use config::{Bound, Config, ConfigError, Field, Verdict};
-pub use error::{Error, RejectReason, Rejected};
 pub use fallback::{Fallback, Level, Served, first};
 #[cfg(feature = "serde")]
 pub use health::{Condition, Health, HealthBody};
@@ -193,11 +190,9 @@ pub use keyed::{InsertError, Keyed};
 pub use lazy::Lazy;
 #[cfg(feature = "std")]
 pub use meter::{Latency, Meter, Metered, Reading, States};
-pub use mode::Mode;
+pub use metrics::counters::{Counters, Counts};
 #[cfg(feature = "std")]
 pub use monitors::{DuplicateName, Monitors};
-pub use observe::{Counters, Counts, Effect, Event, Observer, Report, ReportKind};
-pub use outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
 #[cfg(microbreaker_counting)]
 pub use platform::atomics::counted;
 pub use platform::lanes::{LaneCount, Lanes};
@@ -208,8 +203,13 @@ pub use retained::Retained;
 pub use settings::{NotApplied, Settings};
 pub use settle::{AtOnce, Settle};
 pub use snapshot::{Snapshot, SnapshotError};
-pub use state::{OpenReason, State};
-pub use tally::{Status, Tally, WindowKind};
+pub use terms::event::{Effect, Event, Report, ReportKind};
+pub use terms::mode::Mode;
+pub use terms::observer::Observer;
+pub use terms::outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
+pub use terms::rejected::{Error, RejectReason, Rejected};
+pub use terms::state::{OpenReason, State};
+pub use terms::tally::{Status, Tally, WindowKind};
 pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
 
 /// The README's examples, compiled and run.

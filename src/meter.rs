@@ -9,11 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, TickRate, Ticks};
-use crate::error::RejectReason;
-use crate::observe::{Counters, Counts, Event, Observer, Report};
+use crate::metrics::counters::{Counters, Counts};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
-use crate::state::State;
+use crate::terms::event::{Event, Report};
+use crate::terms::observer::Observer;
+use crate::terms::rejected::RejectReason;
+use crate::terms::state::State;
 use crate::window::Window;
 
 const STATES: usize = State::ALL.len();
@@ -467,7 +469,7 @@ impl<W: Window, C: Clock, O: Metered> Breaker<W, C, O> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::tally::Tally;
+    use crate::terms::tally::Tally;
 
     static RATE: TickRate = ManualClock::RATE;
 

@@ -14,9 +14,10 @@
 
 use crate::clock::Clock;
 use crate::config::{Limits, Live, Rules};
+use crate::machine::control::{Generation, StateCell};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
-use crate::state::{Generation, OpenReason, StateCell};
-use crate::tally::{Tally, WindowKind};
+use crate::terms::state::OpenReason;
+use crate::terms::tally::{Tally, WindowKind};
 use crate::timer;
 use crate::window::{Mark, over_threshold};
 

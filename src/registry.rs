@@ -28,9 +28,9 @@ use crate::clock::{Clock, HORIZON};
 use crate::config::{Bound, Config, ConfigError, Field};
 use crate::meter::{Metered, Reading, States};
 use crate::monitors::{DuplicateName, Monitors};
-use crate::observe::Observer;
 use crate::platform::atomics::{AtomicU32, Ordering};
-use crate::state::State;
+use crate::terms::observer::Observer;
+use crate::terms::state::State;
 use crate::window::Window;
 
 mod used;

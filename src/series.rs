@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use crate::meter::{Latency, Reading, States};
-use crate::state::State;
+use crate::terms::state::State;
 
 /// Names and values, the breaker's name first. The values come from closed sets, but for that name.
 pub(crate) type Labels<'a> = &'a [(&'static str, &'static str)];

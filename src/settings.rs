@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Verdict};
-use crate::mode::Mode;
-use crate::observe::Observer;
+use crate::terms::mode::Mode;
+use crate::terms::observer::Observer;
 use crate::window::Window;
 
 macro_rules! settings {

@@ -1,7 +1,7 @@
 //! What becomes of a permit once its call has a result: the seam between a breaker and what makes calls through it.
 
 use crate::breaker::{Holder, Permit};
-use crate::outcome::{AnyError, Classify};
+use crate::terms::outcome::{AnyError, Classify};
 
 /// Decides what becomes of a permit when its call has a result: it is reported at once ([`AtOnce`]), or goes on with the
 /// result until that is used up.

@@ -17,7 +17,8 @@ mod file;
 use core::fmt;
 
 use crate::clock::{HORIZON, TickRate};
-use crate::state::{ATTEMPT_MAX, OpenReason, State};
+use crate::machine::control::ATTEMPT_MAX;
+use crate::terms::state::{OpenReason, State};
 
 /// A breaker's state at a moment, for the time after a restart: from [`Breaker::snapshot`], for [`Breaker::restore`].
 ///

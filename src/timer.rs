@@ -21,8 +21,8 @@
 //! deadline was published may overwrite it after.
 
 use crate::clock::{Clock, Ticks, shift_up};
+use crate::machine::control::{Generation, StateCell};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
-use crate::state::{Generation, StateCell};
 
 const HALF_TAG: u32 = 16;
 const HALF_MASK: u32 = (1 << HALF_TAG) - 1;

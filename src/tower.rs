@@ -35,10 +35,10 @@ use tower_service::Service;
 
 use crate::breaker::{Breaker, Holder};
 use crate::clock::Clock;
-use crate::error::{Error, RejectReason, Rejected};
-use crate::observe::Observer;
-use crate::outcome::AnyError;
 use crate::settle::{AtOnce, Settle};
+use crate::terms::observer::Observer;
+use crate::terms::outcome::AnyError;
+use crate::terms::rejected::{Error, RejectReason, Rejected};
 use crate::timed::Timed;
 use crate::window::Window;
 

@@ -2,8 +2,9 @@
 
 use tracing::{info, warn};
 
-use crate::observe::{Event, Observer};
-use crate::state::State;
+use crate::terms::event::Event;
+use crate::terms::observer::Observer;
+use crate::terms::state::State;
 
 /// Logs each transition of a breaker as a `tracing` event of the target `microbreaker`: openings and latches as warnings, all
 /// else as information. Calls, reports and rejections are not logged.

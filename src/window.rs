@@ -11,9 +11,10 @@ pub use self::time::TimeWindow;
 
 use crate::clock::Clock;
 use crate::config::{Limits, Live, Shape};
+use crate::machine::control::{Generation, StateCell, Word};
 use crate::platform::atomics::initial;
-use crate::state::{Generation, OpenReason, StateCell, Word};
-use crate::tally::Tally;
+use crate::terms::state::OpenReason;
+use crate::terms::tally::Tally;
 
 /// A window: [`Streak`], [`CountWindow`], [`TimeWindow`], or a pair `(A, B)` of two different ones, which trips when
 /// either does and says which in the event's tally. Sealed.
@@ -251,7 +252,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::config::Config;
-    use crate::tally::WindowKind;
+    use crate::terms::tally::WindowKind;
 
     #[test]
     fn levels_rise_at_quarters_and_fall_an_eighth_below() {

@@ -6,9 +6,9 @@ use embassy_time::{Instant, TICK_HZ, Timer};
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON, TickRate, Ticks};
-use crate::error::{RejectReason, Rejected};
-use crate::observe::Observer;
-use crate::state::State;
+use crate::terms::observer::Observer;
+use crate::terms::rejected::{RejectReason, Rejected};
+use crate::terms::state::State;
 use crate::window::Window;
 
 /// embassy-time's clock, shifted down to the rate nearest to 1 kHz: 976.5625 Hz where embassy ticks at 1 MHz, 1024 Hz

@@ -31,9 +31,9 @@ use super::sealed::Sealed;
 use super::{Capacity, Glance, Mark, Placement, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
 use crate::config::Shape;
+use crate::machine::control::{Generation, Word};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
-use crate::state::{Generation, Word};
-use crate::tally::{Tally, WindowKind};
+use crate::terms::tally::{Tally, WindowKind};
 
 const LAP: u32 = 8;
 const LAP_MASK: u32 = (1 << LAP) - 1;

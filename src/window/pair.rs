@@ -3,9 +3,9 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
+use crate::machine::control::Word;
 use crate::platform::atomics::initial;
-use crate::state::Word;
-use crate::tally::Tally;
+use crate::terms::tally::Tally;
 
 impl<A: Sealed, B: Sealed> Sealed for (A, B) {
     const CAPACITY: Capacity = A::CAPACITY.and(B::CAPACITY);

@@ -4,9 +4,10 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Opinion, Recorded, Scope, degradation};
 use crate::clock::Clock;
+use crate::machine::control::{GENERATION_BITS, Word};
 use crate::platform::atomics::{AtomicU32, Ordering, initial};
-use crate::state::{GENERATION_BITS, OpenReason, Word};
-use crate::tally::{Tally, WindowKind};
+use crate::terms::state::OpenReason;
+use crate::terms::tally::{Tally, WindowKind};
 
 const TAG: u32 = GENERATION_BITS;
 const COUNT: u32 = (1 << (u32::BITS - TAG)) - 1;

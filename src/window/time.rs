@@ -17,10 +17,10 @@
 use super::sealed::Sealed;
 use super::{Capacity, Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
+use crate::machine::control::Word;
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
-use crate::state::Word;
-use crate::tally::{Tally, WindowKind};
+use crate::terms::tally::{Tally, WindowKind};
 
 const TAG: u32 = 0xFF;
 const TURN: u32 = 1 << 8;
@@ -411,7 +411,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::config::{Config, Live};
-    use crate::state::StateCell;
+    use crate::machine::control::StateCell;
 
     const GOOD: Mark = Mark::GOOD;
     const BAD: Mark = Mark { failed: true, slow: false };

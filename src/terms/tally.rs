@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::state::{OpenReason, State};
+use crate::terms::state::{OpenReason, State};
 
 /// Which window a [`Tally`] is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

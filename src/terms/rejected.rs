@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::clock::TickRate;
-use crate::state::OpenReason;
+use crate::terms::state::OpenReason;
 
 /// Why a call was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,3 @@
+//! The only place where atomics decide.
+
+pub(crate) mod control;

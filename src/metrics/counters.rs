@@ -1,0 +1,211 @@
+//! An observer that counts.
+
+use crate::clock::Ticks;
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
+use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
+use crate::terms::event::{Effect, Event, Report, ReportKind};
+use crate::terms::observer::Observer;
+use crate::terms::outcome::FailureKind;
+use crate::terms::rejected::RejectReason;
+use crate::terms::state::State;
+
+/// An observer that counts, in 32-bit words that wrap. `LANES` (1, 2, 4, … 64) shards the counters per core.
+///
+/// It writes a word per call and per report: a breaker observed by it is no longer write-free while healthy.
+///
+/// ```
+/// use microbreaker::{Breaker, Config, Counters, ManualClock, Streak};
+///
+/// static CLOCK: ManualClock = ManualClock::new();
+/// static MODEM: Breaker<Streak, &ManualClock, Counters> =
+///     Breaker::observed(Config::streak(5), &CLOCK, Counters::new("modem"));
+/// MODEM.acquire().unwrap().success();
+/// assert_eq!(MODEM.observer().counts().good, 1);
+/// ```
+#[derive(Debug)]
+pub struct Counters<const LANES: usize = 1>
+where
+    Lanes<LANES>: LaneCount,
+{
+    name: &'static str,
+    lanes: [Shard<<Lanes<LANES> as Padded>::Padding>; LANES],
+    transitions: [AtomicU32; State::ALL.len()],
+    /// Kind + 1 in 5 bits (0: none yet) and the tick in units of 32: one word, so the two belong together.
+    last_failure: AtomicU32,
+}
+
+const _: () = assert!(FailureKind::ALL.len() < 1 << 5, "a kind + 1 fits in five bits");
+
+#[derive(Debug)]
+struct Shard<P> {
+    counts: [AtomicU32; KINDS],
+    _padding: P,
+}
+
+const PERMITTED: usize = 0;
+const PROBES: usize = 1;
+const GOOD: usize = 2;
+const BAD: usize = 3;
+const SLOW: usize = 4;
+const ALIVE: usize = 5;
+const IGNORED: usize = 6;
+const CANCELLED: usize = 7;
+const REJECTED: usize = 8;
+const WOULD_REJECT: usize = 9;
+const STALE: usize = 10;
+const HOLDS: usize = 11;
+const LATCHES: usize = 12;
+const KINDS: usize = 13;
+
+/// What [`Counters`] has counted. Each number is exact; together they are read one after the other while calls go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Calls admitted, probes and (in shadow) would-be rejections included.
+    pub permitted: u32,
+    /// Half-open probes admitted.
+    pub probes: u32,
+    /// Successes reported, slow ones included.
+    pub good: u32,
+    /// Failures reported.
+    pub bad: u32,
+    /// Slow calls among good and bad.
+    pub slow: u32,
+    /// Reported alive.
+    pub alive: u32,
+    /// Reported as ignored.
+    pub ignored: u32,
+    /// Permits dropped without a report.
+    pub cancelled: u32,
+    /// Calls rejected.
+    pub rejected: u32,
+    /// Calls admitted in shadow that would have been rejected.
+    pub would_reject: u32,
+    /// Reports that were dropped as stale; they are in the other numbers too.
+    pub stale: u32,
+    /// Holds reported.
+    pub holds: u32,
+    /// Latches reported.
+    pub latches: u32,
+    /// Transitions into each state, by [`State`]'s number.
+    pub transitions: [u32; State::ALL.len()],
+    /// The last failure: its kind, and when, to 32 ticks.
+    pub last_failure: Option<(FailureKind, Ticks)>,
+}
+
+impl Counts {
+    /// Transitions into `state`.
+    pub const fn transitions_to(&self, state: State) -> u32 {
+        self.transitions[state as usize]
+    }
+}
+
+impl<const LANES: usize> Counters<LANES>
+where
+    Lanes<LANES>: LaneCount,
+{
+    const_fn! {
+        /// Zeroed counters for a breaker of this name.
+        pub const fn new(name: &'static str) -> Self {
+            Self {
+                name,
+                lanes: initial!(repeat LANES, Shard {
+                    counts: initial!(repeat KINDS, AtomicU32::new(0)),
+                    _padding: <Lanes<LANES> as Padded>::PADDING,
+                }),
+                transitions: initial!(repeat 7, AtomicU32::new(0)),
+                last_failure: AtomicU32::new(0),
+            }
+        }
+    }
+
+    /// The name, for as long as it lives.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for readings"))]
+    pub(crate) const fn label(&self) -> &'static str {
+        self.name
+    }
+
+    /// The counts so far, over all lanes.
+    pub fn counts(&self) -> Counts {
+        // Relaxed throughout: statistics; nothing is decided by them or published with them.
+        let sum = |kind: usize| {
+            self.lanes.iter().fold(0_u32, |sum, lane| sum.wrapping_add(lane.counts[kind].load(Ordering::Relaxed)))
+        };
+        let last = self.last_failure.load(Ordering::Relaxed);
+        let kind = (last >> 27).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
+        Counts {
+            permitted: sum(PERMITTED),
+            probes: sum(PROBES),
+            good: sum(GOOD),
+            bad: sum(BAD),
+            slow: sum(SLOW),
+            alive: sum(ALIVE),
+            ignored: sum(IGNORED),
+            cancelled: sum(CANCELLED),
+            rejected: sum(REJECTED),
+            would_reject: sum(WOULD_REJECT),
+            stale: sum(STALE),
+            holds: sum(HOLDS),
+            latches: sum(LATCHES),
+            transitions: core::array::from_fn(|state| self.transitions[state].load(Ordering::Relaxed)),
+            last_failure: kind.map(|&kind| (kind, Ticks::new(last << 5))),
+        }
+    }
+
+    #[inline]
+    fn add(&self, kind: usize) {
+        // Relaxed: see `counts`.
+        self.lanes[lane(LANES)].counts[kind].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl<const LANES: usize> Observer for Counters<LANES>
+where
+    Lanes<LANES>: LaneCount,
+{
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn on_event(&self, event: &Event) {
+        // Relaxed: see `counts`.
+        self.transitions[event.to as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_permit(&self, probe: bool) {
+        self.add(PERMITTED);
+        if probe {
+            self.add(PROBES);
+        }
+    }
+
+    fn on_reject(&self, _: RejectReason) {
+        self.add(REJECTED);
+    }
+
+    fn on_would_reject(&self, _: RejectReason) {
+        self.add(WOULD_REJECT);
+    }
+
+    fn on_report(&self, report: &Report) {
+        self.add(match report.kind {
+            ReportKind::Success => GOOD,
+            ReportKind::Failure(_) => BAD,
+            ReportKind::Alive => ALIVE,
+            ReportKind::Ignored => IGNORED,
+            ReportKind::Cancelled => CANCELLED,
+            ReportKind::Hold => HOLDS,
+            ReportKind::Latch => LATCHES,
+        });
+        if report.slow {
+            self.add(SLOW);
+        }
+        if report.effect == Effect::Stale {
+            self.add(STALE);
+        }
+        if let (ReportKind::Failure(kind), Some(at)) = (report.kind, report.at) {
+            // Relaxed: see `counts`. Of two failures of one moment the last to arrive stays: a benign race.
+            self.last_failure.store((u32::from(kind.number()) + 1) << 27 | at.count() >> 5, Ordering::Relaxed);
+        }
+    }
+}

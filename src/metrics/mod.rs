@@ -1,0 +1,3 @@
+//! What is counted for operators.
+
+pub(crate) mod counters;

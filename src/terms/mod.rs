@@ -1,0 +1,9 @@
+//! What callers see: states, outcomes, rejections, sums, events, and who watches.
+
+pub(crate) mod event;
+pub(crate) mod mode;
+pub(crate) mod observer;
+pub(crate) mod outcome;
+pub(crate) mod rejected;
+pub(crate) mod state;
+pub(crate) mod tally;
