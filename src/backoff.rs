@@ -5,7 +5,7 @@
 //! fleet that lost its peer at one moment must not come back at one moment.
 
 use crate::clock::Ticks;
-use crate::config::Live;
+use crate::config::live::Live;
 
 /// The open time in ticks of the `attempt`-th opening (from 0) that began at `opened`.
 pub(crate) fn open_time(live: &Live, attempt: u32, opened: Ticks) -> u32 {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, HORIZON, ManualClock};
     use crate::config::Config;
-    use crate::window::Capacity;
+    use crate::config::capacity::Capacity;
 
     #[test]
     fn grows_by_the_factor_up_to_the_cap() {

@@ -19,7 +19,9 @@ use core::time::Duration;
 
 use crate::backoff;
 use crate::clock::{Clock, HORIZON, Ticks};
-use crate::config::{Bound, Config, ConfigError, Field, Live, Shape, Words};
+use crate::config::Config;
+use crate::config::error::{Bound, ConfigError, Field};
+use crate::config::live::{Live, Shape, Words};
 use crate::machine::control::{ATTEMPT_MAX, Generation, StateCell, Step, Word};
 use crate::platform::atomics::{const_fn, initial, panicking};
 use crate::probes::{Admission, Judged, Judgement, Probes};

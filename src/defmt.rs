@@ -8,7 +8,8 @@ use defmt::{Format, Formatter, write};
 
 use crate::breaker::{Holder, Permit};
 use crate::clock::{TickRate, Ticks};
-use crate::config::{Bound, ConfigError, Field, Verdict};
+use crate::config::Verdict;
+use crate::config::error::{Bound, ConfigError, Field};
 use crate::fallback::Level;
 use crate::metrics::counters::Counts;
 use crate::snapshot::{Snapshot, SnapshotError};

@@ -178,7 +178,8 @@ pub use call::Guard;
 pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
-pub use config::{Bound, Config, ConfigError, Field, Verdict};
+pub use config::error::{Bound, ConfigError, Field};
+pub use config::{Config, Verdict};
 pub use fallback::{Fallback, Level, Served, first};
 #[cfg(feature = "serde")]
 pub use health::{Condition, Health, HealthBody};

@@ -13,7 +13,7 @@
 //! *turn* grows with each admission, so that "one probe out" now and "one probe out" later are different words.
 
 use crate::clock::Clock;
-use crate::config::{Limits, Live, Rules};
+use crate::config::live::{Limits, Live, Rules};
 use crate::machine::control::{Generation, StateCell};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 use crate::terms::state::OpenReason;

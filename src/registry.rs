@@ -25,7 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
-use crate::config::{Bound, Config, ConfigError, Field};
+use crate::config::Config;
+use crate::config::error::{Bound, ConfigError, Field};
 use crate::meter::{Metered, Reading, States};
 use crate::monitors::{DuplicateName, Monitors};
 use crate::platform::atomics::{AtomicU32, Ordering};

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Verdict};
+use crate::config::error::ConfigError;
+use crate::config::{Config, Verdict};
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
 use crate::window::Window;

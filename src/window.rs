@@ -10,7 +10,8 @@ pub use self::streak::Streak;
 pub use self::time::TimeWindow;
 
 use crate::clock::Clock;
-use crate::config::{Limits, Live, Shape};
+use crate::config::capacity::Capacity;
+use crate::config::live::{Limits, Live, Shape};
 use crate::machine::control::{Generation, StateCell, Word};
 use crate::platform::atomics::initial;
 use crate::terms::state::OpenReason;
@@ -21,38 +22,6 @@ use crate::terms::tally::Tally;
 pub trait Window: sealed::Sealed {}
 
 impl<W: sealed::Sealed> Window for W {}
-
-/// What a window type can hold; a [`Config`](crate::Config) is checked against it.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    pub(crate) streak: bool,
-    /// Words of a count window.
-    pub(crate) chunk_words: u32,
-    /// Slots of a time window.
-    pub(crate) time_slots: u32,
-}
-
-impl Capacity {
-    pub(crate) const NONE: Self = Self { streak: false, chunk_words: 0, time_slots: 0 };
-
-    /// The longest count window that fits.
-    pub(crate) const fn calls(self, slow: bool) -> u32 {
-        count::calls_in(self.chunk_words, slow)
-    }
-
-    /// Both. Two windows of one kind would read one setting and count the same twice.
-    pub(crate) const fn and(self, other: Self) -> Self {
-        assert!(!(self.streak && other.streak), "a pair of windows must be of two different kinds");
-        assert!(self.chunk_words == 0 || other.chunk_words == 0, "a pair of windows must be of two different kinds");
-        assert!(self.time_slots == 0 || other.time_slots == 0, "a pair of windows must be of two different kinds");
-        Self {
-            streak: self.streak || other.streak,
-            chunk_words: self.chunk_words + other.chunk_words,
-            time_slots: self.time_slots + other.time_slots,
-        }
-    }
-}
 
 /// How an outcome looks to a window. Neither bit: good.
 #[doc(hidden)]
@@ -269,7 +238,7 @@ mod tests {
         let limits = Config::count(100)
             .minimum(1)
             .failure_permille(500)
-            .words(&ManualClock::RATE, Capacity { chunk_words: 128, ..Capacity::NONE });
+            .words(&ManualClock::RATE, Capacity { count: true, calls: [1023; 2], ..Capacity::NONE });
         let live = Live::new(&limits.unwrap());
         let tally = |failed| Tally { window: WindowKind::Time, total: u32::MAX, failed, slow: 0 };
         assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2)), None);

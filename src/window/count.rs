@@ -28,9 +28,10 @@
 //! active one, which makes "clean" known without a look at them.
 
 use super::sealed::Sealed;
-use super::{Capacity, Glance, Mark, Placement, Recorded, Scope, judge_shares};
+use super::{Glance, Mark, Placement, Recorded, Scope, judge_shares};
 use crate::clock::Clock;
-use crate::config::Shape;
+use crate::config::capacity::Capacity;
+use crate::config::live::Shape;
 use crate::machine::control::{Generation, Word};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::terms::tally::{Tally, WindowKind};
@@ -52,7 +53,7 @@ const fn per_chunk(slow: bool) -> u32 {
 }
 
 /// The longest window that `words` chunks hold: when the active chunk has one outcome, the others must make up N.
-pub(super) const fn calls_in(words: u32, slow: bool) -> u32 {
+const fn calls_in(words: u32, slow: bool) -> u32 {
     let calls = words.saturating_sub(1) * per_chunk(slow) + 1;
     // 2^7 slots, and N in ten bits.
     if words > 128 {
@@ -382,7 +383,11 @@ impl<const WORDS: usize> CountWindow<WORDS> {
 }
 
 impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
-    const CAPACITY: Capacity = Capacity { chunk_words: Self::WORDS, ..Capacity::NONE };
+    const CAPACITY: Capacity = Capacity {
+        count: Self::WORDS > 0,
+        calls: [calls_in(Self::WORDS, false), calls_in(Self::WORDS, true)],
+        ..Capacity::NONE
+    };
     const SHARES: bool = true;
     const WRITES: bool = false;
     // A head of generation 0. Chunks that were never written carry lap 0, so the first lap is another.

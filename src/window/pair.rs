@@ -1,8 +1,9 @@
 //! Two windows at once: `(Streak, TimeWindow<16>)` and the like.
 
 use super::sealed::Sealed;
-use super::{Capacity, Mark, Opinion, Recorded, Scope};
+use super::{Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
+use crate::config::capacity::Capacity;
 use crate::machine::control::Word;
 use crate::platform::atomics::initial;
 use crate::terms::tally::Tally;

@@ -2,8 +2,9 @@
 //! control word has it, so a clean streak is the same word as a quiet control word.
 
 use super::sealed::Sealed;
-use super::{Capacity, Mark, Opinion, Recorded, Scope, degradation};
+use super::{Mark, Opinion, Recorded, Scope, degradation};
 use crate::clock::Clock;
+use crate::config::capacity::Capacity;
 use crate::machine::control::{GENERATION_BITS, Word};
 use crate::platform::atomics::{AtomicU32, Ordering, initial};
 use crate::terms::state::OpenReason;

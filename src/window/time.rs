@@ -15,8 +15,9 @@
 //! such a word cannot take the new count for it.
 
 use super::sealed::Sealed;
-use super::{Capacity, Mark, Recorded, Scope, judge_shares};
+use super::{Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
+use crate::config::capacity::Capacity;
 use crate::machine::control::Word;
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
@@ -410,7 +411,8 @@ where
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::config::{Config, Live};
+    use crate::config::Config;
+    use crate::config::live::Live;
     use crate::machine::control::StateCell;
 
     const GOOD: Mark = Mark::GOOD;

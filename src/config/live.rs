@@ -1,0 +1,261 @@
+//! The live words that a breaker reads its settings from.
+
+use crate::clock::shift_up;
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
+
+pub(super) const RATES: u32 = 1 << 3;
+pub(super) const JITTER: u32 = 1 << 2;
+pub(super) const LEVELS: u32 = 1 << 1;
+pub(super) const SHADOW: u32 = 1 << 0;
+
+/// A checked configuration, as words.
+pub(crate) struct Words {
+    pub(crate) shape: Shape,
+    pub(super) base: u32,
+    pub(super) cap: u32,
+    pub(super) hold: u32,
+    pub(super) slow_after: u32,
+    pub(super) pace: u32,
+    pub(super) limits: u32,
+    pub(super) rules: u32,
+}
+
+/// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · slow calls counted 1 · bucket shift 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape(pub(super) u32);
+
+impl Shape {
+    #[inline]
+    pub(crate) const fn streak(self) -> u32 {
+        self.0 >> 22
+    }
+
+    #[inline]
+    pub(crate) const fn count(self) -> u32 {
+        self.0 >> 12 & 0x3FF
+    }
+
+    #[inline]
+    pub(crate) const fn buckets(self) -> u32 {
+        (self.0 >> 6 & 0x3F) + 1
+    }
+
+    /// A bucket is 2^this ticks.
+    #[inline]
+    pub(crate) const fn bucket_shift(self) -> u32 {
+        self.0 & 0x1F
+    }
+
+    #[inline]
+    pub(crate) const fn counts_slow(self) -> bool {
+        self.0 >> 5 & 1 != 0
+    }
+}
+
+/// Thresholds and minimum, from one load: failure ‰ 10 · slow ‰ 10 · minimum 12. A share of 0 is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits(u32);
+
+impl Limits {
+    pub(crate) const fn failure(self) -> u32 {
+        self.0 >> 22
+    }
+
+    pub(crate) const fn slow(self) -> u32 {
+        self.0 >> 12 & 0x3FF
+    }
+
+    pub(crate) const fn minimum(self) -> u32 {
+        self.0 & 0xFFF
+    }
+
+    /// The same thresholds over at most `calls`.
+    pub(crate) const fn over(self, calls: u32) -> Self {
+        if self.minimum() > calls { Self(self.0 & !0xFFF | calls) } else { self }
+    }
+}
+
+/// Half-open's rules and the switches, from one load: factor 16 · probes 4 · at once 4 · successes 4 · flags 4.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules(u32);
+
+impl Rules {
+    pub(crate) const fn factor_1024ths(self) -> u32 {
+        self.0 >> 16
+    }
+
+    pub(crate) const fn probes(self) -> u32 {
+        self.0 >> 12 & 15
+    }
+
+    pub(crate) const fn at_once(self) -> u32 {
+        self.0 >> 8 & 15
+    }
+
+    pub(crate) const fn successes(self) -> u32 {
+        self.0 >> 4 & 15
+    }
+
+    pub(crate) const fn by_rates(self) -> bool {
+        self.0 & RATES != 0
+    }
+
+    pub(crate) const fn jitter(self) -> bool {
+        self.0 & JITTER != 0
+    }
+
+    pub(crate) const fn levels(self) -> bool {
+        self.0 & LEVELS != 0
+    }
+
+    pub(crate) const fn shadow(self) -> bool {
+        self.0 & SHADOW != 0
+    }
+}
+
+/// The ticks after which a call is slow, above a bit that says that there is such a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlowAfter(u32);
+
+impl SlowAfter {
+    pub(crate) const fn limit(self) -> Option<u32> {
+        if self.0 & 1 != 0 { Some(self.0 >> 1) } else { None }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// The live words. All accesses are Relaxed: each load is one consistent group (thresholds and minimum; half-open's
+/// rules), nothing is published through them, and a call that reads an old group acts as one that came a moment
+/// earlier. Two groups read during a reload may be one old and one new: a benign race, every mix is a valid setting.
+#[derive(Debug)]
+pub(crate) struct Live {
+    base: AtomicU32,
+    cap: AtomicU32,
+    hold: AtomicU32,
+    slow_after: AtomicU32,
+    /// Lease and ramp, 16 bits each.
+    pace: AtomicU32,
+    limits: AtomicU32,
+    /// The only one that is changed in place (the shadow switch), so it is never stored to, only exchanged.
+    rules: AtomicU32,
+    seed: AtomicU32,
+}
+
+impl Live {
+    const_fn! {
+        pub(crate) const fn new(words: &Words) -> Self {
+            Self {
+                base: AtomicU32::new(words.base),
+                cap: AtomicU32::new(words.cap),
+                hold: AtomicU32::new(words.hold),
+                slow_after: AtomicU32::new(words.slow_after),
+                pace: AtomicU32::new(words.pace),
+                limits: AtomicU32::new(words.limits),
+                rules: AtomicU32::new(words.rules),
+                seed: AtomicU32::new(0),
+            }
+        }
+    }
+
+    /// Takes `words` over, but for the shadow switch, which is moved by hand.
+    pub(crate) fn replace(&self, words: &Words) {
+        self.base.store(words.base, Ordering::Relaxed);
+        self.cap.store(words.cap, Ordering::Relaxed);
+        self.hold.store(words.hold, Ordering::Relaxed);
+        self.slow_after.store(words.slow_after, Ordering::Relaxed);
+        self.pace.store(words.pace, Ordering::Relaxed);
+        self.limits.store(words.limits, Ordering::Relaxed);
+        self.change_rules(|rules| words.rules & !SHADOW | rules & SHADOW);
+    }
+
+    pub(crate) fn set_shadow(&self, on: bool) {
+        self.change_rules(|rules| if on { rules | SHADOW } else { rules & !SHADOW });
+    }
+
+    fn change_rules(&self, change: impl Fn(u32) -> u32) {
+        let mut old = self.rules.load(Ordering::Relaxed);
+        while let Err(present) =
+            self.rules.compare_exchange_weak(old, change(old), Ordering::Relaxed, Ordering::Relaxed)
+        {
+            old = present;
+        }
+    }
+
+    pub(crate) fn set_seed(&self, seed: u32) {
+        self.seed.store(seed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn seed(&self) -> u32 {
+        self.seed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn limits(&self) -> Limits {
+        Limits(self.limits.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn rules(&self) -> Rules {
+        Rules(self.rules.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn slow_after(&self) -> SlowAfter {
+        SlowAfter(self.slow_after.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn base(&self) -> u32 {
+        self.base.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cap(&self) -> u32 {
+        self.cap.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hold_at_most(&self) -> u32 {
+        self.hold.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn lease(&self) -> u32 {
+        long(self.pace.load(Ordering::Relaxed) >> 16)
+    }
+
+    /// Ticks the ramp lasts; 0: there is none.
+    pub(crate) fn ramp(&self) -> u32 {
+        long(self.pace.load(Ordering::Relaxed) & 0xFFFF)
+    }
+}
+
+/// A tick count in 16 bits: 11 significant bits and a shift, rounded up. Zero stays zero.
+pub(super) const fn short(ticks: u32) -> u32 {
+    let mut shift = 0;
+    let mut mantissa = ticks;
+    while mantissa >= 1 << 11 {
+        shift += 1;
+        mantissa = shift_up(ticks, shift);
+    }
+    mantissa << 5 | shift
+}
+
+const fn long(short: u32) -> u32 {
+    (short >> 5 & 0x7FF) << (short & 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::HORIZON;
+
+    #[test]
+    fn short_ticks_round_up_by_less_than_a_1024th() {
+        for ticks in (0..5000).chain([8192, 61_440, 61_441, (1 << 21) - 1, HORIZON - 1, HORIZON]) {
+            let kept = long(short(ticks));
+            assert!(kept >= ticks && kept - ticks <= ticks / 1024, "{ticks} -> {kept}");
+            assert!(short(ticks) <= 0xFFFF);
+        }
+    }
+}
