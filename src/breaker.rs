@@ -17,14 +17,17 @@ use core::fmt;
 use core::ops::Deref;
 use core::time::Duration;
 
-use crate::backoff;
 use crate::clock::{Clock, HORIZON, Ticks};
 use crate::config::Config;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::config::live::{Live, Shape, Words};
+use crate::machine::backoff;
 use crate::machine::control::{ATTEMPT_MAX, Generation, StateCell, Step, Word};
+use crate::machine::probes::{Admission, Judged, Judgement, Probes};
+use crate::machine::scope::{Mark, Scope};
+use crate::machine::timer::{LONGEST, Timer};
+use crate::machine::window::{Glance, Placement, Recorded, Window};
 use crate::platform::atomics::{const_fn, initial, panicking};
-use crate::probes::{Admission, Judged, Judgement, Probes};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::terms::event::{Effect, Event, Report, ReportKind};
 use crate::terms::observer::Observer;
@@ -32,8 +35,6 @@ use crate::terms::outcome::{FailureKind, Outcome};
 use crate::terms::rejected::{RejectReason, Rejected};
 use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::{Status, Tally};
-use crate::timer::{LONGEST, Timer};
-use crate::window::{Glance, Mark, Placement, Recorded, Scope, Window};
 
 /// A circuit breaker: asks a window `W` whether the peer is healthy, a clock `C` for the time, and tells an observer
 /// `O`.

@@ -7,10 +7,10 @@ use serde::ser::{SerializeStruct, Serializer};
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
+use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
 use crate::terms::tally::{Status, Tally};
-use crate::window::Window;
 
 /// How well things are: of a breaker, or of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

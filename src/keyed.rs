@@ -7,9 +7,9 @@ use heapless::LinearMap;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
+use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::tally::Status;
-use crate::window::Window;
 
 /// Up to `N` breakers `B`, each by its key: one per sensor, bus address, peer.
 ///

@@ -11,11 +11,11 @@ use async_lock::Mutex;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
+use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{AnyError, Classify};
 use crate::terms::rejected::{Error, Rejected};
 use crate::timed::Timed;
-use crate::window::Window;
 
 /// A client `T`, created at the first admitted call, and the breaker (held by `H`: a reference, an `Arc`, …) that its
 /// creation and its calls go through. On any runtime.

@@ -107,7 +107,6 @@
 #[macro_use]
 extern crate std;
 
-mod backoff;
 mod breaker;
 mod call;
 mod clock;
@@ -139,7 +138,6 @@ mod monitors;
 #[cfg(feature = "opentelemetry")]
 mod otel;
 mod platform;
-mod probes;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "registry")]
@@ -154,12 +152,10 @@ mod snapshot;
 mod switch;
 mod terms;
 mod timed;
-mod timer;
 #[cfg(feature = "tower")]
 mod tower;
 #[cfg(feature = "tracing")]
 mod tracing;
-mod window;
 
 #[cfg(feature = "defmt")]
 pub use self::defmt::DefmtLog;
@@ -189,6 +185,7 @@ pub use integrations::embassy_time::EmbassyClock;
 pub use keyed::{InsertError, Keyed};
 #[cfg(feature = "lazy")]
 pub use lazy::Lazy;
+pub use machine::window::{CountWindow, Streak, TimeWindow, Window, count_words};
 #[cfg(feature = "std")]
 pub use meter::{Latency, Meter, Metered, Reading, States};
 pub use metrics::counters::{Counters, Counts};
@@ -211,7 +208,6 @@ pub use terms::outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, O
 pub use terms::rejected::{Error, RejectReason, Rejected};
 pub use terms::state::{OpenReason, State};
 pub use terms::tally::{Status, Tally, WindowKind};
-pub use window::{CountWindow, Streak, TimeWindow, Window, count_words};
 
 /// The README's examples, compiled and run.
 #[cfg(all(doctest, feature = "tower", feature = "embassy-time"))]

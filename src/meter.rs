@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, TickRate, Ticks};
+use crate::machine::window::Window;
 use crate::metrics::counters::{Counters, Counts};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
@@ -16,7 +17,6 @@ use crate::terms::event::{Event, Report};
 use crate::terms::observer::Observer;
 use crate::terms::rejected::RejectReason;
 use crate::terms::state::State;
-use crate::window::Window;
 
 const STATES: usize = State::ALL.len();
 const BUCKETS: usize = Latency::BOUNDS.len() + 1;

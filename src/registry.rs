@@ -27,12 +27,12 @@ use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
 use crate::config::Config;
 use crate::config::error::{Bound, ConfigError, Field};
+use crate::machine::window::Window;
 use crate::meter::{Metered, Reading, States};
 use crate::monitors::{DuplicateName, Monitors};
 use crate::platform::atomics::{AtomicU32, Ordering};
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
-use crate::window::Window;
 
 mod used;
 

@@ -16,9 +16,9 @@ use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::error::ConfigError;
 use crate::config::{Config, Verdict};
+use crate::machine::window::Window;
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
-use crate::window::Window;
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)+) => {

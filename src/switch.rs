@@ -2,10 +2,10 @@
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
+use crate::machine::window::Window;
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
-use crate::window::Window;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Throws the switch. To the mode that it is in it does nothing: an open circuit that is switched on stays open, and

@@ -35,12 +35,12 @@ use tower_service::Service;
 
 use crate::breaker::{Breaker, Holder};
 use crate::clock::Clock;
+use crate::machine::window::Window;
 use crate::settle::{AtOnce, Settle};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::AnyError;
 use crate::terms::rejected::{Error, RejectReason, Rejected};
 use crate::timed::Timed;
-use crate::window::Window;
 
 /// A [`tower::Layer`](Layer) that puts a breaker in front of a service: every service it makes, and every clone of one,
 /// shares that breaker.

@@ -6,10 +6,10 @@ use embassy_time::{Instant, TICK_HZ, Timer};
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON, TickRate, Ticks};
+use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::rejected::{RejectReason, Rejected};
 use crate::terms::state::State;
-use crate::window::Window;
 
 /// embassy-time's clock, shifted down to the rate nearest to 1 kHz: 976.5625 Hz where embassy ticks at 1 MHz, 1024 Hz
 /// at 32 768 Hz, 1 kHz at 1 kHz. No division, and so a rate that is rarely a round one; it is declared exactly.

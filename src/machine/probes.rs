@@ -15,11 +15,12 @@
 use crate::clock::Clock;
 use crate::config::live::{Limits, Live, Rules};
 use crate::machine::control::{Generation, StateCell};
+use crate::machine::judge::over_threshold;
+use crate::machine::scope::Mark;
+use crate::machine::timer;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};
-use crate::timer;
-use crate::window::{Mark, over_threshold};
 
 const TAG: u32 = 8;
 const TAG_MASK: u32 = (1 << TAG) - 1;

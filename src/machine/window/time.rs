@@ -14,11 +14,13 @@
 //! tag would come round again. The *turn* bit flips whenever a bucket begins anew, so that a thread that is late to clear
 //! such a word cannot take the new count for it.
 
+use super::Recorded;
 use super::sealed::Sealed;
-use super::{Mark, Recorded, Scope, judge_shares};
 use crate::clock::{Clock, Ticks};
 use crate::config::capacity::Capacity;
 use crate::machine::control::Word;
+use crate::machine::judge::judge_shares;
+use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::terms::tally::{Tally, WindowKind};

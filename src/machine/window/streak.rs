@@ -1,11 +1,13 @@
 //! Consecutive bad outcomes, in one word: tag 20 · count 12. The tag is the whole generation and stands where the
 //! control word has it, so a clean streak is the same word as a quiet control word.
 
+use super::Recorded;
 use super::sealed::Sealed;
-use super::{Mark, Opinion, Recorded, Scope, degradation};
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::machine::control::{GENERATION_BITS, Word};
+use crate::machine::judge::{Opinion, degradation};
+use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, initial};
 use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};

@@ -1,10 +1,12 @@
 //! Two windows at once: `(Streak, TimeWindow<16>)` and the like.
 
+use super::Recorded;
 use super::sealed::Sealed;
-use super::{Mark, Opinion, Recorded, Scope};
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::machine::control::Word;
+use crate::machine::judge::Opinion;
+use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::initial;
 use crate::terms::tally::Tally;
 

@@ -28,11 +28,13 @@
 //! active one, which makes "clean" known without a look at them.
 
 use super::sealed::Sealed;
-use super::{Glance, Mark, Placement, Recorded, Scope, judge_shares};
+use super::{Glance, Placement, Recorded};
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::config::live::Shape;
 use crate::machine::control::{Generation, Word};
+use crate::machine::judge::judge_shares;
+use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
 use crate::terms::tally::{Tally, WindowKind};
 

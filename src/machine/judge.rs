@@ -1,0 +1,98 @@
+//! Judging sums: which threshold they reach, and how far they are on the way to it.
+
+use crate::config::live::Limits;
+use crate::machine::scope::Scope;
+use crate::terms::state::OpenReason;
+use crate::terms::tally::Tally;
+
+/// A judgement of a window's sums.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opinion {
+    pub(crate) tally: Tally,
+    /// What it was judged by.
+    pub(crate) limits: Limits,
+    pub(crate) trip: Option<OpenReason>,
+    /// Whether the minimum is reached.
+    pub(crate) ripe: bool,
+    pub(crate) level: u8,
+}
+
+/// Which threshold the sums reach, if any; failures first. No division, no overflow: shares are compared by cross
+/// multiplication in 64 bits.
+pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason> {
+    let reached = |part: u32, permille: u32| {
+        permille > 0 && u64::from(part) * 1000 >= u64::from(permille) * u64::from(tally.total)
+    };
+    // The minimum is at least 1, so there is something to take shares of.
+    if tally.total < limits.minimum() {
+        None
+    } else if reached(tally.failed, limits.failure()) {
+        Some(OpenReason::Failures)
+    } else if reached(tally.slow, limits.slow()) {
+        Some(OpenReason::Slow)
+    } else {
+        None
+    }
+}
+
+/// The judgement of sums by shares.
+pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Opinion {
+    let limits = scope.live.limits();
+    let ripe = tally.total >= limits.minimum();
+    let axis = |part: u32, permille: u32| {
+        if permille == 0 || !ripe {
+            return 0;
+        }
+        degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), scope.level)
+    };
+    let level = || axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow()));
+    Opinion { tally, limits, trip: over_threshold(limits, tally), ripe, level: scope.level_by(level) }
+}
+
+/// The level of `value` on the way to `trip`, coming from `level`: it rises at the quarters and falls only an eighth
+/// below the quarter it stands on, so that it does not flap around one.
+pub(crate) fn degradation(value: u64, trip: u64, level: u8) -> u8 {
+    let mut new = 3_u8;
+    while new > 0 {
+        let eighths = if new > level { 2 * new } else { 2 * new - 1 };
+        if value * 8 >= trip * u64::from(eighths) {
+            break;
+        }
+        new -= 1;
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+    use crate::config::Config;
+    use crate::config::capacity::Capacity;
+    use crate::config::live::Live;
+    use crate::terms::tally::WindowKind;
+
+    #[test]
+    fn levels_rise_at_quarters_and_fall_an_eighth_below() {
+        let path = [(24, 0), (25, 1), (49, 1), (50, 2), (38, 2), (37, 1), (75, 3), (63, 3), (62, 2), (13, 1), (12, 0)];
+        let mut level = 0;
+        for (value, expected) in path {
+            level = degradation(value, 100, level);
+            assert_eq!(level, expected, "at {value}");
+        }
+    }
+
+    #[test]
+    fn shares_of_billions_of_calls_do_not_overflow() {
+        let limits = Config::count(100)
+            .minimum(1)
+            .failure_permille(500)
+            .words(&ManualClock::RATE, Capacity { count: true, calls: [1023; 2], ..Capacity::NONE });
+        let live = Live::new(&limits.unwrap());
+        let tally = |failed| Tally { window: WindowKind::Time, total: u32::MAX, failed, slow: 0 };
+        assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2)), None);
+        assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2 + 1)), Some(OpenReason::Failures));
+        assert_eq!(over_threshold(live.limits(), tally(u32::MAX)), Some(OpenReason::Failures));
+    }
+}
