@@ -6,13 +6,14 @@
 
 use defmt::{Format, Formatter, write};
 
-use crate::breaker::{Holder, Permit};
+use crate::breaker::gate::Holder;
+use crate::breaker::permit::Permit;
+use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::{TickRate, Ticks};
 use crate::config::Verdict;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::fallback::Level;
 use crate::metrics::counters::Counts;
-use crate::snapshot::{Snapshot, SnapshotError};
 use crate::terms::event::{Effect, Event, Report, ReportKind};
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;

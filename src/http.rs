@@ -13,9 +13,10 @@ use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::breaker::{Holder, Permit};
+use crate::breaker::gate::Holder;
+use crate::breaker::permit::Permit;
+use crate::breaker::settle::Settle;
 use crate::clock::Ticks;
-use crate::settle::Settle;
 use crate::terms::outcome::{Classify, FailureKind, Outcome};
 
 /// Classifies a response by its status code (RFC 9110 §15) and its `Retry-After` (§10.2.3).

@@ -10,12 +10,12 @@ use arc_swap::ArcSwapOption;
 use async_lock::Mutex;
 
 use crate::breaker::Breaker;
+use crate::breaker::timed::Timed;
 use crate::clock::Clock;
 use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{AnyError, Classify};
 use crate::terms::rejected::{Error, Rejected};
-use crate::timed::Timed;
 
 /// A client `T`, created at the first admitted call, and the breaker (held by `H`: a reference, an `Arc`, …) that its
 /// creation and its calls go through. On any runtime.

@@ -108,7 +108,6 @@
 extern crate std;
 
 mod breaker;
-mod call;
 mod clock;
 mod config;
 #[cfg(feature = "defmt")]
@@ -142,16 +141,11 @@ mod platform;
 mod prometheus;
 #[cfg(feature = "registry")]
 mod registry;
-mod retained;
 #[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
 mod series;
 #[cfg(feature = "serde")]
 mod settings;
-mod settle;
-mod snapshot;
-mod switch;
 mod terms;
-mod timed;
 #[cfg(feature = "tower")]
 mod tower;
 #[cfg(feature = "tracing")]
@@ -169,8 +163,13 @@ pub use self::io::IoError;
 pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingLog;
-pub use breaker::{Breaker, Holder, Permit};
-pub use call::Guard;
+pub use breaker::Breaker;
+pub use breaker::call::Guard;
+pub use breaker::gate::Holder;
+pub use breaker::permit::Permit;
+pub use breaker::settle::{AtOnce, Settle};
+pub use breaker::snapshot::retained::Retained;
+pub use breaker::snapshot::{Snapshot, SnapshotError};
 pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
@@ -196,11 +195,8 @@ pub use platform::atomics::counted;
 pub use platform::lanes::{LaneCount, Lanes};
 #[cfg(feature = "registry")]
 pub use registry::{Member, Registry, RegistryBuilder};
-pub use retained::Retained;
 #[cfg(feature = "serde")]
 pub use settings::{NotApplied, Settings};
-pub use settle::{AtOnce, Settle};
-pub use snapshot::{Snapshot, SnapshotError};
 pub use terms::event::{Effect, Event, Report, ReportKind};
 pub use terms::mode::Mode;
 pub use terms::observer::Observer;

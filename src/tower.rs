@@ -33,14 +33,15 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::breaker::{Breaker, Holder};
+use crate::breaker::Breaker;
+use crate::breaker::gate::Holder;
+use crate::breaker::settle::{AtOnce, Settle};
+use crate::breaker::timed::Timed;
 use crate::clock::Clock;
 use crate::machine::window::Window;
-use crate::settle::{AtOnce, Settle};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::AnyError;
 use crate::terms::rejected::{Error, RejectReason, Rejected};
-use crate::timed::Timed;
 
 /// A [`tower::Layer`](Layer) that puts a breaker in front of a service: every service it makes, and every clone of one,
 /// shares that breaker.

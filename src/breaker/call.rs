@@ -4,12 +4,12 @@ use core::future::Future;
 use core::ops::Deref;
 
 use crate::breaker::Breaker;
+use crate::breaker::timed::Timed;
 use crate::clock::Clock;
 use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{AnyError, Classify};
 use crate::terms::rejected::Error;
-use crate::timed::Timed;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Makes a call if the circuit admits it, and reports its result: `Ok` a success, `Err` a failure.

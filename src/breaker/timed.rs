@@ -4,7 +4,8 @@
 #[cfg(feature = "std")]
 use std::time::Instant;
 
-use crate::breaker::{Holder, Permit};
+use crate::breaker::gate::Holder;
+use crate::breaker::permit::Permit;
 
 /// A permit whose call is under way, and is timed if the observer wants to know.
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 
 #[cfg(feature = "std")]
 mod file;
+pub(crate) mod retained;
 
 use core::fmt;
 

@@ -1,6 +1,7 @@
 //! What becomes of a permit once its call has a result: the seam between a breaker and what makes calls through it.
 
-use crate::breaker::{Holder, Permit};
+use crate::breaker::gate::Holder;
+use crate::breaker::permit::Permit;
 use crate::terms::outcome::{AnyError, Classify};
 
 /// Decides what becomes of a permit when its call has a result: it is reported at once ([`AtOnce`]), or goes on with the

@@ -1,0 +1,188 @@
+//! Asking to make a call: a permit, or a rejection.
+
+use core::ops::Deref;
+
+use crate::breaker::Breaker;
+use crate::breaker::permit::Permit;
+use crate::breaker::ticket::{ERA_AT, PANICKING, PROBE, TIMED, Ticket, UNCOUNTED};
+use crate::clock::{Clock, Ticks};
+use crate::machine::control::{Step, Word};
+use crate::machine::probes::Admission;
+use crate::machine::window::Window;
+use crate::platform::atomics::panicking;
+use crate::terms::observer::Observer;
+use crate::terms::rejected::{RejectReason, Rejected};
+use crate::terms::state::{OpenReason, State};
+
+impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
+    /// Asks to make a call.
+    ///
+    /// The permit must be reported, by value; dropped without a report it counts as cancelled. See [`Permit`].
+    #[inline(always)]
+    pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
+        Self::acquire_in(self)
+    }
+
+    /// [`acquire`](Self::acquire) with a permit that owns how the breaker is held (`&'static`, an `Arc`, …), so that
+    /// it can live in a future or move to another thread.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microbreaker::{Breaker, Config, ManualClock, Streak};
+    ///
+    /// let breaker: Arc<Breaker<Streak, _>> = Arc::new(Breaker::new(Config::streak(5), ManualClock::new()));
+    /// let permit = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+    /// std::thread::spawn(move || permit.success()).join().unwrap();
+    /// ```
+    #[inline(always)]
+    pub fn acquire_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
+        match holder.admit() {
+            Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
+            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &C::RATE })),
+        }
+    }
+
+    /// The healthy and the open path, for their callers; all else is out of line.
+    #[inline(always)]
+    pub(super) fn admit(&self) -> Result<Ticket, Refusal> {
+        let word = self.state.peek();
+        if word.is_quiet()
+            && let slow_after = self.live.slow_after()
+            && slow_after.limit().is_none()
+            && !panicking()
+        {
+            self.observer.on_permit(false);
+            // Any start will do, for nobody asks a quiet permit's: this one stands in a register of its own already.
+            return Ok(Ticket { word, start: Ticks::new(slow_after.bits()) });
+        }
+        // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::glance`.
+        if word.is_open()
+            && let Some(rest) = self.timer.glance(word.generation(), &self.clock)
+            && !self.live.rules().shadow()
+        {
+            let reason = RejectReason::Open(word.reason());
+            self.observer.on_reject(reason);
+            return Err((reason, Some(rest)));
+        }
+        self.admit_packed().unpack()
+    }
+
+    /// [`admit_unhealthy`](Self::admit_unhealthy), answering in two registers: a result in memory costs the healthy
+    /// path more than all the rest of it.
+    #[inline(never)]
+    fn admit_packed(&self) -> Answer {
+        Answer::pack(self.admit_unhealthy())
+    }
+
+    #[inline]
+    pub(super) fn permit(&self, word: Word, mut kind: u32) -> Ticket {
+        self.observer.on_permit(kind & PROBE != 0);
+        let mut start = Ticks::new(0);
+        if self.live.slow_after().limit().is_some() {
+            start = self.clock.now();
+            kind |= TIMED;
+        }
+        if panicking() {
+            kind |= PANICKING;
+        }
+        Ticket { word: word.with_kind(kind), start }
+    }
+
+    fn admit_unhealthy(&self) -> Result<Ticket, Refusal> {
+        let (word, reason, ticks) = loop {
+            let word = self.state.load();
+            let generation = word.generation();
+            let (reason, ticks) = match word.state() {
+                State::Closed => return Ok(self.permit(word, 0)),
+                State::Disabled => return Ok(self.permit(word, UNCOUNTED)),
+                State::Open | State::Ramping => {
+                    let Some(period) = self.period(word) else { continue };
+                    if period.is_over() {
+                        // The first caller after it. Whoever wins, all then compete for a probe, or are closed.
+                        let step = if word.is_open() { Step::PROBE } else { Step::FINISH };
+                        self.take(Some(generation), step, self.window_tally(), None);
+                        continue;
+                    }
+                    if word.is_open() {
+                        (RejectReason::Open(word.reason()), Some(period.rest()))
+                    } else {
+                        let share = period.share();
+                        match self.probes.ramp(&self.state, generation, share) {
+                            Some(true) => return Ok(self.permit(word, 0)),
+                            Some(false) => (RejectReason::Ramping, Some(period.until_share(share + 1))),
+                            None => continue,
+                        }
+                    }
+                }
+                State::HalfOpen => {
+                    match self.probes.admit(&self.state, generation, &self.live, &self.clock, Self::COLD) {
+                        Admission::Probe(era) => return Ok(self.permit(word, PROBE | u32::from(era) << ERA_AT)),
+                        Admission::Full(rest) => (RejectReason::HalfOpen, Some(rest)),
+                        Admission::Complete(judged) => {
+                            self.carry_out(generation, judged);
+                            continue;
+                        }
+                        Admission::Over => continue,
+                    }
+                }
+                State::Latched => (RejectReason::Latched, None),
+                State::ForcedOpen => (RejectReason::ForcedOpen, None),
+            };
+            break (word, reason, ticks);
+        };
+        if self.live.rules().shadow() {
+            self.observer.on_would_reject(reason);
+            return Ok(self.permit(word, UNCOUNTED));
+        }
+        self.observer.on_reject(reason);
+        Err((reason, ticks))
+    }
+}
+
+/// Why not, and in how many ticks to ask again.
+pub(super) type Refusal = (RejectReason, Option<u32>);
+
+/// A ticket or a refusal in two words: a new ticket, which nobody has answered. A refusal has both bits of
+/// [`REFUSED`](Self::REFUSED), a ticket at most one: a quiet one has neither, and no probe is uncounted.
+#[derive(Clone, Copy)]
+struct Answer(u32, u32);
+
+impl Answer {
+    const REFUSED: u32 = PROBE | UNCOUNTED;
+    const TIMELESS: u32 = 1 << 11;
+    const REASON_AT: u32 = 12;
+
+    fn pack(result: Result<Ticket, Refusal>) -> Self {
+        match result {
+            Ok(ticket) => Self(ticket.word.bits(), ticket.start.count()),
+            Err((reason, ticks)) => {
+                let reason = match reason {
+                    RejectReason::Open(reason) => reason as u32,
+                    RejectReason::Latched => 8,
+                    RejectReason::HalfOpen => 9,
+                    RejectReason::Ramping => 10,
+                    // A breaker never says `Unready`.
+                    RejectReason::ForcedOpen | RejectReason::Unready => 11,
+                };
+                let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
+                Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
+            }
+        }
+    }
+
+    #[inline]
+    fn unpack(self) -> Result<Ticket, Refusal> {
+        let Self(head, ticks) = self;
+        if head & Self::REFUSED != Self::REFUSED {
+            return Ok(Ticket { word: Word::from_bits(head), start: Ticks::new(ticks) });
+        }
+        let reason = match head >> Self::REASON_AT {
+            8 => RejectReason::Latched,
+            9 => RejectReason::HalfOpen,
+            10 => RejectReason::Ramping,
+            11 => RejectReason::ForcedOpen,
+            reason => RejectReason::Open(OpenReason::from_number(reason)),
+        };
+        Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))
+    }
+}
