@@ -109,60 +109,14 @@ extern crate std;
 
 mod breaker;
 mod clock;
+mod compose;
 mod config;
-#[cfg(feature = "defmt")]
-mod defmt;
-#[cfg(feature = "metrics")]
-mod facade;
-mod fallback;
-#[cfg(feature = "grpc")]
-mod grpc;
-#[cfg(feature = "serde")]
-mod health;
-#[cfg(feature = "http")]
-mod http;
 mod integrations;
-#[cfg(feature = "std")]
-mod io;
-#[cfg(feature = "heapless")]
-mod keyed;
-#[cfg(feature = "lazy")]
-mod lazy;
 mod machine;
-#[cfg(feature = "std")]
-mod meter;
 mod metrics;
-#[cfg(feature = "std")]
-mod monitors;
-#[cfg(feature = "opentelemetry")]
-mod otel;
 mod platform;
-#[cfg(feature = "prometheus")]
-mod prometheus;
-#[cfg(feature = "registry")]
-mod registry;
-#[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
-mod series;
-#[cfg(feature = "serde")]
-mod settings;
 mod terms;
-#[cfg(feature = "tower")]
-mod tower;
-#[cfg(feature = "tracing")]
-mod tracing;
 
-#[cfg(feature = "defmt")]
-pub use self::defmt::DefmtLog;
-#[cfg(feature = "grpc")]
-pub use self::grpc::GrpcStatus;
-#[cfg(feature = "http")]
-pub use self::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
-#[cfg(feature = "std")]
-pub use self::io::IoError;
-#[cfg(feature = "tower")]
-pub use self::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
-#[cfg(feature = "tracing")]
-pub use self::tracing::TracingLog;
 pub use breaker::Breaker;
 pub use breaker::call::Guard;
 pub use breaker::gate::Holder;
@@ -173,30 +127,42 @@ pub use breaker::snapshot::{Snapshot, SnapshotError};
 pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
+pub use compose::fallback::{Fallback, Level, Served, first};
+#[cfg(feature = "heapless")]
+pub use compose::keyed::{InsertError, Keyed};
+#[cfg(feature = "lazy")]
+pub use compose::lazy::Lazy;
+#[cfg(feature = "registry")]
+pub use compose::registry::{Member, Registry, RegistryBuilder};
 pub use config::error::{Bound, ConfigError, Field};
 pub use config::{Config, Verdict};
-pub use fallback::{Fallback, Level, Served, first};
-#[cfg(feature = "serde")]
-pub use health::{Condition, Health, HealthBody};
+#[cfg(feature = "defmt")]
+pub use integrations::defmt::DefmtLog;
 #[cfg(feature = "embassy-time")]
 pub use integrations::embassy_time::EmbassyClock;
-#[cfg(feature = "heapless")]
-pub use keyed::{InsertError, Keyed};
-#[cfg(feature = "lazy")]
-pub use lazy::Lazy;
-pub use machine::window::{CountWindow, Streak, TimeWindow, Window, count_words};
+#[cfg(feature = "grpc")]
+pub use integrations::grpc::GrpcStatus;
+#[cfg(feature = "http")]
+pub use integrations::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
 #[cfg(feature = "std")]
-pub use meter::{Latency, Meter, Metered, Reading, States};
+pub use integrations::io::IoError;
+#[cfg(feature = "serde")]
+pub use integrations::serde::health::{Condition, Health, HealthBody};
+#[cfg(feature = "serde")]
+pub use integrations::serde::settings::{NotApplied, Settings};
+#[cfg(feature = "tower")]
+pub use integrations::tower::{BreakerFuture, BreakerLayer, BreakerService, Refuse};
+#[cfg(feature = "tracing")]
+pub use integrations::tracing::TracingLog;
+pub use machine::window::{CountWindow, Streak, TimeWindow, Window, count_words};
 pub use metrics::counters::{Counters, Counts};
 #[cfg(feature = "std")]
-pub use monitors::{DuplicateName, Monitors};
+pub use metrics::meter::{Latency, Meter, Metered, Reading, States};
+#[cfg(feature = "std")]
+pub use metrics::monitors::{DuplicateName, Monitors};
 #[cfg(microbreaker_counting)]
 pub use platform::atomics::counted;
 pub use platform::lanes::{LaneCount, Lanes};
-#[cfg(feature = "registry")]
-pub use registry::{Member, Registry, RegistryBuilder};
-#[cfg(feature = "serde")]
-pub use settings::{NotApplied, Settings};
 pub use terms::event::{Effect, Event, Report, ReportKind};
 pub use terms::mode::Mode;
 pub use terms::observer::Observer;

@@ -1,4 +1,4 @@
-//! Proves the matrix of `src/state.rs`: what each of the 7 states does with each of the 13 things that can happen, on a
+//! Proves the matrix of `src/machine/control.rs`: what each of the 7 states does with each of the 13 things that can happen, on a
 //! real breaker, against a table written down here. A cell says what was returned, the state after, whether the
 //! generation moved, and the attempt.
 //!

@@ -18,7 +18,7 @@ mod platform {
 }
 
 #[allow(dead_code, reason = "not all of it is modelled")]
-#[path = "../../src/registry/used.rs"]
+#[path = "../../src/compose/registry/used.rs"]
 mod used;
 
 struct Slot {

@@ -1,3 +1,9 @@
 //! What is counted for operators.
 
 pub(crate) mod counters;
+#[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
+pub(crate) mod families;
+#[cfg(feature = "std")]
+pub(crate) mod meter;
+#[cfg(feature = "std")]
+pub(crate) mod monitors;

@@ -1,7 +1,7 @@
 //! Snapshots in memory that a reset leaves alone.
 
-use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
 use crate::breaker::snapshot::{Snapshot, SnapshotError};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
 
 /// A place for snapshots in memory that survives a reset: `.uninit` RAM after a watchdog, RTC or backup RAM in deep
 /// sleep.

@@ -6,8 +6,8 @@ use std::vec::Vec;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
-use crate::monitors::Monitors;
-use crate::series::{FAMILIES, Family, Kind, Labels, Value, cumulative};
+use crate::metrics::families::{FAMILIES, Family, Kind, Labels, Value, cumulative};
+use crate::metrics::monitors::Monitors;
 
 impl Monitors {
     /// Makes an observable instrument of `meter` for each of the [metrics](Self#metrics); breakers added later show in them

@@ -7,9 +7,9 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::meter::Latency;
-use crate::monitors::Monitors;
-use crate::series::{FAMILIES, Kind, Value};
+use crate::metrics::families::{FAMILIES, Kind, Value};
+use crate::metrics::meter::Latency;
+use crate::metrics::monitors::Monitors;
 
 /// Registered with a registry, shows the [metrics](crate::Monitors#metrics) of all its breakers, read at each scrape.
 ///

@@ -7,8 +7,8 @@ use std::vec::Vec;
 
 use metrics::{Counter, Gauge, Label, counter, describe_counter, describe_gauge, gauge};
 
-use crate::monitors::Monitors;
-use crate::series::{FAMILIES, Kind, Labels, Value, cumulative};
+use crate::metrics::families::{FAMILIES, Kind, Labels, Value, cumulative};
+use crate::metrics::monitors::Monitors;
 
 impl Monitors {
     /// Describes and sets the [metrics](Self#metrics) through the recorder of the `metrics` facade: call it before each
