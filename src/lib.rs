@@ -157,9 +157,11 @@ pub use integrations::tracing::TracingLog;
 pub use machine::window::{CountWindow, Streak, TimeWindow, Window, count_words};
 pub use metrics::counters::{Counters, Counts};
 #[cfg(feature = "std")]
-pub use metrics::meter::{Latency, Meter, Metered, Reading, States};
+pub use metrics::meter::{Meter, Metered};
 #[cfg(feature = "std")]
 pub use metrics::monitors::{DuplicateName, Monitors};
+#[cfg(feature = "std")]
+pub use metrics::reading::{Latency, Reading, States};
 #[cfg(microbreaker_counting)]
 pub use platform::atomics::counted;
 pub use platform::lanes::{LaneCount, Lanes};

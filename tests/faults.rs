@@ -607,7 +607,7 @@ fn fault_17_no_source_file_knows_the_wall_clock() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 read(&path, files);
-            } else if !path.ends_with("src/integrations/http/mod.rs") {
+            } else if !path.ends_with("src/integrations/http/status.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 assert!(!text.contains("SystemTime") && !text.contains("UNIX_EPOCH"), "{}", path.display());
                 *files += 1;

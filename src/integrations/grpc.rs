@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::integrations::http::{ClassifyHead, Head, HttpStatus, WithErrors};
+use crate::integrations::http::head::{ClassifyHead, Head};
+use crate::integrations::http::status::{HttpStatus, WithErrors};
 use crate::terms::outcome::{FailureKind, Outcome};
 
 /// Classifies a gRPC call by its status: as `AtEnd(GrpcStatus)`, for the status comes in the trailers.

@@ -8,8 +8,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::metrics::families::{FAMILIES, Kind, Value};
-use crate::metrics::meter::Latency;
 use crate::metrics::monitors::Monitors;
+use crate::metrics::reading::Latency;
 
 /// Registered with a registry, shows the [metrics](crate::Monitors#metrics) of all its breakers, read at each scrape.
 ///

@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use crate::metrics::meter::{Latency, Reading, States};
+use crate::metrics::reading::{Latency, Reading, States};
 use crate::terms::state::State;
 
 /// Names and values, the breaker's name first. The values come from closed sets, but for that name.

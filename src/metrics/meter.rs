@@ -11,15 +11,13 @@ use crate::breaker::Breaker;
 use crate::clock::{Clock, TickRate, Ticks};
 use crate::machine::window::Window;
 use crate::metrics::counters::{Counters, Counts};
+use crate::metrics::ledger::Ledger;
+use crate::metrics::reading::{BUCKETS, Latency, Reading, States};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::terms::event::{Event, Report};
 use crate::terms::observer::Observer;
 use crate::terms::rejected::RejectReason;
-use crate::terms::state::State;
-
-const STATES: usize = State::ALL.len();
-const BUCKETS: usize = Latency::BOUNDS.len() + 1;
 
 /// An observer that counts what metrics are made of, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4, … 64)
 /// shards what is written per call.
@@ -174,218 +172,14 @@ where
     }
 }
 
-/// What a transition and a reading share.
-#[derive(Debug)]
-struct Ledger {
-    transitions: [[u64; STATES]; STATES],
-    /// How often it began to reject all calls, less how often it ceased to: 0 or 1, and for a moment −1 or 2, since two
-    /// winners may tell in either order.
-    rejecting: i32,
-    /// The ticks at which it ceased to, less those at which it began, modulo 2³²: sums, so that no order matters.
-    balance: u32,
-    /// What the last reading made of it, modulo 2³² and whole.
-    open: (u32, u64),
-    counts: Wide<10>,
-    buckets: Wide<BUCKETS>,
-    nanos: u64,
-}
-
-impl Ledger {
-    const NEW: Self = Self {
-        transitions: [[0; STATES]; STATES],
-        rejecting: 0,
-        balance: 0,
-        open: (0, 0),
-        counts: Wide::NEW,
-        buckets: Wide::NEW,
-        nanos: 0,
-    };
-
-    fn moved(&mut self, event: &Event) {
-        self.transitions[event.from as usize][event.to as usize] += 1;
-        let (from, to) = (rejects_all(event.from), rejects_all(event.to));
-        self.rejecting += i32::from(to) - i32::from(from);
-        self.balance = match (from, to) {
-            (false, true) => self.balance.wrapping_sub(event.at.count()),
-            (true, false) => self.balance.wrapping_add(event.at.count()),
-            _ => self.balance,
-        };
-    }
-
-    /// Ticks in which all calls were rejected, until `now`.
-    fn open_ticks(&mut self, now: Ticks) -> u64 {
-        let present = self.balance.wrapping_add(now.count().wrapping_mul(self.rejecting.cast_unsigned()));
-        let grown = present.wrapping_sub(self.open.0);
-        // Behind the last reading: of two winners one read the clock late, or it told first. It will catch up.
-        if grown < 1 << 31 {
-            self.open = (present, self.open.1 + u64::from(grown));
-        }
-        self.open.1
-    }
-}
-
-const fn rejects_all(state: State) -> bool {
-    matches!(state, State::Open | State::Latched | State::ForcedOpen)
-}
-
-/// 32-bit words that wrap, as 64-bit ones that do not.
-#[derive(Debug)]
-struct Wide<const N: usize> {
-    last: [u32; N],
-    total: [u64; N],
-}
-
-impl<const N: usize> Wide<N> {
-    const NEW: Self = Self { last: [0; N], total: [0; N] };
-
-    fn read(&mut self, words: [u32; N]) -> [u64; N] {
-        for ((total, last), word) in self.total.iter_mut().zip(&mut self.last).zip(words) {
-            *total += u64::from(word.wrapping_sub(*last));
-            *last = word;
-        }
-        self.total
-    }
-}
-
-/// In which state a breaker is, or how many of several are in which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum States {
-    /// That of a breaker on its own.
-    One(State),
-    /// How many breakers of a `Registry` are in each state, by [`State`]'s number.
-    Members([u32; STATES]),
-}
-
-impl States {
-    /// That of a breaker on its own.
-    pub const fn one(&self) -> Option<State> {
-        match *self {
-            Self::One(state) => Some(state),
-            Self::Members(_) => None,
-        }
-    }
-
-    /// How many are in this one.
-    pub const fn count(&self, state: State) -> u32 {
-        match *self {
-            Self::One(one) => (one as u8 == state as u8) as u32,
-            Self::Members(counts) => counts[state as usize],
-        }
-    }
-}
-
-/// What a [`Meter`] counted and what its breaker is, at one moment.
-///
-/// Each number is exact and never falls, provided that readings are taken at least every 2³² calls, and every 2³¹ ticks (24
-/// days at 1024 Hz) of an open circuit. Else what is missing in the end is a multiple of 2³² of them, and the open time may
-/// stand still until it is one. Together they are read one after the other while calls go on, the state first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reading {
-    /// The breaker's name, or the label of a registry's breakers.
-    pub name: &'static str,
-    /// The state, or of how many. An open circuit whose time is over still shows as open: it moves when somebody asks.
-    pub states: States,
-    /// Half-open probes that are out.
-    pub probes_in_flight: u32,
-    /// Calls reported as a success, slow ones included.
-    pub success: u64,
-    /// Calls reported as a failure.
-    pub failure: u64,
-    /// Calls reported alive.
-    pub alive: u64,
-    /// Calls reported as ignored.
-    pub ignored: u64,
-    /// Permits dropped without a report.
-    pub cancelled: u64,
-    /// Calls that ended in a hold.
-    pub hold: u64,
-    /// Calls that ended in a latch.
-    pub latch: u64,
-    /// Calls, successful or failed, that were slow.
-    pub slow: u64,
-    /// Calls rejected.
-    pub rejected: u64,
-    /// Calls admitted in shadow that would have been rejected.
-    pub would_reject: u64,
-    /// Transitions from each state to each, by [`State`]'s number: see [`transitions`](Self::transitions).
-    pub transitions: [[u64; STATES]; STATES],
-    /// For how long in all it rejected every call: open, latched or forced open. In shadow too, where it would have. A
-    /// transition counts from when its winner read the clock: late by as long as that one was stopped just before.
-    pub open: Duration,
-    /// How long calls took, if they are [timed](Meter::timed).
-    pub latency: Option<Latency>,
-}
-
-impl Reading {
-    /// Transitions from one state to another.
-    pub const fn transitions(&self, from: State, to: State) -> u64 {
-        self.transitions[from as usize][to as usize]
-    }
-}
-
-/// How long calls took: a histogram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Latency {
-    /// Calls by the first of the [`BOUNDS`](Self::BOUNDS) that they did not exceed; at last those that exceeded all.
-    pub buckets: [u64; BUCKETS],
-    /// The sum of all times. It may be a reading older than the buckets.
-    pub sum: Duration,
-}
-
-impl Latency {
-    /// What bounds the buckets from above, inclusive: 1, 2 and 5 of each decade, from 100 µs to 50 s.
-    pub const BOUNDS: [Duration; 18] = {
-        let mut bounds = [Duration::ZERO; 18];
-        let (mut at, mut micros) = (0, 100);
-        while at < bounds.len() {
-            bounds[at] = Duration::from_micros(micros);
-            bounds[at + 1] = Duration::from_micros(2 * micros);
-            bounds[at + 2] = Duration::from_micros(5 * micros);
-            (at, micros) = (at + 3, 10 * micros);
-        }
-        bounds
-    };
-
-    fn bucket(elapsed: Duration) -> usize {
-        Self::BOUNDS.partition_point(|&bound| bound < elapsed)
-    }
-
-    /// Calls timed.
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-
-    /// The time that `permille` thousandths of the calls did not exceed (500: the median), interpolated within its bucket
-    /// as Prometheus does, so by at most the width of it wrong. Above the last bound it is that bound. `None` if no call
-    /// was timed, or for more than 1000 ‰.
-    pub fn quantile(&self, permille: u16) -> Option<Duration> {
-        let count = u128::from(self.count());
-        if count == 0 || permille > 1000 {
-            return None;
-        }
-        let rank = count * u128::from(permille);
-        let (mut below, mut lower) = (0, 0);
-        for (&calls, upper) in self.buckets.iter().zip(Self::BOUNDS) {
-            let (calls, upper) = (u128::from(calls) * 1000, upper.as_nanos());
-            if calls > 0 && below + calls >= rank {
-                lower += (upper - lower) * (rank - below) / calls;
-                break;
-            }
-            (below, lower) = (below + calls, upper);
-        }
-        u64::try_from(lower).ok().map(Duration::from_nanos)
-    }
-}
-
 /// An observer with a [`Meter`]: one itself, a reference to one, or a pair whose first has one. Sealed.
 pub trait Metered: Observer + sealed::Sealed {}
 
 impl<O: Observer + sealed::Sealed> Metered for O {}
 
 mod sealed {
-    use super::{Reading, States, TickRate, Ticks};
+    use super::{TickRate, Ticks};
+    use crate::metrics::reading::{Reading, States};
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` has no `Meter`",
@@ -469,22 +263,8 @@ impl<W: Window, C: Clock, O: Metered> Breaker<W, C, O> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::terms::tally::Tally;
 
     static RATE: TickRate = ManualClock::RATE;
-
-    fn event(from: State, to: State, at: u32) -> Event {
-        let (tally, at) = (Tally::default(), Ticks::new(at));
-        Event { from, to, reason: None, generation: 0, attempt: 0, tally, lasts_ticks: None, at, rate: &RATE }
-    }
-
-    #[test]
-    fn words_that_wrap_are_counted_on() {
-        let mut wide = Wide::<2>::NEW;
-        assert_eq!(wide.read([u32::MAX, 7]), [u64::from(u32::MAX), 7]);
-        assert_eq!(wide.read([4, 7]), [(1 << 32) + 4, 7]);
-        assert_eq!(wide.read([3, 8]), [(2 << 32) + 3, 8]);
-    }
 
     #[test]
     fn a_meters_words_wrap_unseen() {
@@ -505,50 +285,6 @@ mod tests {
         let meter = Meter::<2>::new("not");
         meter.on_elapsed(Duration::from_secs(7));
         assert_eq!(meter.times(), ([0; BUCKETS], 0));
-    }
-
-    /// Two moves, each told by its own winner: in either order, and with the clock read in either, nothing is lost and
-    /// nothing falls.
-    #[test]
-    fn events_that_come_out_of_order_come_to_the_same() {
-        let start = u32::MAX - 10;
-        let (opened, probing) =
-            (event(State::Closed, State::Open, start), event(State::Open, State::HalfOpen, start.wrapping_add(100)));
-        for told in [[opened, probing], [probing, opened]] {
-            let mut ledger = Ledger::NEW;
-            let mut last = 0;
-            for event in told {
-                ledger.moved(&event);
-                let open = ledger.open_ticks(event.at);
-                assert!(open >= last);
-                last = open;
-            }
-            assert_eq!(ledger.open_ticks(Ticks::new(5000)), 100);
-            assert_eq!(ledger.transitions.as_flattened().iter().sum::<u64>(), 2);
-        }
-        // The opener reads the clock after the other one did.
-        let mut ledger = Ledger::NEW;
-        for (state, to, at) in [(State::Closed, State::Open, 1003), (State::Open, State::HalfOpen, 1000)] {
-            ledger.moved(&event(state, to, at));
-            assert_eq!(ledger.open_ticks(Ticks::new(1003)), 0);
-        }
-        ledger.moved(&event(State::HalfOpen, State::Open, 2000));
-        assert_eq!([2002, 2003, 2004, 3003].map(|now| ledger.open_ticks(Ticks::new(now))), [0, 0, 1, 1000]);
-    }
-
-    /// Read too late, the open time stands still until as much is missing as the ticks hold.
-    #[test]
-    fn after_too_long_a_gap_a_whole_wrap_is_missing() {
-        let mut ledger = Ledger::NEW;
-        ledger.moved(&event(State::Closed, State::Open, 0));
-        let readings = [1000, (1 << 31) + 999, (1 << 31) + 998, u32::MAX, 999, 1000, 1005];
-        let open = readings.map(|now| ledger.open_ticks(Ticks::new(now)));
-        let full = (1 << 31) + 999;
-        assert_eq!(open, [1000, full, full, (1 << 32) - 1, (1 << 32) + 999, (1 << 32) + 1000, (1 << 32) + 1005]);
-        let mut ledger = Ledger::NEW;
-        ledger.moved(&event(State::Closed, State::Open, 0));
-        let late = [1000, (1 << 31) + 1000, u32::MAX, 999, 1000, 1005].map(|now| ledger.open_ticks(Ticks::new(now)));
-        assert_eq!(late, [1000, 1000, 1000, 1000, 1000, 1005]);
     }
 
     #[test]

@@ -4,6 +4,10 @@ pub(crate) mod counters;
 #[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
 pub(crate) mod families;
 #[cfg(feature = "std")]
+mod ledger;
+#[cfg(feature = "std")]
 pub(crate) mod meter;
 #[cfg(feature = "std")]
 pub(crate) mod monitors;
+#[cfg(feature = "std")]
+pub(crate) mod reading;

@@ -8,7 +8,8 @@ use std::vec::Vec;
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::machine::window::Window;
-use crate::metrics::meter::{Metered, Reading};
+use crate::metrics::meter::Metered;
+use crate::metrics::reading::Reading;
 
 /// The breakers that exporters show. Cheap to clone: all clones are the same set, to which breakers may be added while it is
 /// exported.

@@ -1,0 +1,124 @@
+//! The future of a call behind a breaker, and what a rejected call comes to.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::breaker::gate::Holder;
+use crate::breaker::settle::{AtOnce, Settle};
+use crate::breaker::timed::Timed;
+use crate::terms::rejected::{Error, Rejected};
+
+pin_project! {
+    /// A call behind a breaker: the inner service's future with the [`Permit`](crate::Permit) of its call, or a rejection.
+    ///
+    /// Cancel safety: dropping it drops the permit, after the inner future.
+    ///
+    /// # Panics
+    /// Like most futures, if it is polled again after it was ready.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct BreakerFuture<F, H, S = AtOnce, R = ()>
+    where
+        H: Holder,
+    {
+        #[pin]
+        pub(super) state: Stage<F, H, S, R>,
+    }
+}
+
+pin_project! {
+    #[project = StageNow]
+    pub(super) enum Stage<F, H, S, R>
+    where
+        H: Holder,
+    {
+        Called {
+            // Dropped first: what it gives back is there before the permit's place is.
+            #[pin]
+            inner: F,
+            permit: Option<Timed<H>>,
+            settle: S,
+        },
+        Rejected {
+            rejected: Option<(Rejected, R)>,
+        },
+    }
+}
+
+impl<F, H, S, R, A, T, E> Future for BreakerFuture<F, H, S, R>
+where
+    F: Future<Output = Result<A, E>>,
+    H: Holder,
+    S: Settle<H, Result<A, E>, Output = Result<T, E>>,
+    R: Refuse<T, E>,
+{
+    type Output = Result<T, R::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().state.project() {
+            StageNow::Called { inner, permit, settle } => {
+                // Held here while inner is polled, so that a panic in it drops it in unwinding, whoever catches that.
+                let held = permit.take().expect(POLLED_ON);
+                let Poll::Ready(result) = inner.poll(context) else {
+                    *permit = Some(held);
+                    return Poll::Pending;
+                };
+                settle.settle(held.stop(), result).map_err(R::pass)
+            }
+            StageNow::Rejected { rejected } => {
+                let (rejected, refuse) = rejected.take().expect(POLLED_ON);
+                refuse.refuse(rejected)
+            }
+        })
+    }
+}
+
+const POLLED_ON: &str = "polled again after it was ready";
+
+impl<F, H: Holder, S, R> fmt::Debug for BreakerFuture<F, H, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerFuture")
+            .field("admitted", &matches!(self.state, Stage::Called { .. }))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a rejected call comes to. `()` fails it with [`Error::Rejected`]; a `Fn(Rejected) -> Response` answers it, and the
+/// error is the inner service's own. See [`BreakerLayer::answer`].
+pub trait Refuse<T, E> {
+    /// The service's error.
+    type Error;
+
+    /// The result of a call that was not made.
+    fn refuse(&self, rejected: Rejected) -> Result<T, Self::Error>;
+
+    /// The inner service's error as the service's.
+    fn pass(error: E) -> Self::Error;
+}
+
+impl<T, E> Refuse<T, E> for () {
+    type Error = Error<E>;
+
+    fn refuse(&self, rejected: Rejected) -> Result<T, Error<E>> {
+        Err(rejected.into())
+    }
+
+    fn pass(error: E) -> Error<E> {
+        Error::Inner(error)
+    }
+}
+
+impl<T, E, F: Fn(Rejected) -> T> Refuse<T, E> for F {
+    type Error = E;
+
+    fn refuse(&self, rejected: Rejected) -> Result<T, E> {
+        Ok(self(rejected))
+    }
+
+    fn pass(error: E) -> E {
+        error
+    }
+}
