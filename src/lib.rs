@@ -119,7 +119,8 @@ mod terms;
 
 pub use breaker::Breaker;
 pub use breaker::call::Guard;
-pub use breaker::gate::Holder;
+pub use breaker::gate::{Gate, Report};
+pub use breaker::holder::Holder;
 pub use breaker::permit::Permit;
 pub use breaker::settle::{AtOnce, Settle};
 pub use breaker::snapshot::retained::Retained;
@@ -165,7 +166,7 @@ pub use metrics::reading::{Latency, Reading, States};
 #[cfg(microbreaker_counting)]
 pub use platform::atomics::counted;
 pub use platform::lanes::{LaneCount, Lanes};
-pub use terms::event::{Effect, Event, Report, ReportKind};
+pub use terms::event::{CallReport, Effect, Event, ReportKind};
 pub use terms::mode::Mode;
 pub use terms::observer::Observer;
 pub use terms::outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};

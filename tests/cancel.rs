@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Config, Counters, Counts, Effect, Error, FailureKind, Guard, ManualClock, Observer, OpenReason, Outcome,
-    RejectReason, Report, ReportKind, State, Streak,
+    Breaker, CallReport, Config, Counters, Counts, Effect, Error, FailureKind, Guard, ManualClock, Observer,
+    OpenReason, Outcome, RejectReason, ReportKind, State, Streak,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -298,7 +298,7 @@ mod panicking {
     struct Clumsy(Cell<u32>);
 
     impl Observer for Clumsy {
-        fn on_report(&self, report: &Report) {
+        fn on_report(&self, report: &CallReport) {
             self.0.set(self.0.get() + 1);
             assert!(report.kind == ReportKind::Cancelled, "in the hook");
         }

@@ -21,9 +21,9 @@ use std::thread;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf, Event, FailureKind, Guard,
-    ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, Report, State, StdClock, Streak, Ticks,
-    TimeWindow, Verdict, Window, count_words,
+    Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf, Event,
+    FailureKind, Guard, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State, StdClock, Streak,
+    Ticks, TimeWindow, Verdict, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -467,7 +467,7 @@ impl Observer for Nosy {
         self.look();
     }
 
-    fn on_report(&self, _: &Report) {
+    fn on_report(&self, _: &CallReport) {
         self.look();
     }
 }

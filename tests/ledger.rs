@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use microbreaker::{
-    AnyError, Bound, Breaker, Clock, CoarseClock, Config, ConfigError, CountWindow, Counters, Counts, Effect, Error,
-    ErrorIf, Event, FailureKind, Field, Guard, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason,
-    Rejected, Report, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, Verdict,
+    AnyError, Bound, Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Counters, Counts,
+    Effect, Error, ErrorIf, Event, FailureKind, Field, Guard, ManualClock, Observer, OpenReason, Outcome, Permit,
+    RejectReason, Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, Verdict,
     WindowKind, count_words,
 };
 use static_assertions::{assert_eq_align, assert_eq_size, assert_impl_all, assert_not_impl_any};
@@ -64,7 +64,7 @@ assert_impl_all!(Error<&'static str>: Send, Sync, Copy, Eq, From<Rejected>, std:
 assert_impl_all!(Status: Send, Sync, Copy, Eq);
 assert_impl_all!(Tally: Send, Sync, Copy, Eq, Default);
 assert_impl_all!(Event: Send, Sync, Copy, Eq);
-assert_impl_all!(Report: Send, Sync, Copy, Eq);
+assert_impl_all!(CallReport: Send, Sync, Copy, Eq);
 assert_impl_all!(Counts: Send, Sync, Copy, Eq, Default);
 assert_impl_all!(State: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(OpenReason: Send, Sync, Copy, Eq, std::hash::Hash);

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::cell::{Cell, RefCell};
 
 use microbreaker::{
-    Breaker, Config, CountWindow, Counters, Effect, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome,
-    RejectReason, Report, State, Streak, Tally, Ticks, WindowKind, count_words,
+    Breaker, CallReport, Config, CountWindow, Counters, Effect, Event, FailureKind, ManualClock, Observer, OpenReason,
+    Outcome, RejectReason, State, Streak, Tally, Ticks, WindowKind, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ impl Observer for Hooks {
         self.bump(3);
     }
 
-    fn on_report(&self, _: &Report) {
+    fn on_report(&self, _: &CallReport) {
         self.bump(4);
     }
 }

@@ -3,6 +3,7 @@
 use core::ops::Deref;
 
 use crate::breaker::Breaker;
+use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::breaker::ticket::{ERA_AT, PANICKING, PROBE, TIMED, Ticket, UNCOUNTED};
 use crate::clock::{Clock, Ticks};
@@ -36,10 +37,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// ```
     #[inline(always)]
     pub fn acquire_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
-        match holder.admit() {
-            Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
-            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &C::RATE })),
-        }
+        admit_in(holder)
     }
 
     /// The healthy and the open path, for their callers; all else is out of line.
@@ -136,6 +134,15 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
         self.observer.on_reject(reason);
         Err((reason, ticks))
+    }
+}
+
+/// Asks for a permit that owns how the breaker is held.
+#[inline(always)]
+pub(super) fn admit_in<H: Holder>(holder: H) -> Result<Permit<H>, Rejected> {
+    match holder.breaker().admit() {
+        Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
+        Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &<H::Clock as Clock>::RATE })),
     }
 }
 

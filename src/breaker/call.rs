@@ -1,9 +1,9 @@
 //! Calls made through a breaker: a closure, a future, a future in place.
 
 use core::future::Future;
-use core::ops::Deref;
 
 use crate::breaker::Breaker;
+use crate::breaker::gate::{Gate, Report};
 use crate::breaker::timed::Timed;
 use crate::clock::Clock;
 use crate::machine::window::Window;
@@ -103,34 +103,26 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 /// # let _ = telemetry();
 /// ```
 pub trait Guard: Future + Sized {
-    /// Asks `holder` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if admitted, and reports its
+    /// Asks `gate` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if admitted, and reports its
     /// result: `Ok` a success, `Err` a failure.
     ///
     /// Cancel safety: dropping it drops the permit, see [`Permit`](crate::Permit). A timeout around it is seen only if
     /// [`Config::slow_after`](crate::Config::slow_after) is set to less: then the dropped call counts as a failure.
-    fn guarded<T, E, H, W, C, O>(self, holder: H) -> impl Future<Output = Result<T, Error<E>>>
+    fn guarded<T, E, G: Gate>(self, gate: G) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,
-        H: Deref<Target = Breaker<W, C, O>>,
-        W: Window,
-        C: Clock,
-        O: Observer,
     {
-        self.guarded_with(holder, AnyError)
+        self.guarded_with(gate, AnyError)
     }
 
     /// [`guarded`](Self::guarded), with your own say in what a result means.
-    fn guarded_with<T, E, H, W, C, O, K>(self, holder: H, classify: K) -> impl Future<Output = Result<T, Error<E>>>
+    fn guarded_with<T, E, G: Gate, K>(self, gate: G, classify: K) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,
-        H: Deref<Target = Breaker<W, C, O>>,
-        W: Window,
-        C: Clock,
-        O: Observer,
         K: Classify<Result<T, E>>,
     {
         async move {
-            let permit = Timed::start(Breaker::acquire_in(holder)?);
+            let permit = Timed::start(gate.enter()?);
             let result = self.await;
             permit.stop().record(classify.classify(&result));
             result.map_err(Error::Inner)

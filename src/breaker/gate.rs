@@ -1,109 +1,156 @@
-//! How a permit reaches its breaker.
+//! The seam between a breaker and what makes calls through it: how that asks, and how it reports.
 
-/// How a permit reaches its breaker: any `Deref` to one. Sealed by being so for all.
+use core::time::Duration;
+
+use crate::breaker::Breaker;
+use crate::breaker::admit::admit_in;
+use crate::breaker::holder::Holder;
+use crate::breaker::permit::Permit;
+use crate::clock::{Clock, Ticks};
+use crate::terms::event::Effect;
+use crate::terms::observer::Observer;
+use crate::terms::outcome::Outcome;
+use crate::terms::rejected::{RejectReason, Rejected};
+
+/// Something that admits calls, or rejects them: what the tower layer, [`guarded`](crate::Guard::guarded) and `Lazy`
+/// ask.
+///
+/// Every [`Holder`] of a breaker is one: a `&'static`, an `Arc`, a registry's member. Implement it for what stands in front
+/// of a breaker, such as a limit of your own: ask that first, then the breaker, and give back what you took if the breaker
+/// rejects.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use microbreaker::{Breaker, Config, Error, Gate, Guard, ManualClock, RejectReason, Rejected, Streak};
+///
+/// /// A breaker whose calls are counted.
+/// struct Counted {
+///     breaker: Breaker<Streak, ManualClock>,
+///     calls: AtomicU32,
+/// }
+///
+/// impl<'a> Gate for &'a Counted {
+///     type Permit = microbreaker::Permit<&'a Breaker<Streak, ManualClock>>;
+///
+///     fn enter(self) -> Result<Self::Permit, Rejected> {
+///         self.calls.fetch_add(1, Ordering::Relaxed);
+///         self.breaker.acquire()
+///     }
+///
+///     fn look(&self) -> Result<(), Rejected> {
+///         self.breaker.peek()
+///     }
+///
+///     fn tell_rejected(&self, _: RejectReason) {}
+/// }
+///
+/// let counted = Counted { breaker: Breaker::new(Config::streak(3), ManualClock::new()), calls: AtomicU32::new(0) };
+/// # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+/// # let test = core::pin::pin!(async {
+/// let result: Result<u8, Error<&str>> = async { Ok(7) }.guarded(&counted).await;
+/// assert_eq!((result, counted.calls.load(Ordering::Relaxed)), (Ok(7), 1));
+/// # });
+/// # assert!(core::future::Future::poll(test, &mut context).is_ready());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reference to a breaker",
     label = "hold it by `&'static` or `Arc`",
-    note = "a holder is anything that derefs to a `Breaker`"
+    note = "a gate is anything that derefs to a `Breaker`, or a type of yours that implements `Gate`"
 )]
-pub trait Holder: holder::Sealed {}
+pub trait Gate: Sized {
+    /// Leave to make one call, and the duty to report it.
+    type Permit: Report;
 
-#[diagnostic::do_not_recommend]
-impl<H: holder::Sealed> Holder for H {}
+    /// Asks to make a call, like [`Breaker::acquire_in`].
+    fn enter(self) -> Result<Self::Permit, Rejected>;
 
-mod holder {
-    use core::ops::Deref;
-    use core::time::Duration;
+    /// What [`enter`](Self::enter) would say now, without asking: see [`Breaker::peek`].
+    fn look(&self) -> Result<(), Rejected>;
 
-    use crate::breaker::Breaker;
-    use crate::breaker::ticket::Ticket;
-    use crate::clock::{Clock, Ticks};
-    use crate::machine::window::Window;
-    use crate::terms::event::Effect;
-    use crate::terms::observer::Observer;
-    use crate::terms::outcome::Outcome;
+    /// Tells the observer that a call was rejected by what [`look`](Self::look) said, so that `enter` was never asked.
+    fn tell_rejected(&self, reason: RejectReason);
+}
 
-    pub trait Sealed {
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "cannot be called from outside")]
-        fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect;
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "cannot be called from outside")]
-        fn settle_success(&self, ticket: Ticket) -> Effect;
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "cannot be called from outside")]
-        fn settle_failure(&self, ticket: Ticket) -> Effect;
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "cannot be called from outside")]
-        fn abandon(&self, ticket: Ticket);
-        #[doc(hidden)]
-        fn now(&self) -> Ticks;
-        #[doc(hidden)]
-        fn times_calls(&self) -> bool;
-        #[doc(hidden)]
-        fn tell_elapsed(&self, elapsed: Duration);
-        #[doc(hidden)]
-        fn took(&self, start: Ticks) -> u32;
-        #[doc(hidden)]
-        fn has_outlasted(&self, start: Ticks, time: Duration) -> bool;
-        #[doc(hidden)]
-        fn has_outlasted_half_of_its_lease(&self) -> bool;
+/// A permit, as integrations need it: [`Permit`] is one, and so is whatever carries one.
+///
+/// Dropped without a report it must count as [cancelled](Permit), and a probe's slot must be given back.
+pub trait Report: Sized {
+    /// Reports how the call went: see [`Permit::record`].
+    fn record(self, outcome: Outcome) -> Effect;
+
+    /// Says that the answer has begun: see [`Permit::answered`].
+    fn answered(&mut self);
+
+    /// Whether this is a half-open probe.
+    fn is_probe(&self) -> bool;
+
+    /// Whether the observer wants to be told how long the call takes.
+    fn times_calls(&self) -> bool;
+
+    /// Tells the observer how long the call took, as measured by the maker of the call.
+    fn tell_elapsed(&self, elapsed: Duration);
+
+    /// A reading of the breaker's clock.
+    fn now(&self) -> Ticks;
+
+    /// Whether more than `time` has passed since a reading. Never, if `time` is past the [horizon](crate::HORIZON).
+    fn has_outlasted(&self, since: Ticks, time: Duration) -> bool;
+
+    /// Of a probe: whether more than half of the [lease](crate::Config::lease) is over.
+    fn has_outlasted_half_of_its_lease(&self) -> bool;
+}
+
+impl<H: Holder> Gate for H {
+    type Permit = Permit<H>;
+
+    #[inline(always)]
+    fn enter(self) -> Result<Permit<H>, Rejected> {
+        admit_in(self)
     }
 
-    impl<H, W, C, O> Sealed for H
-    where
-        H: Deref<Target = Breaker<W, C, O>>,
-        W: Window,
-        C: Clock,
-        O: Observer,
-    {
-        #[inline]
-        #[expect(private_interfaces, reason = "as declared")]
-        fn settle(&self, ticket: Ticket, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
-            Breaker::settle(self, ticket, outcome, elapsed)
-        }
+    #[inline]
+    fn look(&self) -> Result<(), Rejected> {
+        self.breaker().peek()
+    }
 
-        #[inline(always)]
-        #[expect(private_interfaces, reason = "as declared")]
-        fn settle_success(&self, ticket: Ticket) -> Effect {
-            Breaker::settle_success(self, ticket)
-        }
+    fn tell_rejected(&self, reason: RejectReason) {
+        Breaker::tell_rejected(self.breaker(), reason);
+    }
+}
 
-        #[inline(always)]
-        #[expect(private_interfaces, reason = "as declared")]
-        fn settle_failure(&self, ticket: Ticket) -> Effect {
-            Breaker::settle_failure(self, ticket)
-        }
+impl<H: Holder> Report for Permit<H> {
+    #[inline(always)]
+    fn record(self, outcome: Outcome) -> Effect {
+        Self::record(self, outcome)
+    }
 
-        #[inline]
-        #[expect(private_interfaces, reason = "as declared")]
-        fn abandon(&self, ticket: Ticket) {
-            Breaker::abandon(self, ticket);
-        }
+    fn answered(&mut self) {
+        Self::answered(self);
+    }
 
-        fn now(&self) -> Ticks {
-            self.clock.now()
-        }
+    #[inline]
+    fn is_probe(&self) -> bool {
+        Self::is_probe(self)
+    }
 
-        #[inline(always)]
-        fn times_calls(&self) -> bool {
-            self.observer.times_calls()
-        }
+    #[inline(always)]
+    fn times_calls(&self) -> bool {
+        self.holder.breaker().observer.times_calls()
+    }
 
-        fn tell_elapsed(&self, elapsed: Duration) {
-            self.observer.on_elapsed(elapsed);
-        }
+    fn tell_elapsed(&self, elapsed: Duration) {
+        self.holder.breaker().observer.on_elapsed(elapsed);
+    }
 
-        fn took(&self, start: Ticks) -> u32 {
-            Breaker::took(self, start)
-        }
+    fn now(&self) -> Ticks {
+        self.holder.breaker().clock.now()
+    }
 
-        fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
-            C::RATE.ticks_in(time).is_some_and(|limit| Breaker::took(self, start) > limit)
-        }
+    fn has_outlasted(&self, since: Ticks, time: Duration) -> bool {
+        self.holder.breaker().has_outlasted(since, time)
+    }
 
-        fn has_outlasted_half_of_its_lease(&self) -> bool {
-            self.probes.age(&self.clock) > self.live.lease() / 2
-        }
+    fn has_outlasted_half_of_its_lease(&self) -> bool {
+        self.holder.breaker().has_outlasted_half_of_its_lease()
     }
 }

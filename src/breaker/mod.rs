@@ -16,6 +16,7 @@
 mod admit;
 pub(crate) mod call;
 pub(crate) mod gate;
+pub(crate) mod holder;
 mod operate;
 mod period;
 pub(crate) mod permit;

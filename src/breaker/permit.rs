@@ -3,11 +3,12 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::breaker::gate::Holder;
+use crate::breaker::holder::Holder;
 use crate::breaker::ticket::{ANSWERED, PROBE, TIMED, Ticket, UNCOUNTED};
 use crate::clock::Ticks;
 use crate::machine::control::Word;
 use crate::terms::event::Effect;
+use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
 
 /// Leave to make one call, and the duty to say how it went: exactly once, by value.
@@ -67,9 +68,9 @@ impl<H: Holder> Permit<H> {
         self.reported = true;
         // The two ordinary outcomes have paths of their own; the choice is made at compile time where it can be.
         match outcome {
-            Outcome::Success => self.holder.settle_success(self.ticket),
-            Outcome::Failure(FailureKind::Other) => self.holder.settle_failure(self.ticket),
-            outcome => self.holder.settle(self.ticket, outcome, None),
+            Outcome::Success => self.holder.breaker().settle_success(self.ticket),
+            Outcome::Failure(FailureKind::Other) => self.holder.breaker().settle_failure(self.ticket),
+            outcome => self.holder.breaker().settle(self.ticket, outcome, None),
         }
     }
 
@@ -77,9 +78,9 @@ impl<H: Holder> Permit<H> {
     /// is [told](Observer::on_elapsed) the time too.
     #[inline]
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
-        self.tell_elapsed(elapsed);
+        self.holder.breaker().observer.on_elapsed(elapsed);
         self.reported = true;
-        self.holder.settle(self.ticket, outcome, Some(elapsed))
+        self.holder.breaker().settle(self.ticket, outcome, Some(elapsed))
     }
 
     /// Says that the answer has begun, and more of it will follow (a stream): the slow limit is held against the time up to
@@ -101,27 +102,9 @@ impl<H: Holder> Permit<H> {
     /// ```
     pub fn answered(&mut self) {
         if self.ticket.kind() & (TIMED | ANSWERED) == TIMED {
-            self.ticket.start = Ticks::new(self.holder.took(self.ticket.start));
+            self.ticket.start = Ticks::new(self.holder.breaker().took(self.ticket.start));
             self.ticket.word = Word::from_bits(self.ticket.word.bits() | ANSWERED);
         }
-    }
-
-    /// A reading of the breaker's clock.
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
-    pub(crate) fn now(&self) -> Ticks {
-        self.holder.now()
-    }
-
-    /// Whether more than `time` has passed since a reading. Never, if that is past the [horizon](HORIZON).
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
-    pub(crate) fn has_outlasted(&self, start: Ticks, time: Duration) -> bool {
-        self.holder.has_outlasted(start, time)
-    }
-
-    /// Of a probe: whether more than half of the lease is over.
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "who waits for the rest of an answer needs it"))]
-    pub(crate) fn has_outlasted_half_of_its_lease(&self) -> bool {
-        self.holder.has_outlasted_half_of_its_lease()
     }
 
     /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the
@@ -129,17 +112,6 @@ impl<H: Holder> Permit<H> {
     #[inline]
     pub fn level(&self) -> u8 {
         if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
-    }
-
-    /// Whether the observer wants to be told how long the call takes.
-    #[inline(always)]
-    pub(crate) fn times_calls(&self) -> bool {
-        self.holder.times_calls()
-    }
-
-    /// Tells the observer how long the call took, as who made it measured it.
-    pub(crate) fn tell_elapsed(&self, elapsed: Duration) {
-        self.holder.tell_elapsed(elapsed);
     }
 
     /// Whether this is a half-open probe.
@@ -165,7 +137,7 @@ impl<H: Holder> Drop for Permit<H> {
     #[inline(always)]
     fn drop(&mut self) {
         if !self.reported {
-            self.holder.abandon(self.ticket);
+            self.holder.breaker().abandon(self.ticket);
         }
     }
 }

@@ -9,9 +9,10 @@ use crate::machine::control::{Generation, Step, Word};
 use crate::machine::scope::Mark;
 use crate::machine::window::{Glance, Placement, Recorded, Window};
 use crate::platform::atomics::panicking;
-use crate::terms::event::{Effect, Report, ReportKind};
+use crate::terms::event::{CallReport, Effect, ReportKind};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
+use crate::terms::rejected::RejectReason;
 use crate::terms::state::OpenReason;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
@@ -181,6 +182,21 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.clock.now().since(start).saturating_sub(C::SLACK.saturating_sub(1))
     }
 
+    /// Whether more than `time` has passed since a reading.
+    pub(super) fn has_outlasted(&self, since: Ticks, time: Duration) -> bool {
+        C::RATE.ticks_in(time).is_some_and(|limit| self.took(since) > limit)
+    }
+
+    /// Whether more than half of the lease is over since the latest probe was admitted.
+    pub(super) fn has_outlasted_half_of_its_lease(&self) -> bool {
+        self.probes.age(&self.clock) > self.live.lease() / 2
+    }
+
+    /// Tells the observer of a rejection that was decided by a look alone.
+    pub(super) fn tell_rejected(&self, reason: RejectReason) {
+        self.observer.on_reject(reason);
+    }
+
     /// Counts an outcome in the window.
     #[inline]
     fn record(&self, generation: Generation, mark: Mark) -> Effect {
@@ -225,7 +241,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     pub(super) fn tell(&self, kind: ReportKind, slow: bool, effect: Effect) {
         if O::WATCHES {
             let at = matches!(kind, ReportKind::Failure(_)).then(|| self.clock.now());
-            self.observer.on_report(&Report { kind, slow, effect, at });
+            self.observer.on_report(&CallReport { kind, slow, effect, at });
         }
     }
 }

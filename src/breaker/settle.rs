@@ -1,17 +1,16 @@
 //! What becomes of a permit once its call has a result: the seam between a breaker and what makes calls through it.
 
-use crate::breaker::gate::Holder;
-use crate::breaker::permit::Permit;
+use crate::breaker::gate::Report;
 use crate::terms::outcome::{AnyError, Classify};
 
 /// Decides what becomes of a permit when its call has a result: it is reported at once ([`AtOnce`]), or goes on with the
 /// result until that is used up.
-pub trait Settle<H: Holder, T> {
+pub trait Settle<P: Report, T> {
     /// What the caller gets: the result, or the result with the permit in it.
     type Output;
 
     /// Called once per admitted call that was not dropped before it had a result.
-    fn settle(&self, permit: Permit<H>, result: T) -> Self::Output;
+    fn settle(&self, permit: P, result: T) -> Self::Output;
 }
 
 /// Reports what a [`Classify`] says, at once, and gives the result back as it is. By default `Ok` is a success and `Err`
@@ -19,11 +18,11 @@ pub trait Settle<H: Holder, T> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AtOnce<K = AnyError>(pub K);
 
-impl<H: Holder, T, K: Classify<T>> Settle<H, T> for AtOnce<K> {
+impl<P: Report, T, K: Classify<T>> Settle<P, T> for AtOnce<K> {
     type Output = T;
 
     #[inline]
-    fn settle(&self, permit: Permit<H>, result: T) -> T {
+    fn settle(&self, permit: P, result: T) -> T {
         permit.record(self.0.classify(&result));
         result
     }

@@ -4,27 +4,26 @@
 #[cfg(feature = "std")]
 use std::time::Instant;
 
-use crate::breaker::gate::Holder;
-use crate::breaker::permit::Permit;
+use crate::breaker::gate::Report;
 
 /// A permit whose call is under way, and is timed if the observer wants to know.
 #[derive(Debug)]
-pub(crate) struct Timed<H: Holder> {
-    permit: Permit<H>,
+pub(crate) struct Timed<P> {
+    permit: P,
     begun: Option<Instant>,
 }
 
-impl<H: Holder> Timed<H> {
+impl<P: Report> Timed<P> {
     /// The call begins.
     #[inline(always)]
-    pub(crate) fn start(permit: Permit<H>) -> Self {
+    pub(crate) fn start(permit: P) -> Self {
         let begun = if permit.times_calls() { now() } else { None };
         Self { permit, begun }
     }
 
     /// The call has its result: tells the observer, and gives the permit back to be reported.
     #[inline(always)]
-    pub(crate) fn stop(self) -> Permit<H> {
+    pub(crate) fn stop(self) -> P {
         if let Some(begun) = self.begun {
             self.permit.tell_elapsed(begun.elapsed());
         }

@@ -2,23 +2,19 @@
 
 use core::fmt;
 use core::future::Future;
-use core::ops::Deref;
 use core::ptr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use async_lock::Mutex;
 
-use crate::breaker::Breaker;
+use crate::breaker::gate::{Gate, Report};
 use crate::breaker::timed::Timed;
-use crate::clock::Clock;
-use crate::machine::window::Window;
-use crate::terms::observer::Observer;
-use crate::terms::outcome::{AnyError, Classify};
+use crate::terms::outcome::{AnyError, Classify, FailureKind, Outcome};
 use crate::terms::rejected::{Error, Rejected};
 
-/// A client `T`, created at the first admitted call, and the breaker (held by `H`: a reference, an `Arc`, …) that its
-/// creation and its calls go through. On any runtime.
+/// A client `T`, created at the first admitted call, and the [gate](Gate) that its creation and its calls go
+/// through: a breaker by reference, by `Arc`, … On any runtime.
 ///
 /// One caller creates, the others wait for it, unless the breaker admits no call as they come: then they are rejected at
 /// once, though the creation hangs. Whose turn it is asks the breaker, only then: after failures that opened the
@@ -51,21 +47,21 @@ use crate::terms::rejected::{Error, Rejected};
 /// }
 /// # let _ = rows();
 /// ```
-pub struct Lazy<T, H> {
-    breaker: H,
+pub struct Lazy<T, G> {
+    breaker: G,
     client: ArcSwapOption<T>,
     /// Whose turn it is to create.
     turn: Mutex<()>,
 }
 
-impl<T, H> Lazy<T, H> {
+impl<T, G> Lazy<T, G> {
     /// No client yet.
-    pub const fn new(breaker: H) -> Self {
+    pub const fn new(breaker: G) -> Self {
         Self { breaker, client: ArcSwapOption::const_empty(), turn: Mutex::new(()) }
     }
 
     /// The breaker.
-    pub const fn breaker(&self) -> &H {
+    pub const fn breaker(&self) -> &G {
         &self.breaker
     }
 
@@ -86,13 +82,7 @@ impl<T, H> Lazy<T, H> {
     }
 }
 
-impl<T, H, W, C, O> Lazy<T, H>
-where
-    H: Deref<Target = Breaker<W, C, O>> + Clone,
-    W: Window,
-    C: Clock,
-    O: Observer,
-{
+impl<T, G: Gate + Clone> Lazy<T, G> {
     /// The client, created on a permit of its own if there is none: a success or a failure of the breaker's. A client that
     /// is there is given out whatever the breaker says; guard what you do with it.
     ///
@@ -107,7 +97,7 @@ where
     {
         let (client, permit) = self.obtain(create).await?;
         if let Some(permit) = permit {
-            permit.stop().success();
+            permit.stop().record(Outcome::Success);
         }
         Ok(client)
     }
@@ -119,29 +109,29 @@ where
     /// does not.
     ///
     /// Cancel safety: as for [`get`](Self::get). A client that was created stays.
-    pub async fn call<R, E, F, G>(
+    pub async fn call<R, E, F, A>(
         &self,
         create: impl FnOnce() -> F,
-        call: impl FnOnce(Arc<T>) -> G,
+        call: impl FnOnce(Arc<T>) -> A,
     ) -> Result<R, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
-        G: Future<Output = Result<R, E>>,
+        A: Future<Output = Result<R, E>>,
     {
         self.call_with(&AnyError, create, call).await
     }
 
     /// [`call`](Self::call), with your own say in what a call's result means. A creation that fails is a failure all the
     /// same.
-    pub async fn call_with<R, E, F, G>(
+    pub async fn call_with<R, E, F, A>(
         &self,
         classify: &impl Classify<Result<R, E>>,
         create: impl FnOnce() -> F,
-        call: impl FnOnce(Arc<T>) -> G,
+        call: impl FnOnce(Arc<T>) -> A,
     ) -> Result<R, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
-        G: Future<Output = Result<R, E>>,
+        A: Future<Output = Result<R, E>>,
     {
         let (client, permit) = self.obtain(create).await?;
         let permit = match permit {
@@ -154,12 +144,12 @@ where
     }
 
     /// Leave to make a call, of which the time runs.
-    fn permit(&self) -> Result<Timed<H>, Rejected> {
-        Breaker::acquire_in(self.breaker.clone()).map(Timed::start)
+    fn permit(&self) -> Result<Timed<G::Permit>, Rejected> {
+        self.breaker.clone().enter().map(Timed::start)
     }
 
     /// The client; with the permit, still to be reported, if it was created just now.
-    async fn obtain<E, F>(&self, create: impl FnOnce() -> F) -> Result<(Arc<T>, Option<Timed<H>>), Error<E>>
+    async fn obtain<E, F>(&self, create: impl FnOnce() -> F) -> Result<(Arc<T>, Option<Timed<G::Permit>>), Error<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -167,9 +157,9 @@ where
             return Ok((client, None));
         }
         // Who cannot be admitted does not wait, for the one whose turn it is may hang: on the only probe, say.
-        if let Err(rejected) = self.breaker.peek() {
+        if let Err(rejected) = self.breaker.look() {
             // The breaker was not asked, so it has not told.
-            self.breaker.observer().on_reject(rejected.reason());
+            self.breaker.tell_rejected(rejected.reason());
             return Err(Error::Rejected(rejected));
         }
         let _turn = self.turn.lock().await;
@@ -185,14 +175,14 @@ where
                 Ok((client, Some(permit)))
             }
             Err(error) => {
-                permit.stop().failure();
+                permit.stop().record(Outcome::Failure(FailureKind::Other));
                 Err(Error::Inner(error))
             }
         }
     }
 }
 
-impl<T, H> fmt::Debug for Lazy<T, H> {
+impl<T, G> fmt::Debug for Lazy<T, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lazy").field("created", &self.current().is_some()).finish_non_exhaustive()
     }

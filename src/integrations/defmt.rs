@@ -6,7 +6,7 @@
 
 use defmt::{Format, Formatter, write};
 
-use crate::breaker::gate::Holder;
+use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::{TickRate, Ticks};
@@ -14,7 +14,7 @@ use crate::compose::fallback::Level;
 use crate::config::Verdict;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::metrics::counters::Counts;
-use crate::terms::event::{Effect, Event, Report, ReportKind};
+use crate::terms::event::{CallReport, Effect, Event, ReportKind};
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
@@ -173,7 +173,7 @@ format! {
     TickRate { rate => "{=u32} ticks in {=u32} s", rate.ratio().0, rate.ratio().1; }
     Rejected { rejected => "rejected: {}, retry in {} ticks", rejected.reason(), rejected.retry_in_ticks(); }
     Tally { Self { window, total, failed, slow } => "{}: {} of {} failed, {} slow", window, failed, total, slow; }
-    Report { Self { kind, slow, effect, at } => "{}, slow {}, {}, at {}", kind, slow, effect, at; }
+    CallReport { Self { kind, slow, effect, at } => "{}, slow {}, {}, at {}", kind, slow, effect, at; }
     Event {
         // When: a log has its own timestamps.
         Self { from, to, reason, generation, attempt, tally, lasts_ticks, at: _, rate: _ } =>

@@ -3,7 +3,7 @@
 use crate::clock::Ticks;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
-use crate::terms::event::{Effect, Event, Report, ReportKind};
+use crate::terms::event::{CallReport, Effect, Event, ReportKind};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::FailureKind;
 use crate::terms::rejected::RejectReason;
@@ -187,7 +187,7 @@ where
         self.add(WOULD_REJECT);
     }
 
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         self.add(match report.kind {
             ReportKind::Success => GOOD,
             ReportKind::Failure(_) => BAD,

@@ -15,7 +15,7 @@ use crate::metrics::ledger::Ledger;
 use crate::metrics::reading::{BUCKETS, Latency, Reading, States};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial, zeroed};
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
-use crate::terms::event::{Event, Report};
+use crate::terms::event::{CallReport, Event};
 use crate::terms::observer::Observer;
 use crate::terms::rejected::RejectReason;
 
@@ -144,7 +144,7 @@ where
         self.counters.on_would_reject(reason);
     }
 
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         self.counters.on_report(report);
     }
 

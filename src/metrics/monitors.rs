@@ -1,13 +1,10 @@
 //! The breakers that exporters show, and as which metrics (feature `std`).
 
 use core::fmt;
-use core::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::vec::Vec;
 
-use crate::breaker::Breaker;
-use crate::clock::Clock;
-use crate::machine::window::Window;
+use crate::breaker::holder::Holder;
 use crate::metrics::meter::Metered;
 use crate::metrics::reading::Reading;
 
@@ -85,14 +82,11 @@ impl Monitors {
     /// member of a `Registry`, which it would hold for ever: for those there is `add_members`.
     ///
     /// An error if one of that name is there already: its series would be the same ones, and a scrape of both invalid.
-    pub fn add<H, W, C, O>(&self, breaker: H) -> Result<(), DuplicateName>
+    pub fn add<H>(&self, breaker: H) -> Result<(), DuplicateName>
     where
-        H: Deref<Target = Breaker<W, C, O>> + Send + Sync + 'static,
-        W: Window,
-        C: Clock,
-        O: Metered,
+        H: Holder<Observer: Metered> + Send + Sync + 'static,
     {
-        self.add_read(Arc::new(move || breaker.reading()))
+        self.add_read(Arc::new(move || breaker.breaker().reading()))
     }
 
     pub(crate) fn add_read(&self, read: Arc<Read>) -> Result<(), DuplicateName> {

@@ -65,7 +65,7 @@ pub enum ReportKind {
 /// A report on a permit, and what it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct CallReport {
     /// What was reported.
     pub kind: ReportKind,
     /// Whether the call took longer than the slow limit.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::terms::event::{Event, Report};
+use crate::terms::event::{CallReport, Event};
 use crate::terms::rejected::RejectReason;
 
 /// Watches a breaker. Hooks are called outside any loop, may call the breaker, and cannot change a decision. They
@@ -41,7 +41,7 @@ pub trait Observer {
     }
 
     /// A permit was reported or dropped.
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         let _ = report;
     }
 
@@ -84,7 +84,7 @@ impl<O: Observer + ?Sized> Observer for &O {
         (**self).on_would_reject(reason);
     }
 
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         (**self).on_report(report);
     }
 
@@ -125,7 +125,7 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.on_would_reject(reason);
     }
 
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         self.0.on_report(report);
         self.1.on_report(report);
     }

@@ -60,6 +60,11 @@ impl Rejected {
         Self { reason, ticks, rate }
     }
 
+    /// Of a caller that did not ask first whether the service is ready.
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only a layer says so"))]
+    pub(crate) const UNREADY: Self =
+        Self { reason: RejectReason::Unready, ticks: Some(0), rate: &const { TickRate::new(1, 1) } };
+
     /// Why.
     pub const fn reason(&self) -> RejectReason {
         self.reason

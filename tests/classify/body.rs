@@ -12,9 +12,9 @@ use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Limited;
 use microbreaker::{
-    AtEnd, Breaker, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody, Head,
-    HttpStatus, ManualClock, Observer, OpenReason, Outcome, Permit, Report, ReportKind, Settle, State, Streak,
-    TickRate, Ticks, count_words,
+    AtEnd, Breaker, CallReport, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody,
+    Head, HttpStatus, ManualClock, Observer, OpenReason, Outcome, Permit, ReportKind, Settle, State, Streak, TickRate,
+    Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -98,10 +98,10 @@ pub(crate) fn script(steps: impl Into<VecDeque<Step>>) -> Response<Script> {
 
 /// Keeps the last report.
 #[derive(Default)]
-pub(crate) struct Last(Cell<Option<Report>>);
+pub(crate) struct Last(Cell<Option<CallReport>>);
 
 impl Observer for Last {
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         assert!(self.0.replace(Some(*report)).is_none(), "reported twice");
     }
 }
@@ -128,7 +128,7 @@ pub(crate) fn poll<B: Body>(body: Pin<&mut B>) -> Polled<B::Data, B::Error> {
     body.poll_frame(&mut Context::from_waker(Waker::noop()))
 }
 
-type Guarded<'a> = Pin<Box<GuardedBody<Script, &'a Watched>>>;
+type Guarded<'a> = Pin<Box<GuardedBody<Script, Permit<&'a Watched>>>>;
 
 fn begin<'a>(
     breaker: &'a Watched,
@@ -556,7 +556,7 @@ impl Clock for Counting {
 #[test]
 fn the_clock_is_read_only_where_a_body_can_stall() {
     let breaker: Breaker<Streak, Counting> = Breaker::new(Config::streak(9), Counting::default());
-    let run = |response: Response<GuardedBody<Script, &_>>| {
+    let run = |response: Response<GuardedBody<Script, Permit<&_>>>| {
         let mut body = pin!(response.into_body());
         while !matches!(poll(body.as_mut()), Poll::Ready(None)) {}
         breaker.clock().0.get()

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::HashSet;
 
 use microbreaker::{
-    Breaker, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, Report, State,
+    Breaker, CallReport, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State,
     Tally, Ticks, Window,
 };
 use proptest::prelude::*;
@@ -164,7 +164,7 @@ impl Observer for Log {
         self.push(Told::WouldReject(reason));
     }
 
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         self.push(Told::Report {
             kind: report.kind,
             slow: report.slow,

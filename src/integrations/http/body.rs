@@ -9,8 +9,7 @@ use http::header::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::breaker::gate::Holder;
-use crate::breaker::permit::Permit;
+use crate::breaker::gate::Report;
 use crate::breaker::settle::Settle;
 use crate::clock::Ticks;
 use crate::integrations::http::head::{ClassifyHead, Head};
@@ -23,7 +22,7 @@ use crate::terms::outcome::{FailureKind, Outcome};
 /// 205 and 304, and those that [say so](Body::is_end_stream), as the answers that a client gets to its HEADs do (by HTTP/2
 /// from a peer that ends them with their head; else they are read to their end, or cancelled).
 ///
-/// The slow limit is held against the time to the head, as by [`Permit::answered`]. A body that stalls after it is a failure
+/// The slow limit is held against the time to the head, as by [`Permit::answered`](crate::Permit::answered). A body that stalls after it is a failure
 /// once [`stall_after`](Self::stall_after) says for how long it may.
 ///
 /// A half-open probe is out until its body ends, or until half of the [lease](crate::Config::lease) is over and it
@@ -94,19 +93,19 @@ impl<T, K: ClassifyHead<T>> ClassifyHead<T> for StallAfter<K> {
     }
 }
 
-impl<H: Holder, B: Body, K: ClassifyHead<Response<B>>> Settle<H, Response<B>> for AtEnd<K> {
-    type Output = Response<GuardedBody<B, H>>;
+impl<P: Report, B: Body, K: ClassifyHead<Response<B>>> Settle<P, Response<B>> for AtEnd<K> {
+    type Output = Response<GuardedBody<B, P>>;
 
-    fn settle(&self, permit: Permit<H>, response: Response<B>) -> Self::Output {
+    fn settle(&self, permit: P, response: Response<B>) -> Self::Output {
         let head = self.0.classify_head(&response);
         guard(permit, head, self.0.stall_after(), response)
     }
 }
 
-impl<H: Holder, B: Body, E, K: ClassifyHead<Result<Response<B>, E>>> Settle<H, Result<Response<B>, E>> for AtEnd<K> {
-    type Output = Result<Response<GuardedBody<B, H>>, E>;
+impl<P: Report, B: Body, E, K: ClassifyHead<Result<Response<B>, E>>> Settle<P, Result<Response<B>, E>> for AtEnd<K> {
+    type Output = Result<Response<GuardedBody<B, P>>, E>;
 
-    fn settle(&self, permit: Permit<H>, result: Result<Response<B>, E>) -> Self::Output {
+    fn settle(&self, permit: P, result: Result<Response<B>, E>) -> Self::Output {
         let head = self.0.classify_head(&result);
         match result {
             Ok(response) => Ok(guard(permit, head, self.0.stall_after(), response)),
@@ -118,12 +117,12 @@ impl<H: Holder, B: Body, E, K: ClassifyHead<Result<Response<B>, E>>> Settle<H, R
     }
 }
 
-fn guard<B: Body, H: Holder>(
-    mut permit: Permit<H>,
+fn guard<B: Body, P: Report>(
+    mut permit: P,
     head: Head,
     stall_after: Option<Duration>,
     response: Response<B>,
-) -> Response<GuardedBody<B, H>> {
+) -> Response<GuardedBody<B, P>> {
     let empty = matches!(response.status().as_u16(), 204 | 205 | 304) || response.body().is_end_stream();
     let call = match head {
         Head::Streams(end) if !empty => {
@@ -157,14 +156,14 @@ pin_project! {
     /// Reported once, by whichever comes first. It allocates nothing. Of a body that only the end of its connection ends
     /// (HTTP/1.0, no length), nobody can tell its death from its end.
     #[derive(Debug)]
-    pub struct GuardedBody<B, H: Holder> {
+    pub struct GuardedBody<B, P: Report> {
         #[pin]
         body: B,
         // `None`: reported.
-        call: Option<Call<H>>,
+        call: Option<Call<P>>,
     }
 
-    impl<B, H: Holder> PinnedDrop for GuardedBody<B, H> {
+    impl<B, P: Report> PinnedDrop for GuardedBody<B, P> {
         fn drop(this: Pin<&mut Self>) {
             if let Some(call) = this.project().call.take() {
                 call.dropped();
@@ -173,7 +172,7 @@ pin_project! {
     }
 }
 
-impl<B, H: Holder> GuardedBody<B, H> {
+impl<B, P: Report> GuardedBody<B, P> {
     /// A body of no call: for answers that are made up where others carry a permit, as those to rejected calls.
     pub const fn unguarded(body: B) -> Self {
         Self { body, call: None }
@@ -181,8 +180,8 @@ impl<B, H: Holder> GuardedBody<B, H> {
 }
 
 #[derive(Debug)]
-struct Call<H: Holder> {
-    permit: Permit<H>,
+struct Call<P: Report> {
+    permit: P,
     end: fn(Option<&HeaderMap>) -> Outcome,
     stall_after: Option<Duration>,
     /// Since when the body owes a frame, if it does and somebody wants to know.
@@ -194,7 +193,7 @@ struct Call<H: Holder> {
     given: bool,
 }
 
-impl<H: Holder> Call<H> {
+impl<P: Report> Call<P> {
     fn owes(&mut self) {
         if self.stall_after.is_some() && self.owed_since.is_none() {
             self.owed_since = Some(self.permit.now());
@@ -221,7 +220,7 @@ impl<H: Holder> Call<H> {
     }
 }
 
-impl<B: Body, H: Holder> Body for GuardedBody<B, H> {
+impl<B: Body, P: Report> Body for GuardedBody<B, P> {
     type Data = B::Data;
     type Error = B::Error;
 

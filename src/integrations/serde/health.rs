@@ -5,10 +5,7 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::breaker::Breaker;
-use crate::clock::Clock;
-use crate::machine::window::Window;
-use crate::terms::observer::Observer;
+use crate::breaker::holder::Holder;
 use crate::terms::state::State;
 use crate::terms::tally::{Status, Tally};
 
@@ -55,8 +52,8 @@ pub struct Health<'a> {
 
 impl<'a> Health<'a> {
     /// Reads `breaker` now.
-    pub fn of<W: Window, C: Clock, O: Observer>(name: &'a str, breaker: &Breaker<W, C, O>) -> Self {
-        Self { name, status: breaker.status() }
+    pub fn of(name: &'a str, breaker: impl Holder) -> Self {
+        Self { name, status: breaker.breaker().status() }
     }
 
     /// How well it is.

@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::breaker::gate::Holder;
+use crate::breaker::gate::Report;
 use crate::breaker::settle::{AtOnce, Settle};
 use crate::breaker::timed::Timed;
 use crate::terms::rejected::{Error, Rejected};
@@ -20,26 +20,26 @@ pin_project! {
     /// # Panics
     /// Like most futures, if it is polled again after it was ready.
     #[must_use = "futures do nothing unless polled"]
-    pub struct BreakerFuture<F, H, S = AtOnce, R = ()>
+    pub struct BreakerFuture<F, P, S = AtOnce, R = ()>
     where
-        H: Holder,
+        P: Report,
     {
         #[pin]
-        pub(super) state: Stage<F, H, S, R>,
+        pub(super) state: Stage<F, P, S, R>,
     }
 }
 
 pin_project! {
     #[project = StageNow]
-    pub(super) enum Stage<F, H, S, R>
+    pub(super) enum Stage<F, P, S, R>
     where
-        H: Holder,
+        P: Report,
     {
         Called {
             // Dropped first: what it gives back is there before the permit's place is.
             #[pin]
             inner: F,
-            permit: Option<Timed<H>>,
+            permit: Option<Timed<P>>,
             settle: S,
         },
         Rejected {
@@ -48,11 +48,11 @@ pin_project! {
     }
 }
 
-impl<F, H, S, R, A, T, E> Future for BreakerFuture<F, H, S, R>
+impl<F, P, S, R, A, T, E> Future for BreakerFuture<F, P, S, R>
 where
     F: Future<Output = Result<A, E>>,
-    H: Holder,
-    S: Settle<H, Result<A, E>, Output = Result<T, E>>,
+    P: Report,
+    S: Settle<P, Result<A, E>, Output = Result<T, E>>,
     R: Refuse<T, E>,
 {
     type Output = Result<T, R::Error>;
@@ -78,7 +78,7 @@ where
 
 const POLLED_ON: &str = "polled again after it was ready";
 
-impl<F, H: Holder, S, R> fmt::Debug for BreakerFuture<F, H, S, R> {
+impl<F, P: Report, S, R> fmt::Debug for BreakerFuture<F, P, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerFuture")
             .field("admitted", &matches!(self.state, Stage::Called { .. }))

@@ -2,15 +2,15 @@
 
 use core::fmt;
 use core::future::Future;
-use core::pin::Pin;
 use core::time::Duration;
 use std::boxed::Box;
 use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::breaker::gate::Holder;
+use crate::breaker::gate::Gate;
 use crate::breaker::settle::AtOnce;
+use crate::integrations::tower::guarding::Guarding;
 use crate::integrations::tower::service::{BreakerService, Turn};
 use crate::terms::outcome::AnyError;
 use crate::terms::rejected::Rejected;
@@ -63,19 +63,19 @@ use crate::terms::rejected::Rejected;
 /// While the circuit is open an inner service that had said it is ready keeps what it reserved for a call (a place in a
 /// concurrency limit) until this clone's next admitted call, or until it is dropped.
 #[derive(Clone)]
-pub struct BreakerLayer<H, S = AtOnce, R = ()> {
-    guard: Guarding<H, S, R>,
+pub struct BreakerLayer<G, S = AtOnce, R = ()> {
+    guard: Guarding<G, S, R>,
 }
 
-impl<H: Holder> BreakerLayer<H> {
-    /// Around the breaker that `holder` refers to: a `&'static`, or an `Arc` (whose count each call then writes to). `Ok` is
+impl<G: Gate> BreakerLayer<G> {
+    /// Around a [gate](Gate), as a rule a breaker by `&'static`, or by an `Arc` (whose count each call then writes to). `Ok` is
     /// a success, `Err` a failure.
-    pub const fn new(holder: H) -> Self {
-        Self { guard: Guarding { holder, settle: AtOnce(AnyError), refuse: (), sleep: None } }
+    pub const fn new(gate: G) -> Self {
+        Self { guard: Guarding { gate, settle: AtOnce(AnyError), refuse: (), sleep: None } }
     }
 }
 
-impl<H, S, R> BreakerLayer<H, S, R> {
+impl<G, S, R> BreakerLayer<G, S, R> {
     /// Lets `classify` (a [`Classify`](crate::Classify), or a `Fn(&Result<Response, Error>) -> Outcome`) say what a
     /// result means. It is cloned per call.
     ///
@@ -102,7 +102,7 @@ impl<H, S, R> BreakerLayer<H, S, R> {
     /// # drop(tower::ServiceExt::oneshot(service, ()));
     /// ```
     #[must_use]
-    pub fn classify<K>(self, classify: K) -> BreakerLayer<H, AtOnce<K>, R> {
+    pub fn classify<K>(self, classify: K) -> BreakerLayer<G, AtOnce<K>, R> {
         self.settle(AtOnce(classify))
     }
 
@@ -112,9 +112,9 @@ impl<H, S, R> BreakerLayer<H, S, R> {
     /// It must leave an error an error. A response that it makes of one of `poll_ready` has no call to go to: that call is
     /// [rejected](RejectReason::Unready).
     #[must_use]
-    pub fn settle<S2>(self, settle: S2) -> BreakerLayer<H, S2, R> {
-        let Guarding { holder, refuse, sleep, .. } = self.guard;
-        BreakerLayer { guard: Guarding { holder, settle, refuse, sleep } }
+    pub fn settle<S2>(self, settle: S2) -> BreakerLayer<G, S2, R> {
+        let Guarding { gate, refuse, sleep, .. } = self.guard;
+        BreakerLayer { guard: Guarding { gate, settle, refuse, sleep } }
     }
 
     /// Answers rejected calls with `answer(rejected)` in place of an error: for services that must not fail, as routes. The
@@ -143,9 +143,9 @@ impl<H, S, R> BreakerLayer<H, S, R> {
     /// # assert!(core::future::Future::poll(test, &mut context).is_ready());
     /// ```
     #[must_use]
-    pub fn answer<T, F: Fn(Rejected) -> T>(self, answer: F) -> BreakerLayer<H, S, F> {
-        let Guarding { holder, settle, sleep, .. } = self.guard;
-        BreakerLayer { guard: Guarding { holder, settle, refuse: answer, sleep } }
+    pub fn answer<T, F: Fn(Rejected) -> T>(self, answer: F) -> BreakerLayer<G, S, F> {
+        let Guarding { gate, settle, sleep, .. } = self.guard;
+        BreakerLayer { guard: Guarding { gate, settle, refuse: answer, sleep } }
     }
 
     /// Back-pressure: while the circuit is open the service is not ready, in place of failing calls. `sleep` is the
@@ -173,28 +173,16 @@ impl<H, S, R> BreakerLayer<H, S, R> {
     }
 }
 
-impl<I, H: Clone, S: Clone, R: Clone> Layer<I> for BreakerLayer<H, S, R> {
-    type Service = BreakerService<I, H, S, R>;
+impl<I, G: Clone, S: Clone, R: Clone> Layer<I> for BreakerLayer<G, S, R> {
+    type Service = BreakerService<I, G, S, R>;
 
     fn layer(&self, inner: I) -> Self::Service {
         BreakerService { inner, guard: self.guard.clone(), turn: Turn::Unasked }
     }
 }
 
-impl<H, S, R> fmt::Debug for BreakerLayer<H, S, R> {
+impl<G, S, R> fmt::Debug for BreakerLayer<G, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerLayer").field("waits", &self.guard.sleep.is_some()).finish_non_exhaustive()
     }
 }
-
-/// What the layer and its services have in common.
-#[derive(Clone)]
-pub(super) struct Guarding<H, S, R> {
-    pub(super) holder: H,
-    pub(super) settle: S,
-    pub(super) refuse: R,
-    pub(super) sleep: Option<Arc<dyn Fn(Duration) -> Sleep + Send + Sync>>,
-}
-
-/// `Sync`, so that a service stays so.
-pub(super) type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;

@@ -1,6 +1,7 @@
 //! `tower`: a layer that puts a breaker in front of a service.
 
 mod future;
+mod guarding;
 mod layer;
 mod service;
 

@@ -21,40 +21,36 @@
 //! [peeks](Breaker::peek), so it never holds a probe.
 
 use core::fmt;
-use core::ops::Deref;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use tower_service::Service;
 
-use crate::breaker::Breaker;
+use crate::breaker::gate::Gate;
 use crate::breaker::settle::{AtOnce, Settle};
 use crate::breaker::timed::Timed;
-use crate::clock::Clock;
 use crate::integrations::tower::future::{BreakerFuture, Refuse, Stage};
-use crate::integrations::tower::layer::{Guarding, Sleep};
-use crate::machine::window::Window;
-use crate::terms::observer::Observer;
-use crate::terms::rejected::{RejectReason, Rejected};
+use crate::integrations::tower::guarding::{Guarding, Sleep};
+use crate::terms::rejected::Rejected;
 
-/// A service behind a breaker; see [`BreakerLayer`].
+/// A service behind a breaker; see [`BreakerLayer`](crate::BreakerLayer).
 ///
-/// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`]. A clone shares the
+/// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`](crate::RejectReason::Unready). A clone shares the
 /// breaker, and must be asked itself.
-pub struct BreakerService<I, H, S = AtOnce, R = ()> {
+pub struct BreakerService<I, G, S = AtOnce, R = ()> {
     pub(super) inner: I,
-    pub(super) guard: Guarding<H, S, R>,
+    pub(super) guard: Guarding<G, S, R>,
     pub(super) turn: Turn,
 }
 
-impl<I: Clone, H: Clone, S: Clone, R: Clone> Clone for BreakerService<I, H, S, R> {
+impl<I: Clone, G: Clone, S: Clone, R: Clone> Clone for BreakerService<I, G, S, R> {
     fn clone(&self) -> Self {
         // What was said to this one, and what its inner service reserved, is not the clone's.
         Self { inner: self.inner.clone(), guard: self.guard.clone(), turn: Turn::Unasked }
     }
 }
 
-impl<I, H, S, R> BreakerService<I, H, S, R> {
+impl<I, G, S, R> BreakerService<I, G, S, R> {
     /// The inner service.
     pub const fn get_ref(&self) -> &I {
         &self.inner
@@ -81,22 +77,19 @@ impl<I, H, S, R> BreakerService<I, H, S, R> {
     }
 }
 
-impl<Q, I, T, H, W, C, O, S, R> Service<Q> for BreakerService<I, H, S, R>
+impl<Q, I, T, G, S, R> Service<Q> for BreakerService<I, G, S, R>
 where
     I: Service<Q>,
-    H: Deref<Target = Breaker<W, C, O>> + Clone,
-    W: Window,
-    C: Clock,
-    O: Observer,
-    S: Settle<H, Result<I::Response, I::Error>, Output = Result<T, I::Error>> + Clone,
+    G: Gate + Clone,
+    S: Settle<G::Permit, Result<I::Response, I::Error>, Output = Result<T, I::Error>> + Clone,
     R: Refuse<T, I::Error> + Clone,
 {
     type Response = T;
     type Error = R::Error;
-    type Future = BreakerFuture<I::Future, H, S, R>;
+    type Future = BreakerFuture<I::Future, G::Permit, S, R>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
-        if let Err(rejected) = self.guard.holder.peek() {
+        if let Err(rejected) = self.guard.gate.look() {
             // Whoever was told "ready" has been promised an answer.
             if matches!(self.turn, Turn::Unasked | Turn::Waiting(_)) {
                 ready!(self.poll_wait(&rejected, context));
@@ -118,7 +111,7 @@ where
             Poll::Ready(Err(error)) => {
                 self.turn = Turn::Unasked;
                 // Asked only now: a permit taken before would be one held, or told of, for each time that inner is ready.
-                let result = match Breaker::acquire_in(self.guard.holder.clone()) {
+                let result = match self.guard.gate.clone().enter() {
                     Ok(permit) => self.guard.settle.settle(permit, Err(error)),
                     Err(_) => Err(error),
                 };
@@ -132,7 +125,7 @@ where
         // Looked at before it is taken: to read all of a turn of which one byte was just written costs as much as the call.
         let rejected = if matches!(self.turn, Turn::Ready) {
             self.turn = Turn::Unasked;
-            match Breaker::acquire_in(self.guard.holder.clone()) {
+            match self.guard.gate.clone().enter() {
                 Ok(permit) => {
                     let permit = Timed::start(permit);
                     // Inner may panic: the permit is then dropped in unwinding, which counts.
@@ -145,17 +138,17 @@ where
         } else {
             let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
                 Turn::Refused(rejected) => rejected,
-                _ => Rejected::new(RejectReason::Unready, Some(0), const { &C::RATE }),
+                _ => Rejected::UNREADY,
             };
             // The breaker was not asked, so it has not told.
-            self.guard.holder.observer().on_reject(rejected.reason());
+            self.guard.gate.tell_rejected(rejected.reason());
             rejected
         };
         BreakerFuture { state: Stage::Rejected { rejected: Some((rejected, self.guard.refuse.clone())) } }
     }
 }
 
-impl<I: fmt::Debug, H, S, R> fmt::Debug for BreakerService<I, H, S, R> {
+impl<I: fmt::Debug, G, S, R> fmt::Debug for BreakerService<I, G, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerService").field("inner", &self.inner).finish_non_exhaustive()
     }

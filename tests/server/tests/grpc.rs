@@ -17,7 +17,7 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use microbreaker::{
     AtEnd, Breaker, Config, Counters, Error, FailureKind, GrpcStatus, Guard, GuardedBody, ManualClock, OpenReason,
-    Outcome, Settle, State, Streak,
+    Outcome, Permit, Settle, State, Streak,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -110,7 +110,7 @@ struct Guarded {
 }
 
 impl GrpcService<tonic::body::Body> for Guarded {
-    type ResponseBody = GuardedBody<Incoming, &'static Watched>;
+    type ResponseBody = GuardedBody<Incoming, Permit<&'static Watched>>;
     type Error = Error<hyper::Error>;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send>>;
 

@@ -13,7 +13,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use microbreaker::{
     AtEnd, Breaker, Config, Counters, Error, FailureKind, GuardedBody, HttpStatus, IoError, ManualClock, OpenReason,
-    RejectReason, Settle, State, Streak,
+    Permit, RejectReason, Settle, State, Streak,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 const SECOND: Duration = Duration::from_secs(1);
 
 type Watched = Breaker<Streak, ManualClock, Counters>;
-type Guarded<'a> = Response<GuardedBody<Incoming, &'a Watched>>;
+type Guarded<'a> = Response<GuardedBody<Incoming, Permit<&'a Watched>>>;
 
 fn breaker(config: Config) -> Watched {
     Breaker::observed(config.jitter(false), ManualClock::new(), Counters::new("upstream"))

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, BreakerLayer, BreakerService, Clock, Config, Counters, Effect, Error, ErrorIf, FailureKind, Holder,
-    ManualClock, Meter, OpenReason, Outcome, Permit, RejectReason, Rejected, Settle, State, Streak, TickRate, Ticks,
+    Breaker, BreakerLayer, BreakerService, Clock, Config, Counters, Effect, Error, ErrorIf, FailureKind, ManualClock,
+    Meter, OpenReason, Outcome, RejectReason, Rejected, Report, Settle, State, Streak, TickRate, Ticks,
 };
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
@@ -556,10 +556,10 @@ mod turns {
     #[derive(Clone)]
     struct Recover;
 
-    impl<H: Holder> Settle<H, Result<u32, &'static str>> for Recover {
+    impl<P: Report> Settle<P, Result<u32, &'static str>> for Recover {
         type Output = Result<u32, &'static str>;
 
-        fn settle(&self, permit: Permit<H>, result: Result<u32, &'static str>) -> Self::Output {
+        fn settle(&self, permit: P, result: Result<u32, &'static str>) -> Self::Output {
             permit.record(if result.is_ok() { Outcome::Success } else { Outcome::Failure(FailureKind::Other) });
             Ok(result.unwrap_or(404))
         }

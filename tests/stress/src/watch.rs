@@ -9,7 +9,7 @@ use crate::load::Violations;
 use crate::moves::MOVES;
 use crossbeam_utils::CachePadded;
 use microbreaker::{
-    Clock, Event, ManualClock, Observer, OpenReason, RejectReason, Report, ReportKind, State, TickRate, Ticks,
+    CallReport, Clock, Event, ManualClock, Observer, OpenReason, RejectReason, ReportKind, State, TickRate, Ticks,
 };
 
 /// Ticks that the threads themselves move on. Readings of one word: whoever comes after another reads no less.
@@ -171,7 +171,7 @@ impl Observer for &Watch<'_> {
         self.told().rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn on_report(&self, report: &Report) {
+    fn on_report(&self, report: &CallReport) {
         let told = self.told();
         let count = if report.kind == ReportKind::Cancelled { &told.cancelled } else { &told.reports };
         count.fetch_add(1, Ordering::Relaxed);
