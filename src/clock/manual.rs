@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Clock, TickRate, Ticks};
+use super::{Clock, HORIZON, TickRate, Ticks};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 
 /// A clock for tests and simulations, at 1024 Hz: it stands still until moved. Fits a `static`.
@@ -44,7 +44,7 @@ impl ManualClock {
 
     /// Moves the clock on by `duration`, rounded up to a tick and at most the [`HORIZON`](crate::HORIZON).
     pub fn advance(&self, duration: Duration) {
-        self.advance_ticks(Self::RATE.ticks_in(duration).unwrap_or(crate::HORIZON));
+        self.advance_ticks(Self::RATE.ticks_in(duration).unwrap_or(HORIZON));
     }
 }
 

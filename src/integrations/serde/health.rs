@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use crate::breaker::holder::Holder;
-use crate::terms::state::State;
+use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::{Status, Tally};
 
 /// How well things are: of a breaker, or of all.
@@ -52,6 +52,7 @@ pub struct Health<'a> {
 
 impl<'a> Health<'a> {
     /// Reads `breaker` now.
+    #[expect(clippy::needless_pass_by_value, reason = "a holder is a reference itself")]
     pub fn of(name: &'a str, breaker: impl Holder) -> Self {
         Self { name, status: breaker.breaker().status() }
     }
@@ -78,7 +79,7 @@ impl Serialize for Health<'_> {
         let mut body = serializer.serialize_struct("Health", 10)?;
         body.serialize_field("name", self.name)?;
         body.serialize_field("state", status.state.name())?;
-        body.serialize_field("reason", &status.reason.map(crate::OpenReason::name))?;
+        body.serialize_field("reason", &status.reason.map(OpenReason::name))?;
         let millis = |time: Duration| {
             // A wait is at most 2^32 ticks; one of so slow a clock that its milliseconds pass 64 bits may be cut short.
             u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
