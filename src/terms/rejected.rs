@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::clock::TickRate;
+use crate::platform::named::display_by_name;
 use crate::terms::state::OpenReason;
 
 /// Why a call was not admitted.
@@ -39,11 +40,7 @@ impl RejectReason {
     }
 }
 
-impl fmt::Display for RejectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
+display_by_name!(RejectReason);
 
 /// A call that was not admitted: why, and when to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,30 +6,25 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use crate::breaker::holder::Holder;
+use crate::platform::named::named;
 use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::{Status, Tally};
 
-/// How well things are: of a breaker, or of all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Condition {
-    /// Calls are made as if there were no breaker: closed at level 0, switched off, or in shadow whatever the state.
-    Ok,
-    /// Some calls are made: half-open, ramping, closed at a degradation level above 0, or open with its time over. Of many: at least one is not ok.
-    Degraded,
-    /// No call is made: open for a time yet, latched or forced open. Of many: no call is made to any.
-    Down,
+named! {
+    #[names = "in small letters, as it is written"]
+    /// How well things are: of a breaker, or of all.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Condition {
+        /// Calls are made as if there were no breaker: closed at level 0, switched off, or in shadow whatever the state.
+        Ok => "ok",
+        /// Some calls are made: half-open, ramping, closed at a degradation level above 0, or open with its time over. Of many: at least one is not ok.
+        Degraded => "degraded",
+        /// No call is made: open for a time yet, latched or forced open. Of many: no call is made to any.
+        Down => "down",
+    }
 }
 
 impl Condition {
-    /// The name in small letters, as it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Down => "down",
-        }
-    }
-
     /// That of several things: [`Ok`](Self::Ok) if all are (or there is none), [`Down`](Self::Down) if all are, else
     /// [`Degraded`](Self::Degraded).
     pub fn of_all(conditions: impl IntoIterator<Item = Self>) -> Self {
