@@ -25,7 +25,7 @@ const PATIENCE: (u32, Duration) = (20, Duration::from_secs(60));
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
     match run(root, &words) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

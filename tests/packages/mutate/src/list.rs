@@ -139,7 +139,7 @@ mod tests {
     use std::path::Path;
 
     fn root() -> &'static Path {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."))
     }
 
     fn list() -> Vec<Mutation> {

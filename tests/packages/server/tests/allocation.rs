@@ -1,7 +1,7 @@
 //! Proves that the layer allocates nothing: admitted, rejected, cancelled, and in waiting where there is nothing to wait
 //! for. The allocator counts, as in the crate's own `tests/allocation.rs`.
 
-#[path = "../../allocation/counting.rs"]
+#[path = "../../../allocation/counting.rs"]
 mod counting;
 
 use std::future::{Ready, ready};

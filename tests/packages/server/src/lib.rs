@@ -46,10 +46,10 @@ impl<F: Future + Unpin> Future for AtMost<F> {
 
 /// The settings of the tuning guide, compiled and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../examples/host/ops/tuning.md")]
+#[doc = include_str!("../../../../examples/host/ops/tuning.md")]
 struct Tuning;
 
 /// The recipes, compiled and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../examples/host/recipes.md")]
+#[doc = include_str!("../../../../examples/host/recipes.md")]
 struct Recipes;

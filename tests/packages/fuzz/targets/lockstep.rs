@@ -1,15 +1,15 @@
-//! `cargo +nightly fuzz run --fuzz-dir tests/fuzz lockstep`: what the fuzzer makes up is a sequence of calls, outcomes,
+//! `cargo +nightly fuzz run --fuzz-dir tests/packages/fuzz lockstep`: what the fuzzer makes up is a sequence of calls, outcomes,
 //! cancels, holds, forced states, reloads and time jumps (over wraps and long idles). After each step breaker and model
 //! must look the same.
 #![no_main]
 
-#[path = "../../reference/lockstep.rs"]
+#[path = "../../../reference/lockstep.rs"]
 #[allow(dead_code, reason = "the properties draw their steps by it")]
 mod lockstep;
-#[path = "../../reference/model.rs"]
+#[path = "../../../reference/model.rs"]
 #[allow(dead_code, reason = "the search through histories uses more of it")]
 mod model;
-#[path = "../../reference/settings.rs"]
+#[path = "../../../reference/settings.rs"]
 mod settings;
 
 use core::time::Duration;
