@@ -5,16 +5,16 @@
 //! judged is what the layer allocates: nothing.
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the comparison, which needs all of it")]
-#[path = "../../../benches/compare/src/heap.rs"]
+#[path = "../../compare/src/heap.rs"]
 mod heap;
 #[allow(dead_code, unreachable_pub, reason = "as above")]
-#[path = "../../../benches/compare/src/machine.rs"]
+#[path = "../../compare/src/machine.rs"]
 mod machine;
 #[allow(dead_code, unreachable_pub, reason = "as above")]
-#[path = "../../../benches/compare/src/measure.rs"]
+#[path = "../../compare/src/measure.rs"]
 mod measure;
 
-#[path = "../../../benches/guarded/mod.rs"]
+#[path = "../../guarded/mod.rs"]
 mod guarded;
 
 mod alone;
