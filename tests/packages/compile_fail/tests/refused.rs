@@ -5,7 +5,7 @@
 //! What is compared is the compiler's whole output. It quotes the lines of `src` that it speaks of, and its layout is
 //! Rust 1.95's, without the component `rust-src` (with it the compiler may quote its own sources); other compilers leave
 //! this test out. When a difference is looked at and wanted: `TRYBUILD=overwrite cargo test -p compile-fail`. The
-//! sentences themselves are also checked at run time, by `config.rs`, whatever the compiler.
+//! sentences themselves are also checked at run time, by `tests/breaker/config.rs`, whatever the compiler.
 
 #[rustversion::attr(not(stable(1.95)), ignore = "the expected output is Rust 1.95's")]
 #[test]

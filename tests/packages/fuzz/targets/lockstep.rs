@@ -3,13 +3,13 @@
 //! must look the same.
 #![no_main]
 
-#[path = "../../../reference/lockstep.rs"]
+#[path = "../../../model/reference/lockstep.rs"]
 #[allow(dead_code, reason = "the properties draw their steps by it")]
 mod lockstep;
-#[path = "../../../reference/model.rs"]
+#[path = "../../../model/reference/model.rs"]
 #[allow(dead_code, reason = "the search through histories uses more of it")]
 mod model;
-#[path = "../../../reference/settings.rs"]
+#[path = "../../../model/reference/settings.rs"]
 mod settings;
 
 use core::time::Duration;
@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use lockstep::{Advance, Op, run};
 use settings::{Settings, Shape, bucket, lasting, tuning};
 
-/// Settings are drawn as the properties of `tests/reference.rs` draw them, by a seed of two bytes.
+/// Settings are drawn as the properties of `tests/model/reference` draw them, by a seed of two bytes.
 fn drawn<T: core::fmt::Debug>(bytes: &mut Unstructured<'_>, strategy: impl Strategy<Value = T>) -> Result<T> {
     let mut seed = [0; 16];
     seed[..2].copy_from_slice(bytes.bytes(2)?);

@@ -169,7 +169,7 @@ impl Bench {
         };
         fs::write(&path, broken)?;
         // A property that fails keeps its seed, and would try it on the next one too.
-        let seeds = self.copy.join("tests/reference/seeds.txt");
+        let seeds = self.copy.join("tests/model/reference/seeds.txt");
         let kept = fs::read(&seeds)?;
         let ended = self.cargo(&mutation.check, PATIENCE.1.max(unbroken * PATIENCE.0));
         fs::write(&path, text)?;

@@ -1,5 +1,5 @@
 //! Proves that the layer allocates nothing: admitted, rejected, cancelled, and in waiting where there is nothing to wait
-//! for. The allocator counts, as in the crate's own `tests/allocation.rs`.
+//! for. The allocator counts, as in the crate's own `tests/allocation`.
 
 #[path = "../../../allocation/counting.rs"]
 mod counting;

@@ -35,10 +35,10 @@
 
 #![cfg(feature = "models")]
 
-#[path = "../../../reference/model.rs"]
+#[path = "../../../model/reference/model.rs"]
 #[allow(dead_code, reason = "the properties use more of it")]
 mod model;
-#[path = "../../../reference/settings.rs"]
+#[path = "../../../model/reference/settings.rs"]
 #[allow(dead_code, reason = "the properties use more of it")]
 mod settings;
 

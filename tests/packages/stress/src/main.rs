@@ -11,7 +11,7 @@
 //! - and the breaker works as ever: reset, it counts, trips, probes and closes.
 
 mod load;
-#[path = "../../../reference/moves.rs"]
+#[path = "../../../model/reference/moves.rs"]
 mod moves;
 mod sums;
 mod watch;

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
-use crate::model::{self, Model, Move, Rejection, Sums, Told, View};
-use crate::settings::{Settings, Shape, Tuning, at_least, lasting, tuning};
+use super::model::{self, Model, Move, Rejection, Sums, Told, View};
+use super::settings::{Settings, Shape, Tuning, at_least, lasting, tuning};
 
 /// How many generations the crate tells apart.
 const GENERATIONS: u64 = 1 << 20;

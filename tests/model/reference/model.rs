@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use microbreaker::{Effect, FailureKind, OpenReason, Outcome, RejectReason, ReportKind, State, WindowKind};
 
-use crate::settings::{Settings, ticks_in};
+use super::settings::{Settings, ticks_in};
 
 /// Readings of the real clock come round after so many ticks.
 const WRAP: u64 = 1 << 32;
@@ -777,7 +777,7 @@ impl Model {
             Phase::Closed | Phase::HalfOpen(_) | Phase::Ramping { .. } => {}
             Phase::Latched | Phase::ForcedOpen | Phase::Disabled => return Effect::Unchanged,
         }
-        let lasts = crate::settings::significant(asked, 19);
+        let lasts = super::settings::significant(asked, 19);
         self.enter(Phase::Open { reason, since: self.now, lasts }, None);
         Effect::Opened(reason)
     }

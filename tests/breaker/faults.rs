@@ -3,9 +3,9 @@
 //!
 //! Elsewhere:
 //!
-//! - 12 (memory that grows with every cycle) needs an allocator of its own: `tests/allocation.rs`.
+//! - 12 (memory that grows with every cycle) needs an allocator of its own: `tests/allocation`.
 //! - 22 (a stream counted at its headers) and the HTTP half of 19 (a client error in a streak, one tenant's for all):
-//!   `tests/classify/`, and over real connections `tests/packages/server/tests/http.rs`.
+//!   `tests/integrations/classify/`, and over real connections `tests/packages/server/tests/http.rs`.
 //! - 23 (a breaker per request) and 24 (`poll_ready` that fails for good) are faults of layers; the core has no requests
 //!   and no readiness. They belong to the tests of the layer, `tests/packages/server/tests/tower.rs` and `stack.rs`.
 //! - Of 13 (called although open) and 18 (its own rejections as failures) the core's half is here: what `call`,

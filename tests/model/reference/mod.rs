@@ -2,17 +2,13 @@
 //! same after each step.
 //!
 //! Each property draws the same 256 sequences every time, so that a change is to blame when it fails. With
-//! `PROPTEST_CASES` it draws so many, and others every time. What once failed is in `tests/reference/seeds.txt` and is
+//! `PROPTEST_CASES` it draws so many, and others every time. What once failed is in `tests/model/reference/seeds.txt` and is
 //! tried first.
 
-#[path = "reference/lockstep.rs"]
 mod lockstep;
-#[path = "reference/model.rs"]
 #[allow(dead_code, reason = "the search through histories uses more of it")]
 mod model;
-#[path = "reference/moves.rs"]
 mod moves;
-#[path = "reference/settings.rs"]
 mod settings;
 
 use core::time::Duration;
@@ -39,7 +35,7 @@ fn config() -> ProptestConfig {
     ProptestConfig {
         cases,
         rng_seed,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/reference/seeds.txt"))),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/model/reference/seeds.txt"))),
         max_shrink_iters: 20_000,
         ..ProptestConfig::default()
     }

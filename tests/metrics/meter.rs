@@ -1,14 +1,12 @@
 //! What a meter counts, and what a reading makes of it.
 
-mod common;
-
 use core::task::{Context, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use common::now;
+use crate::common::now;
 use microbreaker::{
     Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, Guard, Latency, ManualClock, Meter, Monitors,
     Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,

@@ -7,7 +7,7 @@ use microbreaker::{
     AtEnd, ClassifyHead, Config, FailureKind, GrpcStatus, Head, OpenReason, Outcome, ReportKind, Settle, State,
 };
 
-use crate::body::{Announces, Script, Step, poll, reported, script, watched};
+use super::body::{Announces, Script, Step, poll, reported, script, watched};
 
 const SERVER: Outcome = Outcome::Failure(FailureKind::Server);
 const PROTOCOL: Outcome = Outcome::Failure(FailureKind::Protocol);

@@ -1,7 +1,7 @@
-//! Proves that a breaker never allocates (fault 12 of `faults.rs`, memory that grows with every cycle): thousands of
-//! cycles through every state, with every window, under an allocator that counts.
+//! A binary of its own, because its allocator counts and a program has only one. Proves that a breaker never allocates
+//! (fault 12 of `tests/breaker/faults.rs`, memory that grows with every cycle): thousands of cycles through every state,
+//! with every window, under an allocator that counts.
 
-#[path = "allocation/counting.rs"]
 mod counting;
 
 use std::future::Future;

@@ -1,10 +1,8 @@
 //! A chain of levels: who is asked, who serves, and what is known of those above.
 
-mod common;
-
 use std::cell::Cell;
 
-use common::now;
+use crate::common::now;
 use microbreaker::{Breaker, Config, Error, Level, ManualClock, RejectReason, State, Streak, first};
 
 fn breaker() -> Breaker<Streak, ManualClock> {
