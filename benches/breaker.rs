@@ -1,7 +1,7 @@
 //! Cost per call, beside the bare floors, in one run: `cargo bench --bench breaker`.
 //!
 //! Absolute figures move between machines, and on one machine between minutes: compare within a run, by the ratio to
-//! the floor of the same group. `.ci/show/core-6` does that.
+//! the floor of the same group. `.ci/check/bench-ratios` does that.
 //! What is measured stands in `guarded`; the rivals beside it in the package `compare`.
 
 mod guarded;

@@ -1,4 +1,4 @@
-//! Instructions per call: `.ci/instructions` runs this under callgrind, a case at a time, and holds it against
+//! Instructions per call: `.ci/check/instructions` runs this under callgrind, a case at a time, and holds it against
 //! `instructions.txt`. Alone it only runs each case: `cargo bench --bench instructions`.
 //!
 //! What is counted is what [`measured`] executes, on its own thread.

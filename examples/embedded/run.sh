@@ -34,8 +34,8 @@ if wants modem; then
   tools=$PWD/target/release
 fi
 
-source ../../.ci/cross "$@"
-wants measure || wants preempt || wants survive || wants modem && source ../../.ci/emulators
+source ../../.ci/lib/cross "$@"
+wants measure || wants preempt || wants survive || wants modem && source ../../.ci/lib/emulators
 echo "compiler: $(rustc --version)"
 
 # Cores without compare-exchange: critical sections stand for it, or (`+single-core`) what suffices where there is one core.

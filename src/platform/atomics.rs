@@ -16,13 +16,13 @@ pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 #[cfg(microbreaker_shuttle)]
 pub(crate) use scheduled::{AtomicU32, Ordering, fence};
 #[cfg(microbreaker_shuttle)]
-#[path = "../../tests/shuttle/atomics.rs"]
+#[path = "../../tests/packages/shuttle/atomics.rs"]
 mod scheduled;
 
 #[cfg(microbreaker_counting)]
 pub(crate) use counted::{AtomicU32, Ordering, fence};
 #[cfg(microbreaker_counting)]
-#[path = "../../tests/counting/atomics.rs"]
+#[path = "../../tests/packages/counting/atomics.rs"]
 pub mod counted;
 
 #[cfg(all(not(target_has_atomic = "32"), not(feature = "portable-atomic")))]

@@ -1,0 +1,70 @@
+//! What the tower layer costs, and what an `Arc` costs as its holder over a `&'static`: alone, polled by hand, and
+//! around an axum echo under `wrk`. `cargo overhead -- --help`.
+//!
+//! Speeds are told, not judged: everything is measured in interleaved rounds, and compared within a round. What is
+//! judged is what the layer allocates: nothing.
+
+#[allow(dead_code, unreachable_pub, reason = "shared with the comparison, which needs all of it")]
+#[path = "../../compare/src/heap.rs"]
+mod heap;
+#[allow(dead_code, unreachable_pub, reason = "as above")]
+#[path = "../../compare/src/machine.rs"]
+mod machine;
+#[allow(dead_code, unreachable_pub, reason = "as above")]
+#[path = "../../compare/src/measure.rs"]
+mod measure;
+
+#[path = "../../guarded/mod.rs"]
+mod guarded;
+
+mod alone;
+mod args;
+mod breakers;
+mod echo;
+mod load;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use args::{Plan, Stop};
+
+fn main() -> ExitCode {
+    let plan = match args::parse(std::env::args_os()) {
+        Ok(plan) => plan,
+        Err(stop) => return stop.show(),
+    };
+    match run(&plan) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => Stop::Wrong(format!("error: {error}")).show(),
+    }
+}
+
+/// Everything in turn; how many allocations the layer added in all.
+fn run(plan: &Plan) -> Result<u64, Box<dyn Error>> {
+    println!("{}, {}", machine::machine(), machine::compiler());
+    println!("load average at the beginning {}\n", machine::load());
+
+    // First, while there is one thread: the count is the process's.
+    assert_eq!(heap::count(|| drop(std::hint::black_box(Box::new(7)))).1.allocations, 1, "the allocator counts");
+    let alone = alone::allocations();
+    let variants = echo::variants();
+    let echoed = echo::allocations(&variants);
+    println!("{}\n{}", alone.table, echoed.table);
+
+    println!("{}", alone::speed(plan.alone));
+    println!("{}", load::run(plan, variants)?);
+
+    let added = alone.added + echoed.added;
+    println!("load average at the end {}", machine::load());
+    println!("allocations that the layer added to {} calls: {added}", alone.calls + echoed.calls);
+    Ok(added)
+}
+
+/// What was allocated, and how much of it is the layer's.
+struct Allocations {
+    table: String,
+    /// With a layer.
+    calls: u64,
+    added: u64,
+}

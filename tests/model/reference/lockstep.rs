@@ -1,0 +1,466 @@
+//! Does the same to the breaker and to the model, and compares all that can be seen after each step.
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::collections::HashSet;
+
+use microbreaker::{
+    Breaker, CallReport, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State,
+    Tally, Ticks, Window,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestCaseError;
+
+use super::model::{self, Model, Move, Rejection, Sums, Told, View};
+use super::settings::{Settings, Shape, Tuning, at_least, lasting, tuning};
+
+/// How many generations the crate tells apart.
+const GENERATIONS: u64 = 1 << 20;
+
+/// How far to move the clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Advance {
+    Ticks(u64),
+    /// To one of the moments at which something changes, or a tick beside it.
+    Edge {
+        which: u8,
+        beside: i8,
+    },
+}
+
+/// One step. A permit is chosen among those that are out, by its index modulo their number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    Acquire,
+    Report {
+        which: u8,
+        outcome: Outcome,
+        elapsed: Option<Duration>,
+    },
+    Drop {
+        which: u8,
+    },
+    /// So many calls in a row, each reported before the next.
+    Calls {
+        calls: u8,
+        outcome: Outcome,
+    },
+    Advance(Advance),
+    Reset,
+    /// Only where nothing else leads on: latched, forced open or disabled.
+    ResetIfStuck,
+    /// Many resets in a row: tags of all widths come round.
+    Resets(u32),
+    ForceOpen,
+    Disable,
+    Trip(OpenReason, Duration),
+    Hold(Duration),
+    Latch,
+    Shadow(bool),
+    Reconfigure(Tuning),
+    /// A reload that must be refused, and change nothing.
+    Reshape,
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        6 => (0..3000_u64).prop_map(lasting),
+        3 => (0..3_000_000_000_u64).prop_map(Duration::from_nanos),
+        1 => any::<u64>().prop_map(Duration::from_millis),
+    ]
+}
+
+/// Short enough to lie about a slow limit.
+fn measure() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        6 => (0..250_u64).prop_map(lasting),
+        3 => (0..200_000_000_u64).prop_map(Duration::from_nanos),
+        1 => Just(Duration::MAX),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let kind = select(&FailureKind::ALL[..]);
+    prop_oneof![
+        30 => Just(Outcome::Success),
+        30 => kind.prop_map(Outcome::Failure),
+        10 => Just(Outcome::Slow),
+        6 => Just(Outcome::Alive),
+        6 => Just(Outcome::Ignored),
+        3 => duration().prop_map(Outcome::Hold),
+        1 => Just(Outcome::Latch),
+    ]
+}
+
+fn advance() -> impl Strategy<Value = Advance> {
+    let near = |middle: u64| (0..10_000_u64).prop_map(move |off| Advance::Ticks(middle - 5000 + off));
+    prop_oneof![
+        8 => (1..40_u64).prop_map(Advance::Ticks),
+        4 => (40..5000_u64).prop_map(Advance::Ticks),
+        16 => (any::<u8>(), -1..=1_i8).prop_map(|(which, beside)| Advance::Edge { which, beside }),
+        1 => (5000..1_u64 << 31).prop_map(Advance::Ticks),
+        1 => near(1 << 31),
+        1 => near(1 << 32),
+        1 => near(3 << 32),
+    ]
+}
+
+/// Any step.
+pub(crate) fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        60 => Just(Op::Acquire),
+        60 => (any::<u8>(), outcome(), proptest::option::weighted(0.2, measure()))
+            .prop_map(|(which, outcome, elapsed)| Op::Report { which, outcome, elapsed }),
+        12 => any::<u8>().prop_map(|which| Op::Drop { which }),
+        15 => (1..25_u8, outcome()).prop_map(|(calls, outcome)| Op::Calls { calls, outcome }),
+        80 => advance().prop_map(Op::Advance),
+        4 => Just(Op::Reset),
+        40 => Just(Op::ResetIfStuck),
+        1 => (50..600_u32).prop_map(Op::Resets),
+        2 => Just(Op::ForceOpen),
+        2 => Just(Op::Disable),
+        3 => (select(&OpenReason::ALL[..]), duration()).prop_map(|(reason, time)| Op::Trip(reason, time)),
+        3 => duration().prop_map(Op::Hold),
+        2 => Just(Op::Latch),
+        2 => prop_oneof![1 => Just(true), 3 => Just(false)].prop_map(Op::Shadow),
+        6 => tuning().prop_map(Op::Reconfigure),
+        1 => Just(Op::Reshape),
+    ]
+}
+
+/// What the breaker told, as the model would.
+#[derive(Debug, Default)]
+struct Log(RefCell<Vec<Told>>);
+
+impl Log {
+    fn push(&self, told: Told) {
+        self.0.borrow_mut().push(told);
+    }
+}
+
+impl Observer for Log {
+    fn on_event(&self, event: &Event) {
+        self.push(Told::Moved(Move {
+            from: event.from,
+            to: event.to,
+            reason: event.reason,
+            generation: event.generation.into(),
+            attempt: event.attempt,
+            lasts: event.lasts_ticks.map(u64::from),
+            cause: Some(sums(event.tally)),
+        }));
+    }
+
+    fn on_permit(&self, probe: bool) {
+        self.push(Told::Permit { probe });
+    }
+
+    fn on_reject(&self, reason: RejectReason) {
+        self.push(Told::Rejected(reason));
+    }
+
+    fn on_would_reject(&self, reason: RejectReason) {
+        self.push(Told::WouldReject(reason));
+    }
+
+    fn on_report(&self, report: &CallReport) {
+        self.push(Told::Report {
+            kind: report.kind,
+            slow: report.slow,
+            effect: report.effect,
+            failed_at: report.at.map(|at| at.count().into()),
+        });
+    }
+}
+
+fn sums(tally: Tally) -> Sums {
+    Sums { window: tally.window, total: tally.total, failed: tally.failed, slow: tally.slow }
+}
+
+/// What the model told, in the narrower words of the crate. `real` lends the sums of an event that the model does not
+/// name a cause for.
+fn narrowed(told: Told, real: Option<&Told>) -> Told {
+    match (told, real) {
+        (Told::Moved(moved), Some(Told::Moved(real))) => {
+            Told::Moved(Move { generation: moved.generation % GENERATIONS, cause: moved.cause.or(real.cause), ..moved })
+        }
+        (Told::Report { kind, slow, effect, failed_at }, _) => {
+            Told::Report { kind, slow, effect, failed_at: failed_at.map(|at| at & u64::from(u32::MAX)) }
+        }
+        (told, _) => told,
+    }
+}
+
+type Observed<'a, W> = Breaker<W, &'a ManualClock, &'a Log>;
+
+/// The two, and the permits that are out of both.
+struct Lockstep<'a, W: Window> {
+    clock: &'a ManualClock,
+    log: &'a Log,
+    breaker: &'a Observed<'a, W>,
+    model: Model,
+    out: Vec<(Permit<&'a Observed<'a, W>>, model::Permit)>,
+    moves: HashSet<(State, State)>,
+}
+
+/// More permits than this are never out together.
+const MOST_OUT: usize = 24;
+
+/// Runs `ops` on a new breaker, from a clock that reads `start`; the moves that it made.
+pub(crate) fn run<W: Window>(
+    settings: Settings,
+    start: u32,
+    ops: &[Op],
+) -> Result<HashSet<(State, State)>, TestCaseError> {
+    let clock = ManualClock::at(Ticks::new(start));
+    let log = Log::default();
+    let breaker = Breaker::try_observed(settings.config(), &clock, &log)
+        .map_err(|error| TestCaseError::fail(format!("{settings:?}: {error}")))?;
+    let model = Model::new(settings, start.into());
+    let (out, moves) = (Vec::new(), HashSet::new());
+    let mut lockstep = Lockstep::<W> { clock: &clock, log: &log, breaker: &breaker, model, out, moves };
+    lockstep.compare()?;
+    for (index, op) in ops.iter().enumerate() {
+        lockstep
+            .apply(*op)
+            .and_then(|()| lockstep.compare())
+            .map_err(|error| TestCaseError::fail(format!("step {index}, {op:?}: {error}")))?;
+    }
+    Ok(lockstep.moves)
+}
+
+impl<W: Window> Lockstep<'_, W> {
+    fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {
+        match op {
+            Op::Acquire => {
+                self.acquire()?;
+            }
+            Op::Report { which, outcome, elapsed } => {
+                if let Some(index) = self.chosen(which) {
+                    self.report(index, outcome, elapsed)?;
+                }
+            }
+            Op::Drop { which } => {
+                if let Some(index) = self.chosen(which) {
+                    self.cancel(index);
+                }
+            }
+            Op::Calls { calls, outcome } => {
+                for _ in 0..calls {
+                    self.call(outcome)?;
+                    self.compare()?;
+                }
+            }
+            Op::Advance(Advance::Ticks(ticks)) => self.advance(ticks)?,
+            Op::Advance(Advance::Edge { which, beside }) => {
+                let edges = self.edges();
+                if !edges.is_empty() {
+                    let edge = edges[usize::from(which) % edges.len()];
+                    self.advance(edge.saturating_add_signed(beside.into()))?;
+                }
+            }
+            Op::Reset => self.reset(),
+            Op::ResetIfStuck => {
+                if matches!(self.breaker.state(), State::Latched | State::ForcedOpen | State::Disabled) {
+                    self.reset();
+                }
+            }
+            Op::Resets(times) => {
+                for _ in 0..times {
+                    self.reset();
+                    self.compare_told()?;
+                }
+            }
+            Op::ForceOpen => prop_assert_eq!(self.breaker.force_open(), self.model.force_open()),
+            Op::Disable => prop_assert_eq!(self.breaker.disable(), self.model.disable()),
+            Op::Trip(reason, time) => {
+                prop_assert_eq!(self.breaker.trip(reason, time), self.model.trip(reason, time));
+            }
+            Op::Hold(time) => {
+                prop_assert_eq!(self.breaker.hold(time), self.model.trip(OpenReason::Hold, time));
+            }
+            Op::Latch => prop_assert_eq!(self.breaker.latch(), self.model.latch()),
+            Op::Shadow(on) => {
+                if on {
+                    self.breaker.watch_only();
+                } else {
+                    self.breaker.enforce();
+                }
+                self.model.set_shadow(on);
+            }
+            Op::Reconfigure(tuning) => {
+                let settings = Settings::new(self.model.settings().shape, tuning);
+                prop_assert_eq!(self.breaker.reconfigure(&settings.config()), Ok(()));
+                self.model.reconfigure(settings);
+            }
+            Op::Reshape => self.reshape()?,
+        }
+        Ok(())
+    }
+
+    fn chosen(&self, which: u8) -> Option<usize> {
+        (!self.out.is_empty()).then(|| usize::from(which) % self.out.len())
+    }
+
+    fn edges(&self) -> Vec<u64> {
+        let mut edges = self.model.edges();
+        if let Some(limit) = self.model.settings().slow_after() {
+            let started = self.out.iter().filter_map(|(_, permit)| permit.started());
+            edges.extend(started.filter_map(|started| (started + limit).checked_sub(self.model.now())));
+        }
+        edges
+    }
+
+    /// `true` if it was admitted: the last of those that are out.
+    fn acquire(&mut self) -> Result<bool, TestCaseError> {
+        if self.out.len() == MOST_OUT {
+            self.cancel(0);
+        }
+        match (self.breaker.acquire(), self.model.acquire()) {
+            (Ok(real), Ok(permit)) => {
+                prop_assert_eq!(real.level(), permit.level());
+                prop_assert_eq!(real.is_probe(), permit.is_probe());
+                prop_assert_eq!(real.is_counted(), permit.is_counted());
+                self.out.push((real, permit));
+                Ok(true)
+            }
+            (Err(real), Err(rejection)) => {
+                let ticks = real.retry_in_ticks().map(u64::from);
+                prop_assert_eq!(Rejection { reason: real.reason(), retry_in: ticks }, rejection);
+                prop_assert_eq!(real.retry_in(), ticks.map(at_least));
+                Ok(false)
+            }
+            (real, permit) => Err(TestCaseError::fail(format!("{real:?}, expected {permit:?}"))),
+        }
+    }
+
+    fn report(&mut self, index: usize, outcome: Outcome, elapsed: Option<Duration>) -> Result<(), TestCaseError> {
+        let (real, permit) = self.out.swap_remove(index);
+        let effect = match elapsed {
+            Some(elapsed) => real.record_elapsed(outcome, elapsed),
+            None => real.record(outcome),
+        };
+        prop_assert_eq!(effect, self.model.record(permit, outcome, elapsed));
+        Ok(())
+    }
+
+    fn cancel(&mut self, index: usize) {
+        let (real, permit) = self.out.swap_remove(index);
+        drop(real);
+        self.model.cancel(permit);
+    }
+
+    /// A call that is over before anything else happens, if it is admitted.
+    fn call(&mut self, outcome: Outcome) -> Result<(), TestCaseError> {
+        if self.acquire()? {
+            self.report(self.out.len() - 1, outcome, None)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the clock. Where that would take it past a bound that the crate documents (a distance of a whole wrap of
+    /// the ticks since something was last touched), stops just before it and touches.
+    fn advance(&mut self, mut ticks: u64) -> Result<(), TestCaseError> {
+        loop {
+            let step = ticks.min(self.headroom());
+            for part in [step / 2, step - step / 2] {
+                // In two parts, because a step of 2^32 - 1 and more is none to a 32-bit counter.
+                self.clock.advance_ticks(u32::try_from(part).unwrap());
+            }
+            self.model.pass(step);
+            ticks -= step;
+            if ticks == 0 {
+                return Ok(());
+            }
+            self.compare()?;
+            self.touch()?;
+        }
+    }
+
+    fn headroom(&self) -> u64 {
+        let oldest = self.out.iter().filter_map(|(_, permit)| permit.started()).min();
+        let measure = oldest.map_or(u64::MAX, |started| started + u64::from(u32::MAX) - self.model.now());
+        self.model.headroom().min(measure).min(u64::from(u32::MAX))
+    }
+
+    /// Ends what the clock must not outrun: a call that is out, a period, the idleness of a time window.
+    fn touch(&mut self) -> Result<(), TestCaseError> {
+        while let Some(index) = self.out.iter().position(|(_, permit)| {
+            permit.started().is_some_and(|started| self.model.now() - started == u64::from(u32::MAX))
+        }) {
+            self.cancel(index);
+            self.compare()?;
+        }
+        if self.headroom() == 0 {
+            self.call(Outcome::Success)?;
+            self.compare()?;
+        }
+        if self.headroom() == 0 {
+            self.reset();
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.breaker.reset();
+        self.model.reset();
+    }
+
+    fn reshape(&mut self) -> Result<(), TestCaseError> {
+        let Shape { mut streak, mut count, mut time, slow } = self.model.settings().shape;
+        let longer = |length: u16| if length > 1 { length - 1 } else { 2 };
+        streak = streak.map(longer);
+        if streak.is_none() {
+            count = count.map(longer);
+        }
+        if streak.is_none() && count.is_none() {
+            time = time.map(|(buckets, bucket)| (buckets, bucket * 2));
+        }
+        let other = Settings::new(Shape { streak, count, time, slow }, Tuning::PLAIN);
+        prop_assert!(self.breaker.reconfigure(&other.config()).is_err());
+        Ok(())
+    }
+
+    /// All that can be seen without doing anything.
+    fn compare(&mut self) -> Result<(), TestCaseError> {
+        self.compare_told()?;
+        let status = self.breaker.status();
+        let mut expected = self.model.view();
+        expected.generation %= GENERATIONS;
+        let seen = View {
+            state: status.state,
+            reason: status.reason,
+            level: status.level,
+            attempt: status.attempt,
+            generation: status.generation.into(),
+            // Compared below, as the duration it is.
+            retry_in: expected.retry_in,
+            probes_out: status.probes_out.into(),
+            shadow: status.shadow,
+            sums: sums(status.tally),
+        };
+        prop_assert_eq!(seen, expected);
+        let retry_in = expected.retry_in.map(at_least);
+        prop_assert_eq!(status.retry_in, retry_in);
+        prop_assert_eq!(self.breaker.retry_in(), retry_in);
+        prop_assert_eq!(self.breaker.state(), expected.state);
+        prop_assert_eq!(sums(self.breaker.tally()), expected.sums);
+        Ok(())
+    }
+
+    /// The events and hooks since the last look: the same, as many, in the same order.
+    fn compare_told(&mut self) -> Result<(), TestCaseError> {
+        let real = self.log.0.take();
+        for told in &real {
+            if let Told::Moved(moved) = told {
+                self.moves.insert((moved.from, moved.to));
+            }
+        }
+        let expected = core::mem::take(&mut self.model.told);
+        let expected: Vec<Told> =
+            expected.into_iter().enumerate().map(|(index, told)| narrowed(told, real.get(index))).collect();
+        prop_assert_eq!(real, expected);
+        Ok(())
+    }
+}

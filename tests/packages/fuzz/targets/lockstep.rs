@@ -1,0 +1,126 @@
+//! `cargo +nightly fuzz run --fuzz-dir tests/packages/fuzz lockstep`: what the fuzzer makes up is a sequence of calls, outcomes,
+//! cancels, holds, forced states, reloads and time jumps (over wraps and long idles). After each step breaker and model
+//! must look the same.
+#![no_main]
+
+#[path = "../../../model/reference/lockstep.rs"]
+#[allow(dead_code, reason = "the properties draw their steps by it")]
+mod lockstep;
+#[path = "../../../model/reference/model.rs"]
+#[allow(dead_code, reason = "the search through histories uses more of it")]
+mod model;
+#[path = "../../../model/reference/settings.rs"]
+mod settings;
+
+use core::time::Duration;
+
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use microbreaker::{CountWindow, FailureKind, OpenReason, Outcome, Streak, TimeWindow, Window};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use lockstep::{Advance, Op, run};
+use settings::{Settings, Shape, bucket, lasting, tuning};
+
+/// Settings are drawn as the properties of `tests/model/reference` draw them, by a seed of two bytes.
+fn drawn<T: core::fmt::Debug>(bytes: &mut Unstructured<'_>, strategy: impl Strategy<Value = T>) -> Result<T> {
+    let mut seed = [0; 16];
+    seed[..2].copy_from_slice(bytes.bytes(2)?);
+    seed[15] = 1;
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::XorShift, &seed));
+    Ok(strategy.new_tree(&mut runner).expect("no strategy of ours rejects").current())
+}
+
+fn duration(bytes: &mut Unstructured<'_>) -> Result<Duration> {
+    Ok(match bytes.int_in_range(0..=9)? {
+        0..6_u8 => lasting(u64::from(bytes.arbitrary::<u16>()?)),
+        6..9 => Duration::from_nanos(bytes.arbitrary::<u32>()?.into()),
+        _ => Duration::from_millis(bytes.arbitrary()?),
+    })
+}
+
+fn outcome(bytes: &mut Unstructured<'_>) -> Result<Outcome> {
+    Ok(match bytes.int_in_range(0..=15)? {
+        0..5_u8 => Outcome::Success,
+        5..9 => Outcome::Failure(*bytes.choose(&FailureKind::ALL)?),
+        9..11 => Outcome::Slow,
+        11 => Outcome::Alive,
+        12 => Outcome::Ignored,
+        13 | 14 => Outcome::Hold(duration(bytes)?),
+        _ => Outcome::Latch,
+    })
+}
+
+fn advance(bytes: &mut Unstructured<'_>) -> Result<Advance> {
+    Ok(match bytes.int_in_range(0..=15)? {
+        0..5_u8 => Advance::Ticks(u64::from(bytes.arbitrary::<u8>()?) + 1),
+        5..7 => Advance::Ticks(bytes.arbitrary::<u16>()?.into()),
+        7..13 => Advance::Edge { which: bytes.arbitrary()?, beside: bytes.int_in_range(-1..=1)? },
+        13 => Advance::Ticks(bytes.arbitrary::<u32>()?.into()),
+        // Around the middle of the counter's range, its wrap, and the third one.
+        14 => Advance::Ticks((1 << 31) - (1 << 15) + u64::from(bytes.arbitrary::<u16>()?)),
+        _ => Advance::Ticks((bytes.int_in_range(1..=3)? << 32) - (1 << 15) + u64::from(bytes.arbitrary::<u16>()?)),
+    })
+}
+
+fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
+    Ok(match bytes.int_in_range(0..=63)? {
+        0..15_u8 => Op::Acquire,
+        15..28 => {
+            let elapsed = if bytes.ratio(1, 8)? { Some(duration(bytes)?) } else { None };
+            Op::Report { which: bytes.arbitrary()?, outcome: outcome(bytes)?, elapsed }
+        }
+        28..31 => Op::Drop { which: bytes.arbitrary()? },
+        31..37 => Op::Calls { calls: bytes.int_in_range(1..=24)?, outcome: outcome(bytes)? },
+        37..50 => Op::Advance(advance(bytes)?),
+        50 => Op::Reset,
+        51..54 => Op::ResetIfStuck,
+        54 => Op::Resets(bytes.int_in_range(1..=600)?),
+        55 => Op::ForceOpen,
+        56 => Op::Disable,
+        57 => Op::Trip(*bytes.choose(&OpenReason::ALL)?, duration(bytes)?),
+        58 => Op::Hold(duration(bytes)?),
+        59 => Op::Latch,
+        60 => Op::Shadow(bytes.arbitrary()?),
+        61 | 62 => Op::Reconfigure(drawn(bytes, tuning())?),
+        _ => Op::Reshape,
+    })
+}
+
+fn play<W: Window>(bytes: &mut Unstructured<'_>, shape: Shape) -> Result<()> {
+    let tuning = drawn(bytes, tuning())?;
+    let start = if bytes.arbitrary()? { bytes.arbitrary()? } else { u32::MAX - u32::from(bytes.arbitrary::<u16>()?) };
+    let mut ops = Vec::new();
+    while !bytes.is_empty() && ops.len() < 400 {
+        // The input ends in the midst of an operation: what came before is played.
+        let Ok(op) = op(bytes) else { break };
+        ops.push(op);
+    }
+    if let Err(error) = run::<W>(Settings::new(shape, tuning), start, &ops) {
+        panic!("{error}\n{shape:?} {tuning:?} from {start}\n{ops:#?}");
+    }
+    Ok(())
+}
+
+fn choose(bytes: &mut Unstructured<'_>) -> Result<()> {
+    let (window, slow) = (bytes.int_in_range(0..=5)?, bytes.arbitrary()?);
+    let streak = bytes.int_in_range(1..=5)?;
+    let calls = bytes.int_in_range(1..=40)?;
+    let buckets = bytes.int_in_range(1..=4)?;
+    let bucket = drawn(bytes, bucket())?;
+    match window {
+        0..1_u8 => play::<Streak>(bytes, Shape::streak(streak)),
+        1 => play::<CountWindow<5>>(bytes, Shape::count(calls, slow)),
+        2 => play::<TimeWindow<4>>(bytes, Shape::time(buckets, bucket, slow)),
+        3 => play::<(Streak, CountWindow<5>)>(bytes, Shape::count(calls, slow).and_streak(streak)),
+        4 => play::<(Streak, TimeWindow<4>)>(bytes, Shape::time(buckets, bucket, slow).and_streak(streak)),
+        _ => play::<(CountWindow<5>, TimeWindow<8>)>(bytes, Shape::count(calls, slow).and_time(buckets, bucket)),
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    // Too short to say anything: nothing is played.
+    let _ = choose(&mut Unstructured::new(data));
+});

@@ -1,0 +1,664 @@
+//! Histories of four to eight threads under random schedules, each explained by the sequential model: there must be an
+//! order of the operations, one that keeps to who was through before whom began, in which the model gives every caller the
+//! answer it got.
+//!
+//! What is compared: admissions (of which kind, and whether they count), rejections with their reason and time, the
+//! states seen, and when nobody is at work the window's sums, reason, attempt, probes out and time to wait. The search is
+//! given these freedoms and no others, each within the one operation:
+//!
+//! - A report is counted and judged at one moment, and the move that it calls for follows at another: between the two
+//!   others may still be admitted.
+//! - In a time window (of one lane) it is counted as a call at a moment before that. So a verdict may see calls whose
+//!   failure is not yet there, no more of them than reports are under way: a share may look smaller than it is, never
+//!   larger, and the last of those reports sees it whole.
+//! - A caller makes each move that is due (the open time is over, probes are lost or complete, the ramp is over) at a
+//!   moment of its own, and then competes for a probe at another.
+//! - Who asks while a hold is under way, whose owner is about to say how long, is told the longest it may be, or what
+//!   another hold has said.
+//! - Who is rejected half-open while another asks may be told the whole lease: the other's tick is there before its
+//!   admission, and stays where that fails.
+//! - Near a reload (while it is under way, or an operation that it was beside) an operation goes by the old thresholds or
+//!   the new, a success judges or not, and the generation is left as warm as it was, as warm as judged, or cold. The
+//!   reload itself is made at one moment.
+//!
+//! What a report returns is not compared: of two that call for the same move either may make it.
+//!
+//! What is not in the histories:
+//!
+//! - Time that passes while threads run: it stands still then and passes between, for an open time is counted from a
+//!   moment within the operation that opened, which the model would have to guess. So no bucket ends beneath a report,
+//!   and what a writer who slept through a lap of a time window finds is another generation.
+//! - A switch to shadow or back beside other operations: it is made between.
+//! - A reload of anything but thresholds and minimum.
+//! - In a time window, calls that failed and were slow besides; lanes; pairs of windows; degradation levels; jitter.
+//! - `trip` and a reported latch, events, and panics.
+
+#![cfg(feature = "models")]
+
+#[path = "../../../model/reference/model.rs"]
+#[allow(dead_code, reason = "the properties use more of it")]
+mod model;
+#[path = "../../../model/reference/settings.rs"]
+#[allow(dead_code, reason = "the properties use more of it")]
+mod settings;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use microbreaker::{
+    Breaker, CountWindow, FailureKind, ManualClock, OpenReason, Outcome, Permit, RejectReason, State, Streak, Ticks,
+    TimeWindow, Window, count_words,
+};
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::Arc;
+use shuttle::{Runner, thread};
+
+use model::{Model, SecondStep};
+use settings::{Settings, Shape, Tuning, at_least, lasting};
+
+type Shared<W> = Arc<Breaker<W, ManualClock>>;
+
+/// What a thread did. Permits are named by the order in which they were given.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Acquire,
+    Report(u32, Outcome),
+    Drop(u32),
+    Hold(u64),
+    Latch,
+    Reset,
+    Force,
+    Disable,
+    /// To the first or the second of two settings.
+    Reload(usize),
+    Look,
+}
+
+/// What it saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Admitted { permit: u32, probe: bool, counted: bool },
+    Rejected { reason: RejectReason, ticks: Option<u64> },
+    State(State),
+    Nothing,
+}
+
+/// An operation, and between which moments it was made.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    op: Op,
+    seen: Seen,
+    began: u32,
+    ended: u32,
+    /// Whether another thread's hold was under way.
+    beside_hold: bool,
+    /// Whether another thread asked.
+    beside_acquire: bool,
+    /// Whether a reload was under way, or an operation of which this is true.
+    near_reload: bool,
+}
+
+impl Done {
+    fn holds(&self) -> bool {
+        matches!(self.op, Op::Hold(_) | Op::Report(_, Outcome::Hold(_)))
+    }
+}
+
+/// Notes of each operation what it was made beside.
+fn note_neighbours(threads: &mut [Vec<Done>]) {
+    let all: Vec<Done> = threads.iter().flatten().copied().collect();
+    let beside = |done: &Done, others: &[Done]| {
+        others.iter().any(|other| other.began != done.began && other.began < done.ended && done.began < other.ended)
+    };
+    let of = |is: &dyn Fn(&Done) -> bool| all.iter().filter(|done| is(done)).copied().collect::<Vec<_>>();
+    let holds = of(&Done::holds);
+    let acquires = of(&|done| matches!(done.op, Op::Acquire));
+    let reloads = of(&|done| matches!(done.op, Op::Reload(_)));
+    let beside_reloads = of(&|done| beside(done, &reloads));
+    for done in threads.iter_mut().flatten() {
+        done.beside_hold = beside(done, &holds);
+        done.beside_acquire = beside(done, &acquires);
+        done.near_reload = beside(done, &reloads) || beside(done, &beside_reloads);
+    }
+}
+
+/// Counts moments and permits, beside the schedule.
+#[derive(Debug, Default)]
+struct Book {
+    moments: AtomicU32,
+    permits: AtomicU32,
+}
+
+impl Book {
+    fn moment(&self) -> u32 {
+        self.moments.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+struct Held<W: Window + 'static>(u32, Permit<Shared<W>>);
+
+/// How often what is done in a history, in percent.
+#[derive(Clone, Copy, Debug)]
+struct Mix {
+    /// Of the reports.
+    failures: u32,
+    /// Of the operations of who holds a permit, those that report on it.
+    reports: u32,
+    /// Of the operations: those that end a generation, or change the settings.
+    by_hand: u32,
+}
+
+/// A few random operations; the permits still held after them.
+fn work<W: Window>(plan: &Plan, breaker: &Shared<W>, book: &Book, mut held: Vec<Held<W>>) -> (Vec<Done>, Vec<Held<W>>) {
+    let roll = || thread_rng().gen_range(0..100);
+    let mut done = Vec::new();
+    for _ in 0..plan.ops {
+        let began = book.moment();
+        let (op, seen) = if roll() < plan.mix.by_hand {
+            match thread_rng().gen_range(0..10) {
+                0 | 1 => {
+                    breaker.hold(lasting(HOLDS[0]));
+                    (Op::Hold(HOLDS[0]), Seen::Nothing)
+                }
+                2 => {
+                    breaker.latch();
+                    (Op::Latch, Seen::Nothing)
+                }
+                3 => {
+                    breaker.force_open();
+                    (Op::Force, Seen::Nothing)
+                }
+                4 => {
+                    breaker.disable();
+                    (Op::Disable, Seen::Nothing)
+                }
+                5..=7 => {
+                    breaker.reset();
+                    (Op::Reset, Seen::Nothing)
+                }
+                _ => {
+                    let which = thread_rng().gen_range(0..plan.settings.len());
+                    breaker.reconfigure(&plan.settings[which].config()).unwrap();
+                    (Op::Reload(which), Seen::Nothing)
+                }
+            }
+        } else if !held.is_empty() && roll() < plan.mix.reports {
+            let Held(number, permit) = held.swap_remove(thread_rng().gen_range(0..held.len()));
+            let outcome = match roll() {
+                0..=4 => None,
+                5..=8 => Some(Outcome::Alive),
+                9..=12 => Some(Outcome::Ignored),
+                13 | 14 if plan.mix.by_hand > 0 => Some(Outcome::Hold(lasting(HOLDS[1]))),
+                15..=20 => Some(Outcome::Slow),
+                roll if roll >= 100 - plan.mix.failures => Some(Outcome::Failure(FailureKind::Other)),
+                _ => Some(Outcome::Success),
+            };
+            if let Some(outcome) = outcome {
+                permit.record(outcome);
+                (Op::Report(number, outcome), Seen::Nothing)
+            } else {
+                drop(permit);
+                (Op::Drop(number), Seen::Nothing)
+            }
+        } else if roll() < 15 {
+            (Op::Look, Seen::State(breaker.state()))
+        } else {
+            let seen = match Breaker::acquire_in(Arc::clone(breaker)) {
+                Ok(permit) => {
+                    let number = book.permits.fetch_add(1, Ordering::Relaxed);
+                    let (probe, counted) = (permit.is_probe(), permit.is_counted());
+                    held.push(Held(number, permit));
+                    Seen::Admitted { permit: number, probe, counted }
+                }
+                Err(rejected) => {
+                    Seen::Rejected { reason: rejected.reason(), ticks: rejected.retry_in_ticks().map(u64::from) }
+                }
+            };
+            (Op::Acquire, seen)
+        };
+        done.push(Done {
+            op,
+            seen,
+            began,
+            ended: book.moment(),
+            beside_hold: false,
+            beside_acquire: false,
+            near_reload: false,
+        });
+    }
+    (done, held)
+}
+
+/// The model at some point of an order, and what is left to be explained.
+#[derive(Clone, Debug, Hash)]
+struct Point {
+    model: Model,
+    permits: BTreeMap<u32, model::Permit>,
+    /// Of each thread, how many operations are through.
+    through: Vec<usize>,
+    /// Of each thread, whether the first step of its next operation is made.
+    half: Vec<Half>,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, Debug, Hash)]
+enum Half {
+    Ahead,
+    /// A caller has made a move that was due (the open time is over), and now competes with others. A report to a time
+    /// window is counted as a call, and not yet as failed, nor judged.
+    Begun,
+    /// It took effect, and this is to follow.
+    Made(SecondStep),
+}
+
+impl Point {
+    /// What the next operation of `thread` may do some time before it takes effect.
+    fn begin(&self, thread: usize, done: &Done) -> Option<Self> {
+        let mut next = self.clone();
+        let begins = match done.op {
+            Op::Acquire => next.model.make_due_move(),
+            Op::Report(number, Outcome::Failure(_) | Outcome::Slow | Outcome::Success)
+                if !matches!(self.half[thread], Half::Begun) =>
+            {
+                next.model.count_call(next.permits.get(&number)?)
+            }
+            _ => false,
+        };
+        next.model.told.clear();
+        next.half[thread] = Half::Begun;
+        begins.then_some(next)
+    }
+
+    /// Whether an operation has no effect, if the model answers it like this, now or at any later time.
+    fn is_idle(&self, done: &Done) -> bool {
+        match done.op {
+            Op::Look => true,
+            Op::Report(_, Outcome::Hold(_)) => false,
+            Op::Report(number, _) | Op::Drop(number) => {
+                self.permits.get(&number).is_some_and(|permit| self.model.is_inert(permit))
+            }
+            _ => false,
+        }
+    }
+
+    /// What `step` leads to, which goes by any of the settings if a reload is near.
+    fn by_any(&self, plan: &Plan, done: &Done, step: impl Fn(&Self) -> Option<Self>) -> Vec<Self> {
+        if !done.near_reload || matches!(done.op, Op::Reload(_)) {
+            return step(self).into_iter().collect();
+        }
+        let (settings, warm) = (*self.model.settings(), self.model.warm);
+        let mut all = Vec::new();
+        for other in plan.settings {
+            // Whether it judges as in a warm generation may date from before the reload or after it.
+            for judges_as_if_warm in [false, true] {
+                let mut before = self.clone();
+                before.model.reconfigure(other);
+                before.model.warm = judges_as_if_warm;
+                let Some(after) = step(&before) else { continue };
+                // A new generation is cold. Else it is as warm as this one made it, or as it was.
+                let mut ends = vec![after.model.warm, false];
+                if after.model.view().generation == self.model.view().generation {
+                    ends = vec![warm, false];
+                    if !judges_as_if_warm {
+                        ends.push(after.model.warm);
+                    }
+                }
+                for warm in ends {
+                    let mut after = after.clone();
+                    after.model.reconfigure(settings);
+                    after.model.warm = warm;
+                    all.push(after);
+                }
+            }
+        }
+        all
+    }
+
+    /// The next operation of `thread` takes effect now: `None` if the model would have answered otherwise.
+    fn first_step(&self, plan: &Plan, thread: usize, done: &Done) -> Option<Self> {
+        let mut next = self.clone();
+        let model = &mut next.model;
+        // Named as it was in fact, so that the order of two admissions alone makes no two points.
+        model.permits = if let Seen::Admitted { permit, .. } = done.seen { permit.into() } else { 0 };
+        let matches = match (done.op, done.seen) {
+            (Op::Acquire, seen) => match (model.acquire(), seen) {
+                (Ok(permit), Seen::Admitted { permit: number, probe, counted }) => {
+                    let same = permit.is_probe() == probe && permit.is_counted() == counted;
+                    next.permits.insert(number, permit);
+                    same
+                }
+                (Err(rejection), Seen::Rejected { reason, ticks }) => {
+                    let said = ticks.is_some_and(|ticks| ticks == HOLD_AT_MOST || HOLDS.contains(&ticks));
+                    let of_a_hold = done.beside_hold && reason == RejectReason::Open(OpenReason::Hold) && said;
+                    let lease = Some(plan.settings[0].lease());
+                    let of_an_admission = done.beside_acquire && reason == RejectReason::HalfOpen && ticks == lease;
+                    rejection.reason == reason && (rejection.retry_in == ticks || of_a_hold || of_an_admission)
+                }
+                _ => false,
+            },
+            (Op::Report(number, outcome), _) => {
+                let permit = next.permits.remove(&number)?;
+                if matches!(self.half[thread], Half::Begun) {
+                    model.uncount_call(&permit);
+                }
+                model.record(permit, outcome, None);
+                true
+            }
+            (Op::Drop(number), _) => {
+                let permit = next.permits.remove(&number)?;
+                model.cancel(permit);
+                true
+            }
+            (Op::Hold(ticks), _) => {
+                model.trip(OpenReason::Hold, lasting(ticks));
+                true
+            }
+            (Op::Latch, _) => {
+                model.latch();
+                true
+            }
+            (Op::Reset, _) => {
+                model.reset();
+                true
+            }
+            (Op::Force, _) => {
+                model.force_open();
+                true
+            }
+            (Op::Disable, _) => {
+                model.disable();
+                true
+            }
+            (Op::Reload(which), _) => {
+                model.reconfigure(plan.settings[which]);
+                true
+            }
+            (Op::Look, seen) => Seen::State(model.view().state) == seen,
+        };
+        next.model.told.clear();
+        next.model.permits = 0;
+        if let Some(step) = next.model.second_step.take() {
+            next.half[thread] = Half::Made(step);
+        } else {
+            next.half[thread] = Half::Ahead;
+            next.through[thread] += 1;
+        }
+        matches.then_some(next)
+    }
+
+    fn second_step(&self, thread: usize, step: SecondStep) -> Self {
+        let mut next = self.clone();
+        next.model.follow(step);
+        next.model.told.clear();
+        next.half[thread] = Half::Ahead;
+        next.through[thread] += 1;
+        next
+    }
+}
+
+/// All models that explain what the threads did, from any of `models` on; `None` if there are too many orders to try.
+fn explain(plan: &Plan, from: Vec<Explanation>, threads: &[Vec<Done>]) -> Option<Vec<Explanation>> {
+    let hash = BuildHasherDefault::<DefaultHasher>::new();
+    // By their hashes: of the points of one search no two have the same, or else (once in 10^9) one is left out.
+    let mut known = HashSet::new();
+    let mut ends = BTreeMap::new();
+    let mut open: Vec<Point> = from
+        .into_iter()
+        .map(|(model, permits)| Point {
+            model,
+            permits,
+            through: vec![0; threads.len()],
+            half: vec![Half::Ahead; threads.len()],
+        })
+        .collect();
+    while let Some(point) = open.pop() {
+        if !known.insert(hash.hash_one(&point)) {
+            continue;
+        }
+        if known.len() > MOST_POINTS {
+            return None;
+        }
+        let next: Vec<Option<&Done>> =
+            threads.iter().zip(&point.through).map(|(done, &through)| done.get(through)).collect();
+        if next.iter().all(Option::is_none) {
+            let end = (point.model, point.permits);
+            ends.insert(hash.hash_one(&end), end);
+            continue;
+        }
+        // Nothing may begin before an operation takes effect that had ended by then.
+        let bound = next.iter().flatten().map(|done| done.ended).min().unwrap_or(u32::MAX);
+        // Where nothing depends on when an operation takes effect, it may as well be at once.
+        let idle = next.iter().enumerate().find_map(|(thread, done)| {
+            let done = done.filter(|done| done.began < bound && matches!(point.half[thread], Half::Ahead))?;
+            point.is_idle(done).then(|| point.first_step(plan, thread, done)).flatten()
+        });
+        if let Some(idle) = idle {
+            open.push(idle);
+            continue;
+        }
+        for (thread, done) in next.iter().enumerate() {
+            match (done, point.half[thread]) {
+                (Some(_), Half::Made(step)) => open.push(point.second_step(thread, step)),
+                (Some(done), Half::Ahead | Half::Begun)
+                    if matches!(point.half[thread], Half::Begun) || done.began < bound =>
+                {
+                    open.extend(point.by_any(plan, done, |point| point.begin(thread, done)));
+                    open.extend(point.by_any(plan, done, |point| point.first_step(plan, thread, done)));
+                }
+                _ => {}
+            }
+        }
+    }
+    Some(ends.into_values().collect())
+}
+
+/// A history, for reading.
+fn told(threads: &[Vec<Done>]) -> String {
+    let mut lines: Vec<(u32, String)> = Vec::new();
+    for (thread, done) in threads.iter().enumerate() {
+        for Done { op, seen, began, ended, .. } in done {
+            lines.push((*began, format!("{began:4}-{ended:<4} thread {thread}: {op:?} -> {seen:?}")));
+        }
+    }
+    lines.sort();
+    lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+}
+
+/// A model and the permits that are out.
+type Explanation = (Model, BTreeMap<u32, model::Permit>);
+
+/// Beyond so many points an execution is given up.
+const MOST_POINTS: usize = 100_000;
+
+/// How long the holds are.
+const HOLDS: [u64; 2] = [30, 50];
+const HOLD_AT_MOST: u64 = 200;
+
+/// How much time may pass at once: short of a lease, an open time, a ramp and beyond; enough for a bucket, all buckets,
+/// and until the tags of the buckets come round.
+const PASSES: [u32; 9] = [0, 10, 40, 60, 100, 130, 200, 300, 1 << 16];
+
+/// What is drawn for one history.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// Those it begins with, and others that a reload changes them to.
+    settings: [Settings; 2],
+    threads: usize,
+    /// Of each thread between two moments at which nobody is at work.
+    ops: usize,
+    mix: Mix,
+}
+
+impl Plan {
+    /// `ops` is how many operations all threads make together between two of those moments.
+    fn draw(mut shape: Shape, ops: usize) -> Self {
+        let mut random = thread_rng();
+        shape.slow = shape.has_shares() && random.gen_bool(0.3);
+        let tuning = Tuning {
+            open_for: 100,
+            factor_1024ths: if random.gen_bool(0.5) { 1024 } else { 2048 },
+            hold_at_most: HOLD_AT_MOST,
+            rates: random.gen_bool(0.5),
+            probes: 3,
+            at_once: Some(2),
+            successes: Some(2),
+            lease: 50,
+            ramp: random.gen_bool(0.5).then_some(150),
+            failure_permille: Some(if random.gen_bool(0.5) { 500 } else { 800 }),
+            slow_permille: 700,
+            // In a time window a call is for a moment failed and not yet slow: there no call is both.
+            slow_after: if shape.time.is_some() {
+                shape.slow.then_some(1 << 30)
+            } else {
+                random.gen_bool(0.3).then_some(90)
+            },
+            minimum: Some(if random.gen_bool(0.5) { 2 } else { 5 }),
+            ..Tuning::PLAIN
+        };
+        let other = Tuning { failure_permille: Some(300), minimum: Some(3), ..tuning };
+        let threads = random.gen_range(4..=8_usize);
+        // The orders of one moment grow with the threads, and their number with the operations.
+        let ops = (ops / (threads * threads)).max(1);
+        let mix = Mix {
+            failures: if random.gen_bool(0.5) { 40 } else { 15 },
+            reports: 60,
+            by_hand: if random.gen_bool(0.5) { 8 } else { 0 },
+        };
+        let settings = [tuning, other].map(|tuning| Settings::new(shape, tuning));
+        Self { settings, threads, ops, mix }
+    }
+}
+
+/// One execution: eight times some threads work at once, and time passes in between. `false` if it is given up.
+fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool {
+    let mut plan = Plan::draw(shape, ops);
+    let settings = plan.settings[0];
+    let clock = ManualClock::at(Ticks::new(u32::MAX - 150));
+    let breaker: Shared<W> = Arc::new(Breaker::try_new(settings.config(), clock).unwrap());
+    let mut model = Model::new(settings, u64::from(u32::MAX) - 150);
+    model.in_two_steps = true;
+    let mut models = vec![(model, BTreeMap::new())];
+    let book = Arc::new(Book::default());
+    let mut held: Vec<Held<W>> = Vec::new();
+    let mut story = format!("{plan:?}\n");
+    for phase in 0..8 {
+        let pass = if phase == 0 { 0 } else { PASSES[thread_rng().gen_range(0..PASSES.len())] };
+        breaker.clock().advance_ticks(pass);
+        // What only an operator ends; and what a single thread switches.
+        let frees = matches!(breaker.state(), State::Latched | State::ForcedOpen | State::Disabled);
+        let frees = frees && thread_rng().gen_bool(0.5);
+        let shadow = plan.mix.by_hand > 0 && thread_rng().gen_bool(0.2);
+        if frees {
+            breaker.reset();
+        }
+        if shadow {
+            breaker.watch_only();
+        } else {
+            breaker.enforce();
+        }
+        for (model, _) in &mut models {
+            model.pass(pass.into());
+            if frees {
+                model.reset();
+            }
+            model.set_shadow(shadow);
+            model.told.clear();
+        }
+        let _ = writeln!(
+            story,
+            "{pass} ticks later{}{}",
+            if frees { ", reset" } else { "" },
+            if shadow { ", in shadow" } else { "" }
+        );
+        plan.mix.reports = [30, 60, 90][thread_rng().gen_range(0..3)];
+        let mut kept: Vec<Vec<Held<W>>> = (0..plan.threads).map(|_| Vec::new()).collect();
+        for (index, permit) in held.drain(..).enumerate() {
+            kept[index % plan.threads].push(permit);
+        }
+        let running: Vec<_> = kept
+            .into_iter()
+            .map(|held| {
+                let (breaker, book) = (Arc::clone(&breaker), Arc::clone(&book));
+                thread::spawn(move || work(&plan, &breaker, &book, held))
+            })
+            .collect();
+        let mut done = Vec::new();
+        for thread in running {
+            let (ops, permits) = thread.join().unwrap();
+            done.push(ops);
+            held.extend(permits);
+        }
+        note_neighbours(&mut done);
+        let Some(explanations) = explain(&plan, models, &done) else { return false };
+        models = explanations;
+        let _ = writeln!(story, "{}", told(&done));
+        assert!(!models.is_empty(), "no order explains\n{story}");
+        // Now that nobody is at work, the breaker is as after one of the orders.
+        let status = breaker.status();
+        let tally = status.tally;
+        let same = |model: &Model| {
+            let view = model.view();
+            let sums = (view.sums.total, view.sums.failed, view.sums.slow);
+            (view.state, view.reason, view.attempt) == (status.state, status.reason, status.attempt)
+                && view.retry_in.map(at_least) == status.retry_in
+                && view.probes_out == usize::from(status.probes_out)
+                && sums == (tally.total, tally.failed, tally.slow)
+        };
+        assert!(models.iter().any(|(model, _)| same(model)), "{status:?}\n{story}");
+        models.retain(|(model, _)| same(model));
+    }
+    true
+}
+
+/// What an environment variable says.
+fn number<N: std::str::FromStr>(name: &str) -> Option<N> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// `SHUTTLE_ITERATIONS` sets how many schedules of each kind (default 100), and `SHUTTLE_SEED` which (default 1).
+fn explore<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) {
+    let iterations = number("SHUTTLE_ITERATIONS").unwrap_or(100);
+    let seed = number("SHUTTLE_SEED").unwrap_or(1);
+    let config = || {
+        let mut config = shuttle::Config::default();
+        config.silence_warnings = true;
+        config
+    };
+    let counts = std::sync::Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let each = || {
+        let counts = std::sync::Arc::clone(&counts);
+        move || {
+            let explained = history::<W>(shape, ops);
+            counts[usize::from(explained)].fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    Runner::new(RandomScheduler::new_from_seed(seed, iterations), config()).run(each());
+    Runner::new(PctScheduler::new_from_seed(seed.wrapping_add(1), 3, iterations), config()).run(each());
+    let [given_up, explained] = [0, 1].map(|index| counts[index].load(Ordering::Relaxed));
+    println!("{explained} histories explained, {given_up} given up for too many orders");
+    assert!(given_up * 10 <= explained);
+}
+
+#[test]
+fn a_streak_is_explained_by_the_model() {
+    explore::<Streak>(Shape::streak(2), 112);
+}
+
+#[test]
+fn a_count_window_is_explained_by_the_model() {
+    explore::<CountWindow<{ count_words(7, false) }>>(Shape::count(7, false), 144);
+}
+
+/// Two chunks: whoever sleeps for a few outcomes sleeps for a lap.
+#[test]
+fn a_count_window_of_two_chunks_is_explained_by_the_model() {
+    explore::<CountWindow<2>>(Shape::count(4, false), 160);
+}
+
+#[test]
+fn a_time_window_is_explained_by_the_model() {
+    explore::<TimeWindow<4>>(Shape::time(4, 64, false), 112);
+}
