@@ -5,7 +5,7 @@ use core::ops::Deref;
 use crate::breaker::Breaker;
 use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
-use crate::breaker::ticket::{ERA_AT, PANICKING, PROBE, TIMED, Ticket, UNCOUNTED};
+use crate::breaker::ticket::{ERA_AT, PANICKING, PROBE, REASON, REFUSED, TIMED, TIMELESS, Ticket, UNCOUNTED};
 use crate::clock::{Clock, Ticks};
 use crate::machine::control::{Step, Word};
 use crate::machine::probes::Admission;
@@ -149,16 +149,11 @@ pub(super) fn admit_in<H: Holder>(holder: H) -> Result<Permit<H>, Rejected> {
 /// Why not, and in how many ticks to ask again.
 pub(super) type Refusal = (RejectReason, Option<u32>);
 
-/// A ticket or a refusal in two words: a new ticket, which nobody has answered. A refusal has both bits of
-/// [`REFUSED`](Self::REFUSED), a ticket at most one: a quiet one has neither, and no probe is uncounted.
+/// A ticket or a refusal in two words, whose bits `ticket.rs` draws. The ticket is a new one, which nobody has answered.
 #[derive(Clone, Copy)]
 struct Answer(u32, u32);
 
 impl Answer {
-    const REFUSED: u32 = PROBE | UNCOUNTED;
-    const TIMELESS: u32 = 1 << 11;
-    const REASON_AT: u32 = 12;
-
     fn pack(result: Result<Ticket, Refusal>) -> Self {
         match result {
             Ok(ticket) => Self(ticket.word.bits(), ticket.start.count()),
@@ -171,8 +166,7 @@ impl Answer {
                     // A breaker never says `Unready`.
                     RejectReason::ForcedOpen | RejectReason::Unready => 11,
                 };
-                let timeless = if ticks.is_none() { Self::TIMELESS } else { 0 };
-                Self(reason << Self::REASON_AT | timeless | Self::REFUSED, ticks.unwrap_or(0))
+                Self(REASON.of(reason) | TIMELESS.flag(ticks.is_none()) | REFUSED, ticks.unwrap_or(0))
             }
         }
     }
@@ -180,16 +174,16 @@ impl Answer {
     #[inline]
     fn unpack(self) -> Result<Ticket, Refusal> {
         let Self(head, ticks) = self;
-        if head & Self::REFUSED != Self::REFUSED {
+        if head & REFUSED != REFUSED {
             return Ok(Ticket { word: Word::from_bits(head), start: Ticks::new(ticks) });
         }
-        let reason = match head >> Self::REASON_AT {
+        let reason = match REASON.get(head) {
             8 => RejectReason::Latched,
             9 => RejectReason::HalfOpen,
             10 => RejectReason::Ramping,
             11 => RejectReason::ForcedOpen,
             reason => RejectReason::Open(OpenReason::from_number(reason)),
         };
-        Err((reason, (head & Self::TIMELESS == 0).then_some(ticks)))
+        Err((reason, (!TIMELESS.is_set(head)).then_some(ticks)))
     }
 }

@@ -2,11 +2,7 @@
 
 use crate::clock::shift_up;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
-
-pub(super) const RATES: u32 = 1 << 3;
-pub(super) const JITTER: u32 = 1 << 2;
-pub(super) const LEVELS: u32 = 1 << 1;
-pub(super) const SHADOW: u32 = 1 << 0;
+use crate::platform::bits::layout;
 
 /// A checked configuration, as words.
 pub(crate) struct Words {
@@ -20,112 +16,158 @@ pub(crate) struct Words {
     pub(super) rules: u32,
 }
 
-/// What is fixed at construction: streak 10 · count 10 · buckets − 1 (6) · slow calls counted 1 · bucket shift 5.
+// The fields of a `Shape`.
+layout! {
+    pub(super) BUCKET_SHIFT: 5,
+    pub(super) COUNTS_SLOW: 1,
+    pub(super) BUCKETS_LESS_ONE: 6,
+    pub(super) COUNT: 10,
+    pub(super) STREAK: 10,
+}
+
+/// What is fixed at construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape(pub(super) u32);
 
 impl Shape {
     #[inline]
     pub(crate) const fn streak(self) -> u32 {
-        self.0 >> 22
+        STREAK.get(self.0)
     }
 
     #[inline]
     pub(crate) const fn count(self) -> u32 {
-        self.0 >> 12 & 0x3FF
+        COUNT.get(self.0)
     }
 
     #[inline]
     pub(crate) const fn buckets(self) -> u32 {
-        (self.0 >> 6 & 0x3F) + 1
+        BUCKETS_LESS_ONE.get(self.0) + 1
     }
 
     /// A bucket is 2^this ticks.
     #[inline]
     pub(crate) const fn bucket_shift(self) -> u32 {
-        self.0 & 0x1F
+        BUCKET_SHIFT.get(self.0)
     }
 
     #[inline]
     pub(crate) const fn counts_slow(self) -> bool {
-        self.0 >> 5 & 1 != 0
+        COUNTS_SLOW.is_set(self.0)
     }
 }
 
-/// Thresholds and minimum, from one load: failure ‰ 10 · slow ‰ 10 · minimum 12. A share of 0 is off.
+// The fields of `Limits`.
+layout! {
+    pub(super) MINIMUM: 12,
+    pub(super) SLOW_PERMILLE: 10,
+    pub(super) FAILURE_PERMILLE: 10,
+}
+
+/// Thresholds and minimum, from one load. A share of 0 is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits(u32);
 
 impl Limits {
     pub(crate) const fn failure(self) -> u32 {
-        self.0 >> 22
+        FAILURE_PERMILLE.get(self.0)
     }
 
     pub(crate) const fn slow(self) -> u32 {
-        self.0 >> 12 & 0x3FF
+        SLOW_PERMILLE.get(self.0)
     }
 
     pub(crate) const fn minimum(self) -> u32 {
-        self.0 & 0xFFF
+        MINIMUM.get(self.0)
     }
 
     /// The same thresholds over at most `calls`.
     pub(crate) const fn over(self, calls: u32) -> Self {
-        if self.minimum() > calls { Self(self.0 & !0xFFF | calls) } else { self }
+        if self.minimum() > calls { Self(MINIMUM.replace(self.0, calls)) } else { self }
     }
 }
 
-/// Half-open's rules and the switches, from one load: factor 16 · probes 4 · at once 4 · successes 4 · flags 4.
+// The fields of `Rules`.
+layout! {
+    pub(super) SHADOW: 1,
+    pub(super) LEVELS: 1,
+    pub(super) JITTER: 1,
+    pub(super) RATES: 1,
+    pub(super) SUCCESSES: 4,
+    pub(super) AT_ONCE: 4,
+    pub(super) PROBES: 4,
+    pub(super) FACTOR_1024THS: 16,
+}
+
+/// Half-open's rules and the switches, from one load.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules(u32);
 
 impl Rules {
     pub(crate) const fn factor_1024ths(self) -> u32 {
-        self.0 >> 16
+        FACTOR_1024THS.get(self.0)
     }
 
     pub(crate) const fn probes(self) -> u32 {
-        self.0 >> 12 & 15
+        PROBES.get(self.0)
     }
 
     pub(crate) const fn at_once(self) -> u32 {
-        self.0 >> 8 & 15
+        AT_ONCE.get(self.0)
     }
 
     pub(crate) const fn successes(self) -> u32 {
-        self.0 >> 4 & 15
+        SUCCESSES.get(self.0)
     }
 
     pub(crate) const fn by_rates(self) -> bool {
-        self.0 & RATES != 0
+        RATES.is_set(self.0)
     }
 
     pub(crate) const fn jitter(self) -> bool {
-        self.0 & JITTER != 0
+        JITTER.is_set(self.0)
     }
 
     pub(crate) const fn levels(self) -> bool {
-        self.0 & LEVELS != 0
+        LEVELS.is_set(self.0)
     }
 
     pub(crate) const fn shadow(self) -> bool {
-        self.0 & SHADOW != 0
+        SHADOW.is_set(self.0)
     }
 }
 
-/// The ticks after which a call is slow, above a bit that says that there is such a limit.
+// The fields of a `SlowAfter`.
+layout! {
+    pub(super) HAS_SLOW_LIMIT: 1,
+    pub(super) SLOW_LIMIT: 31,
+}
+
+/// The ticks after which a call is slow, if there is such a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlowAfter(u32);
 
 impl SlowAfter {
     pub(crate) const fn limit(self) -> Option<u32> {
-        if self.0 & 1 != 0 { Some(self.0 >> 1) } else { None }
+        if HAS_SLOW_LIMIT.is_set(self.0) { Some(SLOW_LIMIT.get(self.0)) } else { None }
     }
 
     #[inline(always)]
     pub(crate) const fn bits(self) -> u32 {
         self.0
     }
+}
+
+// Lease and ramp, each a tick count in 16 bits.
+layout! {
+    pub(super) RAMP: 16,
+    pub(super) LEASE: 16,
+}
+// Such a tick count: see `short`.
+layout! {
+    SHORT_SHIFT: 5,
+    SHORT_MANTISSA: 11,
+    unused: 16,
 }
 
 /// The live words. All accesses are Relaxed: each load is one consistent group (thresholds and minimum; half-open's
@@ -137,7 +179,7 @@ pub(crate) struct Live {
     cap: AtomicU32,
     hold: AtomicU32,
     slow_after: AtomicU32,
-    /// Lease and ramp, 16 bits each.
+    /// Lease and ramp.
     pace: AtomicU32,
     limits: AtomicU32,
     /// The only one that is changed in place (the shadow switch), so it is never stored to, only exchanged.
@@ -169,11 +211,11 @@ impl Live {
         self.slow_after.store(words.slow_after, Ordering::Relaxed);
         self.pace.store(words.pace, Ordering::Relaxed);
         self.limits.store(words.limits, Ordering::Relaxed);
-        self.change_rules(|rules| words.rules & !SHADOW | rules & SHADOW);
+        self.change_rules(|rules| words.rules & !SHADOW.mask() | rules & SHADOW.mask());
     }
 
     pub(crate) fn set_shadow(&self, on: bool) {
-        self.change_rules(|rules| if on { rules | SHADOW } else { rules & !SHADOW });
+        self.change_rules(|rules| SHADOW.replace(rules, u32::from(on)));
     }
 
     fn change_rules(&self, change: impl Fn(u32) -> u32) {
@@ -221,12 +263,12 @@ impl Live {
     }
 
     pub(crate) fn lease(&self) -> u32 {
-        long(self.pace.load(Ordering::Relaxed) >> 16)
+        long(LEASE.get(self.pace.load(Ordering::Relaxed)))
     }
 
     /// Ticks the ramp lasts; 0: there is none.
     pub(crate) fn ramp(&self) -> u32 {
-        long(self.pace.load(Ordering::Relaxed) & 0xFFFF)
+        long(RAMP.get(self.pace.load(Ordering::Relaxed)))
     }
 }
 
@@ -234,15 +276,15 @@ impl Live {
 pub(super) const fn short(ticks: u32) -> u32 {
     let mut shift = 0;
     let mut mantissa = ticks;
-    while mantissa >= 1 << 11 {
+    while mantissa > SHORT_MANTISSA.max() {
         shift += 1;
         mantissa = shift_up(ticks, shift);
     }
-    mantissa << 5 | shift
+    SHORT_MANTISSA.of(mantissa) | SHORT_SHIFT.of(shift)
 }
 
 const fn long(short: u32) -> u32 {
-    (short >> 5 & 0x7FF) << (short & 31)
+    SHORT_MANTISSA.get(short) << SHORT_SHIFT.get(short)
 }
 
 #[cfg(test)]

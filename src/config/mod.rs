@@ -9,7 +9,11 @@ use core::time::Duration;
 use crate::clock::{HORIZON, TickRate};
 use crate::config::capacity::Capacity;
 use crate::config::error::{Bound, ConfigError, Field};
-use crate::config::live::{JITTER, LEVELS, RATES, SHADOW, Shape, Words, short};
+use crate::config::live::{
+    AT_ONCE, BUCKET_SHIFT, BUCKETS_LESS_ONE, COUNT, COUNTS_SLOW, FACTOR_1024THS, FAILURE_PERMILLE, HAS_SLOW_LIMIT,
+    JITTER, LEASE, LEVELS, MINIMUM, PROBES, RAMP, RATES, SHADOW, SLOW_LIMIT, SLOW_PERMILLE, STREAK, SUCCESSES, Shape,
+    Words, short,
+};
 
 /// How half-open probes are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,7 +332,7 @@ impl Config {
         let slow_after = match self.slow_after {
             None if slow > 0 => return Err((Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
             None => 0,
-            Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)) << 1 | 1,
+            Some(limit) => SLOW_LIMIT.of(check!(ticks(Field::SlowAfter, limit, rate))) | HAS_SLOW_LIMIT.mask(),
         };
         let full = match self.count {
             Some(calls) => calls as u32,
@@ -369,16 +373,16 @@ impl Config {
             cap,
             hold,
             slow_after,
-            pace: short(lease) << 16 | short(ramp),
-            limits: failure << 22 | slow << 12 | minimum,
-            rules: factor << 16
-                | probes << 12
-                | at_once << 8
-                | successes << 4
-                | matches!(self.verdict, Verdict::Rates) as u32 * RATES
-                | self.jitter as u32 * JITTER
-                | self.levels as u32 * LEVELS
-                | self.shadow as u32 * SHADOW,
+            pace: LEASE.of(short(lease)) | RAMP.of(short(ramp)),
+            limits: FAILURE_PERMILLE.of(failure) | SLOW_PERMILLE.of(slow) | MINIMUM.of(minimum),
+            rules: FACTOR_1024THS.of(factor)
+                | PROBES.of(probes)
+                | AT_ONCE.of(at_once)
+                | SUCCESSES.of(successes)
+                | RATES.flag(matches!(self.verdict, Verdict::Rates))
+                | JITTER.flag(self.jitter)
+                | LEVELS.flag(self.levels)
+                | SHADOW.flag(self.shadow),
         })
     }
 
@@ -427,7 +431,8 @@ impl Config {
             (None, true) => return Err((Field::Buckets, 0, Bound::AtLeast(1))),
             (None, false) => (1, 0),
         };
-        Ok(Shape(streak << 22 | count << 12 | (buckets - 1) << 6 | (slow as u32) << 5 | shift))
+        let time = BUCKETS_LESS_ONE.of(buckets - 1) | BUCKET_SHIFT.of(shift);
+        Ok(Shape(STREAK.of(streak) | COUNT.of(count) | time | COUNTS_SLOW.flag(slow)))
     }
 }
 

@@ -19,36 +19,42 @@ use crate::machine::judge::over_threshold;
 use crate::machine::scope::Mark;
 use crate::machine::timer;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
+use crate::platform::bits::{Bits, layout};
 use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};
 
-const TAG: u32 = 8;
-const TAG_MASK: u32 = (1 << TAG) - 1;
-const CALL: u32 = 1 << TAG;
+// Half-open.
+layout! {
+    TAG: 8,
+    SLOW: 4,
+    BAD: 4,
+    GOOD: 4,
+    OUT: 4,
+    TURN: 4,
+    ERA: 4,
+}
+// Ramping.
+layout! {
+    TAG,
+    CALLS: 24,
+}
 
 /// One value of the probes word while half-open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Word(u32);
 
-const ERA: u32 = 1 << 28;
-const TURN: u32 = 1 << 24;
-const OUT: u32 = 1 << 20;
-const GOOD: u32 = 1 << 16;
-const BAD: u32 = 1 << 12;
-const SLOW: u32 = 1 << 8;
-
 impl Word {
     const fn empty(generation: Generation) -> Self {
-        Self(generation.tag(TAG))
+        Self(generation.tag(TAG.width()))
     }
 
-    const fn field(self, unit: u32) -> u32 {
-        (self.0 >> unit.trailing_zeros()) & 15
+    const fn field(self, field: Bits) -> u32 {
+        field.get(self.0)
     }
 
-    /// Adds to the era or the turn, which wrap within their four bits.
-    const fn bump(self, unit: u32) -> Self {
-        Self(self.0 & !(15 * unit) | (self.field(unit) + 1 & 15) * unit)
+    /// Adds one to the era or the turn, which wrap within their four bits.
+    const fn bump(self, field: Bits) -> Self {
+        Self(field.replace(self.0, field.get(self.0) + 1 & field.max()))
     }
 
     const fn results(self) -> u32 {
@@ -61,15 +67,15 @@ impl Word {
 
     /// One probe more out. The caller checked that fewer than 15 are admitted, so no field overflows.
     const fn with_probe(self) -> Self {
-        Self(self.bump(TURN).0 + OUT)
+        Self(self.bump(TURN).0 + OUT.unit())
     }
 
     /// All probes that are out count as failed; and, by rates, as slow, for so they were, and a share of slow calls may
     /// be the only one that is judged.
     const fn written_off(self, rates: bool) -> Self {
         let out = self.field(OUT);
-        let slow = if rates { out * SLOW } else { 0 };
-        Self(self.bump(ERA).0 - out * OUT + out * BAD + slow)
+        let slow = if rates { SLOW.of(out) } else { 0 };
+        Self(self.bump(ERA).0 - OUT.of(out) + BAD.of(out) + slow)
     }
 
     /// What the results say, if they are enough.
@@ -154,7 +160,7 @@ impl Probes {
         // Acquire, partner: the Release of every exchange on this word. It orders `state.is` (see there) and the load
         // of `admitted` behind the admission that this word shows.
         let raw = self.word.load(Ordering::Acquire);
-        if raw & TAG_MASK == generation.tag(TAG) {
+        if TAG.get(raw) == generation.tag(TAG.width()) {
             return Some((raw, Word(raw)));
         }
         state.is(generation).then(|| (raw, Word::empty(generation)))
@@ -244,9 +250,9 @@ impl Probes {
             let result = mark.map_or(0, |mark| {
                 let bad = mark.failed || (mark.slow && !rates);
                 let slow = mark.slow && (rates || !mark.failed);
-                (if bad { BAD } else { GOOD }) + if slow { SLOW } else { 0 }
+                (if bad { BAD.unit() } else { GOOD.unit() }) + if slow { SLOW.unit() } else { 0 }
             });
-            let next = Word(word.0 - OUT + result);
+            let next = Word(word.0 - OUT.unit() + result);
             if self.exchange(raw, next) {
                 let judgement = next.verdict(rules, limits, rates);
                 let judged = judgement.map(|judgement| Judged { judgement, tally: next.tally(rates) });
@@ -264,9 +270,9 @@ impl Probes {
             if !state.is(generation) {
                 return None;
             }
-            if self.exchange(raw, Word(word.0.wrapping_add(CALL))) {
+            if self.exchange(raw, Word(word.0.wrapping_add(CALLS.unit()))) {
                 // Spreads `share` admissions evenly over any 16 calls in a row (Bresenham).
-                return Some((word.0 >> TAG & 15) * share & 15 < share);
+                return Some((word.field(CALLS) & 15) * share & 15 < share);
             }
         }
     }
@@ -301,12 +307,12 @@ impl Probes {
         let word = Word(self.word.load(Ordering::Relaxed));
         #[expect(clippy::cast_possible_truncation, reason = "four bits")]
         let out = word.field(OUT) as u8;
-        if word.0 & TAG_MASK == generation.tag(TAG) { out } else { 0 }
+        if word.field(TAG) == generation.tag(TAG.width()) { out } else { 0 }
     }
 
     /// See [`timer::renew`].
     pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
-        timer::renew(&self.word, state, generation, TAG, generation.previous().tag(TAG));
+        timer::renew(&self.word, state, generation, TAG.width(), generation.previous().tag(TAG.width()));
     }
 }
 
@@ -315,25 +321,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_are_disjoint_and_fill_the_word() {
-        let fields = [15 * ERA, 15 * TURN, 15 * OUT, 15 * GOOD, 15 * BAD, 15 * SLOW, TAG_MASK];
-        assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
-        assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
-    }
-
-    #[test]
     fn no_field_spills_into_its_neighbour() {
         let mut word = Word(0xAB);
         for _ in 0..40 {
             word = word.with_probe();
-            word = Word(word.0 - OUT);
+            word = Word(word.0 - OUT.unit());
         }
-        assert_eq!((word.0 & TAG_MASK, word.field(ERA), word.field(TURN)), (0xAB, 0, 40 % 16));
+        assert_eq!((word.field(TAG), word.field(ERA), word.field(TURN)), (0xAB, 0, 40 % 16));
         for _ in 0..15 {
             word = word.with_probe();
         }
         let lost = word.written_off(false);
-        assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.0 & TAG_MASK), (0, 15, 1, 0xAB));
+        assert_eq!((lost.field(OUT), lost.field(BAD), lost.field(ERA), lost.field(TAG)), (0, 15, 1, 0xAB));
     }
 
     #[test]

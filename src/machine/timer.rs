@@ -23,14 +23,21 @@
 use crate::clock::{Clock, Ticks, shift_up};
 use crate::machine::control::{Generation, StateCell};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
+use crate::platform::bits::layout;
 
-const HALF_TAG: u32 = 16;
-const HALF_MASK: u32 = (1 << HALF_TAG) - 1;
-const SPAN_TAG: u32 = 8;
-const SPAN_MASK: u32 = (1 << SPAN_TAG) - 1;
-const MANTISSA: u32 = 19;
-/// As many bits as a shift looks at, so that none has to be masked.
-const SHIFT: u32 = 5;
+// Low and high. `decide`, `payload` and `renew` serve tags of either width and take the width as `bits`, at run time: a copy
+// for each width would cost flash.
+layout! {
+    HALF_TAG: 16,
+    HALF: 16,
+}
+// Span. A length is its upper 24 bits.
+layout! {
+    SPAN_TAG: 8,
+    /// As many bits as a shift looks at, so that none has to be masked.
+    SHIFT: 5,
+    MANTISSA: 19,
+}
 
 /// The beginning of a period, and how much of it has passed.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +71,8 @@ impl Timer {
         // negative, that is huge, and end the period at once.
         let low = self.low.load(Ordering::Acquire) ^ generation.number();
         let high = self.high.load(Ordering::Acquire) ^ generation.number();
-        let opened = if (low | high) & HALF_MASK == 0 {
-            Ticks::new(high | low >> HALF_TAG)
+        let opened = if (low | high) & HALF_TAG.mask() == 0 {
+            Ticks::new(high | HALF.get(low))
         } else {
             self.begin(state, generation, clock)?
         };
@@ -82,25 +89,25 @@ impl Timer {
         // Relaxed: see `span`.
         let span = self.span.load(Ordering::Relaxed) ^ generation;
         // One look at all three tags.
-        if (low | high | span & SPAN_MASK) & HALF_MASK != 0 {
+        if (low | high | span & SPAN_TAG.mask()) & HALF_TAG.mask() != 0 {
             return None;
         }
-        let elapsed = clock.glance()?.since(Ticks::new(high | low >> HALF_TAG));
-        let span = unpack(span >> SPAN_TAG);
+        let elapsed = clock.glance()?.since(Ticks::new(high | HALF.get(low)));
+        let span = unpack(span >> SPAN_TAG.width());
         (elapsed < span).then(|| span - elapsed)
     }
 
     #[cold]
     #[inline(never)]
     fn begin<C: Clock>(&self, state: &StateCell, generation: Generation, clock: &C) -> Option<Ticks> {
-        let low = decide(&self.low, state, generation, HALF_TAG, clock.now().count())?;
+        let low = decide(&self.low, state, generation, HALF_TAG.width(), clock.now().count())?;
         // The low half was decided by somebody's clock, and the Acquire of its word puts this reading after that one; the
         // whole is the latest reading before this one that ends in it. Exact unless this thread slept for 64 seconds (at
         // 1024 Hz) in between; then the period begins later than it might have, never earlier.
         let now = clock.now().count();
-        let whole = now.wrapping_sub(now.wrapping_sub(low) & 0xFFFF);
-        let high = decide(&self.high, state, generation, HALF_TAG, whole >> 16)?;
-        Some(Ticks::new(high << HALF_TAG | low))
+        let whole = now.wrapping_sub(now.wrapping_sub(low) & HALF.max());
+        let high = decide(&self.high, state, generation, HALF_TAG.width(), whole >> HALF.width())?;
+        Some(Ticks::new(high << HALF.width() | low))
     }
 
     /// The decided length of `generation`, if it is.
@@ -120,13 +127,14 @@ impl Timer {
 
     /// The length of `generation`, decided as `length` if nobody has; `None` if the generation is over.
     pub(crate) fn settle_span(&self, state: &StateCell, generation: Generation, length: u32) -> Option<u32> {
-        decide(&self.span, state, generation, SPAN_TAG, pack(length)).map(unpack)
+        decide(&self.span, state, generation, SPAN_TAG.width(), pack(length)).map(unpack)
     }
 
     /// Gives words that were not needed for long a fresh tag, and nothing above it, lest the tags wrap to look like a
     /// later one's.
     pub(crate) fn renew(&self, state: &StateCell, generation: Generation) {
-        for (word, bits) in [(&self.low, HALF_TAG), (&self.high, HALF_TAG), (&self.span, SPAN_TAG)] {
+        let (half, span) = (HALF_TAG.width(), SPAN_TAG.width());
+        for (word, bits) in [(&self.low, half), (&self.high, half), (&self.span, span)] {
             // All of it: by its own generation it reads as none at all, which is over, not as what the bits above the tag
             // make of it.
             renew(word, state, generation, bits, generation.previous().number());
@@ -137,7 +145,7 @@ impl Timer {
 /// What a span's word says of `generation`.
 #[inline]
 fn decided_span(word: u32, generation: Generation) -> Option<u32> {
-    payload(word, generation, SPAN_TAG).map(unpack)
+    payload(word, generation, SPAN_TAG.width()).map(unpack)
 }
 
 /// The payload of a word whose low `bits` tag it, if it is `generation`'s.
@@ -185,23 +193,23 @@ pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation,
 }
 
 /// The longest that a length is kept as: far more than the horizon, a quarter of jitter and the slack of any clock.
-pub(crate) const LONGEST: u32 = ((1 << MANTISSA) - 1) << (u32::BITS - MANTISSA);
+pub(crate) const LONGEST: u32 = MANTISSA.max() << (u32::BITS - MANTISSA.width());
 
 /// A length in 24 bits: exact below 2^19 ticks, above rounded up by less than a 2^18th.
 fn pack(ticks: u32) -> u32 {
     let mut shift = 0;
     let ticks = ticks.min(LONGEST);
     let mut mantissa = ticks;
-    while mantissa >> MANTISSA != 0 {
+    while mantissa > MANTISSA.max() {
         shift += 1;
         mantissa = shift_up(ticks, shift);
     }
-    mantissa << SHIFT | shift
+    mantissa << SHIFT.width() | shift
 }
 
 #[inline]
 fn unpack(length: u32) -> u32 {
-    (length >> SHIFT).wrapping_shl(length)
+    (length >> SHIFT.width()).wrapping_shl(length)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::clock::Ticks;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
+use crate::platform::bits::layout;
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::terms::event::{CallReport, Effect, Event, ReportKind};
 use crate::terms::observer::Observer;
@@ -30,11 +31,18 @@ where
     name: &'static str,
     lanes: [Shard<<Lanes<LANES> as Padded>::Padding>; LANES],
     transitions: [AtomicU32; State::ALL.len()],
-    /// Kind + 1 in 5 bits (0: none yet) and the tick in units of 32: one word, so the two belong together.
+    /// One word, so that kind and time belong together.
     last_failure: AtomicU32,
 }
 
-const _: () = assert!(FailureKind::ALL.len() < 1 << 5, "a kind + 1 fits in five bits");
+// The last failure.
+layout! {
+    /// Its tick, less the lowest bits: those for which the kind leaves no room.
+    AT: 27,
+    /// Its kind + 1; 0: none yet.
+    KIND: 5,
+}
+const _: () = assert!(FailureKind::ALL.len() <= KIND.max() as usize, "a kind + 1 fits in its bits");
 
 #[derive(Debug)]
 struct Shard<P> {
@@ -132,7 +140,7 @@ where
             self.lanes.iter().fold(0_u32, |sum, lane| sum.wrapping_add(lane.counts[kind].load(Ordering::Relaxed)))
         };
         let last = self.last_failure.load(Ordering::Relaxed);
-        let kind = (last >> 27).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
+        let kind = KIND.get(last).checked_sub(1).and_then(|kind| FailureKind::ALL.get(kind as usize));
         Counts {
             permitted: sum(PERMITTED),
             probes: sum(PROBES),
@@ -148,7 +156,7 @@ where
             holds: sum(HOLDS),
             latches: sum(LATCHES),
             transitions: core::array::from_fn(|state| self.transitions[state].load(Ordering::Relaxed)),
-            last_failure: kind.map(|&kind| (kind, Ticks::new(last << 5))),
+            last_failure: kind.map(|&kind| (kind, Ticks::new(last << KIND.width()))),
         }
     }
 
@@ -205,7 +213,8 @@ where
         }
         if let (ReportKind::Failure(kind), Some(at)) = (report.kind, report.at) {
             // Relaxed: see `counts`. Of two failures of one moment the last to arrive stays: a benign race.
-            self.last_failure.store((u32::from(kind.number()) + 1) << 27 | at.count() >> 5, Ordering::Relaxed);
+            let last = KIND.of(u32::from(kind.number()) + 1) | AT.of(at.count() >> KIND.width());
+            self.last_failure.store(last, Ordering::Relaxed);
         }
     }
 }

@@ -19,6 +19,7 @@ use core::fmt;
 
 use crate::clock::{HORIZON, TickRate};
 use crate::machine::control::ATTEMPT_MAX;
+use crate::platform::bits::layout;
 use crate::terms::state::{OpenReason, State};
 
 /// A breaker's state at a moment, for the time after a restart: from [`Breaker::snapshot`], for [`Breaker::restore`].
@@ -97,8 +98,12 @@ const VERSION: u32 = 1;
 /// More than any period has left: the horizon, a quarter of jitter, and a clock's slack.
 const LONGEST: u32 = 2 * HORIZON;
 
-const REASON_AT: u32 = 3;
-const ATTEMPT_AT: u32 = 6;
+// The second word.
+layout! {
+    STATE: 3,
+    REASON: 3,
+    ATTEMPT: 26,
+}
 
 impl Snapshot {
     /// Its size in words of 32 bits.
@@ -110,7 +115,7 @@ impl Snapshot {
     pub const fn words(&self) -> [u32; Self::WORDS] {
         let mut words = [
             MAGIC | VERSION,
-            self.attempt << ATTEMPT_AT | (self.reason as u32) << REASON_AT | self.state as u32,
+            ATTEMPT.of(self.attempt) | REASON.of(self.reason as u32) | STATE.of(self.state as u32),
             self.rest,
             self.age,
             self.sequence,
@@ -132,10 +137,10 @@ impl Snapshot {
             #[expect(clippy::cast_possible_truncation, reason = "the lowest byte")]
             return Err(SnapshotError::Version(head as u8));
         }
-        let attempt = control >> ATTEMPT_AT;
+        let attempt = ATTEMPT.get(control);
         // Against chance the checksum alone would do; the rest keeps what is made up from becoming what no breaker is in.
-        let state = State::ALL.get((control & 7) as usize);
-        let reason = OpenReason::ALL.get((control >> REASON_AT & 7) as usize);
+        let state = State::ALL.get(STATE.get(control) as usize);
+        let reason = OpenReason::ALL.get(REASON.get(control) as usize);
         let (Some(&state), Some(&reason), true) = (state, reason, check == checksum(words)) else {
             return Err(SnapshotError::Corrupt);
         };

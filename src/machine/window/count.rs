@@ -36,12 +36,23 @@ use crate::machine::control::{Generation, Word};
 use crate::machine::judge::judge_shares;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
+use crate::platform::bits::layout;
 use crate::terms::tally::{Tally, WindowKind};
 
-const LAP: u32 = 8;
-const LAP_MASK: u32 = (1 << LAP) - 1;
-const LAP_AT: u32 = 24;
-const PAYLOAD: u32 = 22;
+// A chunk.
+layout! {
+    PAYLOAD: 22,
+    FIRST: 1,
+    CLEAN: 1,
+    LAP: 8,
+}
+// The head. How much of the index is the slot depends on the number of words: see `SLOT_BITS`.
+layout! {
+    INDEX: 15,
+    RUN: 7,
+    HEAD_FIRST: 1,
+    HEAD_TAG: 9,
+}
 
 /// Outcomes in a full chunk. Shorter under loom and shuttle, so that a model sees chunks fill and laps pass.
 const fn per_chunk(slow: bool) -> u32 {
@@ -50,7 +61,7 @@ const fn per_chunk(slow: bool) -> u32 {
     } else if cfg!(microbreaker_shuttle) {
         3
     } else {
-        (PAYLOAD - 1) >> (slow as u32)
+        (PAYLOAD.width() - 1) >> (slow as u32)
     }
 }
 
@@ -96,32 +107,27 @@ pub struct CountWindow<const WORDS: usize> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Head(u32);
 
-const HEAD_TAG: u32 = 9;
-const HEAD_FIRST: u32 = 1 << 22;
-const RUN_MAX: u32 = 127;
-const INDEX_MASK: u32 = (1 << 15) - 1;
-
 impl Head {
     const fn new(generation: Generation, first: bool, run: u32, index: u32) -> Self {
-        let first = if first { HEAD_FIRST } else { 0 };
-        Self(generation.tag(HEAD_TAG) << 23 | first | run << 15 | index & INDEX_MASK)
+        let tag = HEAD_TAG.of(generation.tag(HEAD_TAG.width()));
+        Self(tag | HEAD_FIRST.flag(first) | RUN.of(run) | INDEX.of(index & INDEX.max()))
     }
 
     #[inline]
     const fn is_of(self, generation: Generation) -> bool {
-        self.0 >> 23 == generation.tag(HEAD_TAG)
+        HEAD_TAG.get(self.0) == generation.tag(HEAD_TAG.width())
     }
 
     const fn is_first(self) -> bool {
-        self.0 & HEAD_FIRST != 0
+        HEAD_FIRST.is_set(self.0)
     }
 
     const fn run(self) -> u32 {
-        self.0 >> 15 & RUN_MAX
+        RUN.get(self.0)
     }
 
     const fn index(self) -> u32 {
-        self.0 & INDEX_MASK
+        INDEX.get(self.0)
     }
 }
 
@@ -129,37 +135,34 @@ impl Head {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Chunk(u32);
 
-const CLEAN: u32 = 1 << 23;
-const FIRST: u32 = 1 << 22;
-
 impl Chunk {
     /// A chunk before its first outcome: a lone sentinel.
     const fn empty(lap: u32, first: bool) -> Self {
-        Self(lap << LAP_AT | if first { FIRST } else { 0 } | 1)
+        Self(LAP.of(lap) | FIRST.flag(first) | PAYLOAD.of(1))
     }
 
     #[inline]
     const fn is_of(self, lap: u32) -> bool {
-        self.0 >> LAP_AT == lap
+        LAP.get(self.0) == lap
     }
 
     #[inline]
     const fn is_clean(self) -> bool {
-        self.0 & CLEAN != 0
+        CLEAN.is_set(self.0)
     }
 
     /// What sets it apart from a chunk of `lap` that is not clean: nothing, or 1 if it is clean, or more.
     #[inline(always)]
     const fn apart(self, lap: u32) -> u32 {
-        self.0 / CLEAN ^ lap << 1
+        self.0 >> CLEAN.at() ^ lap << 1
     }
 
     const fn is_first(self) -> bool {
-        self.0 & FIRST != 0
+        FIRST.is_set(self.0)
     }
 
     const fn payload(self) -> u32 {
-        self.0 & ((1 << PAYLOAD) - 1)
+        PAYLOAD.get(self.0)
     }
 
     /// Outcomes in it: the sentinel's position.
@@ -204,13 +207,13 @@ impl Chunk {
     fn after_success(self, head: Head, shape: Shape) -> Self {
         let next = Self(self.0 + self.payload());
         let is_clean = self.is_all_good() && head.run() * per_chunk(false) + next.len(false) >= shape.count();
-        if is_clean { Self(next.0 | CLEAN) } else { next }
+        if is_clean { Self(next.0 | CLEAN.mask()) } else { next }
     }
 
     const fn with(self, mark: Mark, slow: bool, clean: bool) -> Self {
         let outcome = if slow { mark.failed as u32 | (mark.slow as u32) << 1 } else { mark.failed as u32 };
         let payload = self.payload() << (1 + slow as u32) | outcome;
-        Self(self.0 & (LAP_MASK << LAP_AT | FIRST) | if clean { CLEAN } else { 0 } | payload)
+        Self(self.0 & (LAP.mask() | FIRST.mask()) | CLEAN.flag(clean) | payload)
     }
 
     /// Failures and slow calls among its newest `outcomes`.
@@ -245,7 +248,8 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         &self.chunks[if slot < WORDS { slot } else { 0 }]
     }
 
-    /// Bits of the index that are the slot; the rest counts laps. The fewer words, the longer until a head comes round.
+    /// Bits of the index that are the slot; the rest counts laps. The fewer words, the longer until a head comes round. No
+    /// layout declares the two: this width is the type's.
     const SLOT_BITS: u32 = Self::WORDS.next_power_of_two().trailing_zeros();
 
     #[inline]
@@ -256,7 +260,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// The lap as far as a chunk carries it.
     #[inline]
     fn lap(head: Head) -> u32 {
-        head.index() >> Self::SLOT_BITS & LAP_MASK
+        head.index() >> Self::SLOT_BITS & LAP.max()
     }
 
     fn next_index(head: Head) -> u32 {
@@ -300,7 +304,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// head it read, steps over a chunk that is not full. Then the window is short of up to a chunk of outcomes until
     /// that chunk has left it; the sums stay those of real outcomes.
     fn advance(&self, generation: Generation, head: Head, filled: Chunk) {
-        let run = if filled.is_all_good() { (head.run() + 1).min(RUN_MAX) } else { 0 };
+        let run = if filled.is_all_good() { (head.run() + 1).min(RUN.max()) } else { 0 };
         let next = Head::new(generation, false, run, Self::next_index(head));
         // Release, partner: the Acquire of `head`: who sees the new head sees the chunk behind it full.
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
@@ -319,7 +323,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         // Behind a first chunk nothing counts.
         let mut left = if active.is_first() { 0 } else { shape.count() - newest };
         // What tells a full chunk of this lap: what a word carries above its clean bit, and the sentinel as high as it can be.
-        let (mut slot, mut above) = (Self::slot(head), Self::lap(head) << LAP_AT | FULL);
+        let (mut slot, mut above) = (Self::slot(head), LAP.of(Self::lap(head)) | FULL);
         while good <= spare {
             // Whole chunks only.
             if left < per_chunk(false) {
@@ -328,14 +332,14 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             left -= per_chunk(false);
             if slot == 0 {
                 slot = Self::WORDS;
-                above = above.wrapping_sub(1 << LAP_AT);
+                above = above.wrapping_sub(LAP.unit());
             }
             slot -= 1;
             let Some(word) = self.chunks.get(slot as usize) else { return false };
             // Relaxed: see `sums`. A first chunk will not do either, nor one that is short (see `advance`): the sums are for
             // those.
             let chunk = Chunk(word.load(Ordering::Relaxed));
-            if (chunk.0 ^ above) & (LAP_MASK << LAP_AT | FIRST | FULL) != 0 {
+            if (chunk.0 ^ above) & (LAP.mask() | FIRST.mask() | FULL) != 0 {
                 return false;
             }
             good += per_chunk(false) - chunk.failed();
@@ -361,7 +365,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             if left == 0 || chunk.is_first() {
                 return Some(tally(left, failed, slow_calls));
             }
-            (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP_MASK) };
+            (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP.max()) };
             // Relaxed: the Acquire of `head` ordered this behind the moment the chunk became full; since then it can
             // only have been recycled, and then its lap says so. Ends: each chunk behind the active one is full, and
             // where the active one is still empty the ring's last is the old content of its own slot.
@@ -537,16 +541,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_are_disjoint_and_fill_the_words() {
-        let head = [0x1FF << 23, HEAD_FIRST, RUN_MAX << 15, INDEX_MASK];
-        let chunk = [LAP_MASK << LAP_AT, CLEAN, FIRST, (1 << PAYLOAD) - 1];
-        for fields in [&head[..], &chunk[..]] {
-            assert_eq!(fields.iter().fold(0, |all, field| all | field), u32::MAX);
-            assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u32::BITS);
-        }
-    }
-
-    #[test]
     fn the_words_for_n_hold_n_and_one_less_does_not() {
         for slow in [false, true] {
             for calls in 1..=1023_u16 {
@@ -554,7 +548,7 @@ mod tests {
                 assert!(calls_in(words, slow) >= u32::from(calls), "{calls} {slow}");
                 assert!(calls == 1 || calls_in(words - 1, slow) < u32::from(calls), "{calls} {slow}");
                 assert!(words <= 128);
-                assert!(words < RUN_MAX, "the run of clean chunks fits its field");
+                assert!(words < RUN.max(), "the run of clean chunks fits its field");
             }
         }
     }

@@ -1,19 +1,31 @@
-//! Consecutive bad outcomes, in one word: tag 20 · count 12. The tag is the whole generation and stands where the
-//! control word has it, so a clean streak is the same word as a quiet control word.
+//! Consecutive bad outcomes, in one word.
+//!
+//! ```text
+//!  31                                12 11                      0
+//! +------------------------------------+-------------------------+
+//! | generation (20)                    | run (12)                |
+//! +------------------------------------+-------------------------+
+//! ```
+//!
+//! The tag is the whole generation and stands where the control word has it, so a clean streak is the same word as a
+//! quiet control word.
 
 use super::Recorded;
 use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
-use crate::machine::control::{GENERATION_BITS, Word};
+use crate::machine::control::{GENERATION, Word};
 use crate::machine::judge::{Opinion, degradation};
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, initial};
+use crate::platform::bits::layout;
 use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};
 
-const TAG: u32 = GENERATION_BITS;
-const COUNT: u32 = (1 << (u32::BITS - TAG)) - 1;
+layout! {
+    RUN: 12,
+    GENERATION,
+}
 
 /// Trips after so many bad outcomes in a row ([`Config::streak`](crate::Config::streak)). One word; a success on a
 /// clean streak only loads. Where a slow limit is set, a slow success is bad.
@@ -44,18 +56,18 @@ impl Sealed for Streak {
 
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
-        let tag = scope.generation.tag(TAG) << (u32::BITS - TAG);
+        let tag = GENERATION.of(scope.generation.number());
         // Acquire, partner: the Release below: lets `is_current` see at least the generation this word belongs to.
         let mut word = self.0.load(Ordering::Acquire);
         loop {
-            let run = if word & !COUNT == tag {
-                word & COUNT
+            let run = if word & GENERATION.mask() == tag {
+                RUN.get(word)
             } else if scope.is_current() {
                 0 // an older word is an empty one
             } else {
                 return Recorded::Stale;
             };
-            let next = if mark.is_good() { 0 } else { (run + 1).min(COUNT) };
+            let next = if mark.is_good() { 0 } else { (run + 1).min(RUN.max()) };
             if next == 0 && run == 0 {
                 // Already clean: a healthy streak is never written. That a failure may be on its way is a benign
                 // race: the two reports overlap, so either order is a right one.
@@ -81,15 +93,15 @@ impl Sealed for Streak {
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
         // Relaxed: one word, read for itself.
         let word = self.0.load(Ordering::Relaxed);
-        let run = if word >> (u32::BITS - TAG) == scope.generation.tag(TAG) { word & COUNT } else { 0 };
+        let run = if GENERATION.get(word) == scope.generation.number() { RUN.get(word) } else { 0 };
         Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 }
     }
 
     fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
         // Acquire: see `record`.
         let word = self.0.load(Ordering::Acquire);
-        let tag = scope.generation.tag(TAG) << (u32::BITS - TAG);
-        if word & !COUNT != tag && scope.is_current() {
+        let tag = GENERATION.of(scope.generation.number());
+        if word & GENERATION.mask() != tag && scope.is_current() {
             // Release: see `record`. A failure means somebody of this generation, or of a later one, was here.
             let _ = self.0.compare_exchange(word, tag, Ordering::Release, Ordering::Relaxed);
         }

@@ -13,6 +13,8 @@
 //! for totals, failures and slow calls, tagged by lap and generation; whoever moves the head first clears the words whose
 //! tag would come round again. The *turn* bit flips whenever a bucket begins anew, so that a thread that is late to clear
 //! such a word cannot take the new count for it.
+//!
+//! No layout declares the head: where its two fields meet is a setting (the bucket's shift), read at run time.
 
 use super::Recorded;
 use super::sealed::Sealed;
@@ -22,13 +24,17 @@ use crate::machine::control::Word;
 use crate::machine::judge::judge_shares;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
+use crate::platform::bits::layout;
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::terms::tally::{Tally, WindowKind};
 
-const TAG: u32 = 0xFF;
-const TURN: u32 = 1 << 8;
-/// One call. The count stands above the rest, so that its overflow is the word's.
-const ONE: u32 = 1 << 9;
+// Each of the counts.
+layout! {
+    TAG: 8,
+    TURN: 1,
+    /// It stands above the rest, so that its overflow is the word's.
+    COUNT: 23,
+}
 
 /// Trips on the share of bad outcomes in the last B buckets of time ([`Config::time`](crate::Config::time)), in a ring
 /// of `SLOTS` (a power of two, at least B).
@@ -116,7 +122,7 @@ impl Ring {
     /// [`tag`](Self::tag) of an epoch that comes from a head.
     #[inline]
     fn tag_in_range(self, epoch: u32, twice_generation: u32) -> u32 {
-        (epoch >> self.slots.trailing_zeros()).wrapping_add(twice_generation) & TAG
+        (epoch >> self.slots.trailing_zeros()).wrapping_add(twice_generation) & TAG.max()
     }
 }
 
@@ -171,7 +177,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             for word in self.counts(ring.slot(epoch)) {
                 // Acquire, partner: the Release of `count`: a word counted under the new head makes it visible.
                 let mut present = word.load(Ordering::Acquire);
-                while present & TAG == tag {
+                while TAG.get(present) == tag {
                     // Relaxed, behind the Acquire above. Without this look a second thread that moves the same head
                     // clears what was counted since the first one did.
                     if self.head.load(Ordering::Relaxed) != head.0 {
@@ -179,7 +185,8 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                     }
                     // Release, partner: the Acquire of `count`. Acquire on failure: as above. Bounded: if it fails,
                     // somebody else cleared the word, or a writer as old as the word has counted into it.
-                    let cleared = (present ^ 0x80) & (TAG | TURN);
+                    // Of a tag half the range away.
+                    let cleared = (present ^ (TAG.max() + 1) / 2) & (TAG.mask() | TURN.mask());
                     match word.compare_exchange(present, cleared, Ordering::Release, Ordering::Acquire) {
                         Ok(_) => break,
                         Err(found) => present = found,
@@ -204,8 +211,8 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
         // Acquire, partner: the Release below: a word of a newer lap makes the newer head visible to the look at it.
         let mut present = word.load(Ordering::Acquire);
         loop {
-            let next = if present & TAG == tag {
-                match present.checked_add(ONE) {
+            let next = if TAG.get(present) == tag {
+                match present.checked_add(COUNT.unit()) {
                     Some(next) => next,
                     None => return Some(false),
                 }
@@ -218,7 +225,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 if !ring.is_of_generation(moved) || recycled || !scope.is_current() {
                     return None;
                 }
-                tag | !present & TURN | ONE
+                TAG.of(tag) | !present & TURN.mask() | COUNT.unit()
             };
             // Release, partner: the Acquire loads in `sum`: a failure that is seen has its total seen. Acquire on
             // failure: see above. Bounded: a failure means another thread counted.
@@ -275,9 +282,9 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             // The total itself may be Relaxed: nothing is read after it.
             let (slow, failed) = (slow.load(Ordering::Acquire), failed.load(Ordering::Acquire));
             let total = total.load(Ordering::Relaxed);
-            let counted = |word: u32| if word & TAG == tag { word / ONE } else { 0 };
+            let counted = |word: u32| if TAG.get(word) == tag { COUNT.get(word) } else { 0 };
             // If the total is of another lap, so is the bucket.
-            if total & TAG == tag {
+            if TAG.get(total) == tag {
                 // Past 2^32 calls the older buckets are left out, lest the shares of what is counted go wrong.
                 let Some(sum) = tally.total.checked_add(counted(total)) else { return };
                 tally.total = sum;
@@ -387,8 +394,8 @@ where
         let twice_generation = if LANES == 1 { quiet.twice_quiet_generation() } else { 2 * ring.generation };
         // Acquire and Release: see `count`. Of this bucket, and not full.
         let present = total.load(Ordering::Acquire);
-        let Some(next) = present.checked_add(ONE) else { return false };
-        (present ^ ring.tag_in_range(epoch, twice_generation)) & TAG == 0
+        let Some(next) = present.checked_add(COUNT.unit()) else { return false };
+        TAG.get(present ^ ring.tag_in_range(epoch, twice_generation)) == 0
             && total.compare_exchange(present, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
@@ -506,8 +513,8 @@ mod tests {
         assert_eq!(window.tally(scope).total, 2);
 
         let total = &window.lanes[0].total[0];
-        let full = total.load(Ordering::Relaxed) | !(TAG | TURN);
-        for before in [full - ONE, full] {
+        let full = total.load(Ordering::Relaxed) | COUNT.mask();
+        for before in [full - COUNT.unit(), full] {
             total.store(before, Ordering::Relaxed);
             assert_eq!(window.glance(scope, quiet, true), before != full);
             assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
