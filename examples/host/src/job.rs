@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use futures_util::future::join;
 use microbreaker::{Breaker, Counters, StdClock};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -144,7 +145,7 @@ async fn play(
         }
         // If the screen is gone, nobody receives the news. The run goes on.
         let _ = tell.send(News { at, what: What::Scene(scene.mood) });
-        let (first, second) = tokio::join!(with.set(scene.mood), without.set(scene.mood));
+        let (first, second) = join(with.set(scene.mood), without.set(scene.mood)).await;
         first.and(second)?;
         due += scene.lasts;
         sleep_until(due).await;

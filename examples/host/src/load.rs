@@ -2,11 +2,13 @@
 
 use std::error::Error as _;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use futures_util::future::select;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::header::{HeaderValue, RETRY_AFTER};
@@ -152,13 +154,14 @@ struct One {
 impl One {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) -> Vec<Call> {
         let mut calls = Vec::new();
-        loop {
-            tokio::select! {
-                // This ends if the sender is gone, too. A call that is under way is dropped, and nobody counts it.
-                _ = stopped.wait_for(|stopped| *stopped) => return calls,
-                () = self.turn(&mut calls) => {}
+        let turns = async {
+            loop {
+                self.turn(&mut calls).await;
             }
-        }
+        };
+        // The stop also comes if its sender is gone. A call that is under way is then dropped, and nobody counts it.
+        let _ = select(pin!(stopped.wait_for(|stopped| *stopped)), pin!(turns)).await;
+        calls
     }
 
     /// Asks the breaker, makes the call, reports its outcome, and pauses.

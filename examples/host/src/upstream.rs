@@ -5,10 +5,12 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{self, select};
 use futures_util::stream;
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Body, Bytes, Frame, Incoming};
@@ -196,9 +198,14 @@ async fn run(mut door: Door, address: SocketAddr, mut orders: mpsc::Receiver<Ord
     let mut dice = Dice::new(seed, 0);
     let mut connections = JoinSet::new();
     loop {
-        tokio::select! {
-            order = orders.recv() => {
-                let Some((next, done)) = order else { return };
+        let event = match select(pin!(orders.recv()), pin!(door.accept())).await {
+            future::Either::Left((order, _)) => Event::Order(order),
+            future::Either::Right((stream, _)) => Event::Client(stream),
+        };
+        match event {
+            // Nobody gives orders any more.
+            Event::Order(None) => return,
+            Event::Order(Some((next, done))) => {
                 let moved = match (door, next) {
                     (Door::Open(listener), Mood::Refuses) => {
                         drop(listener);
@@ -218,16 +225,21 @@ async fn run(mut door: Door, address: SocketAddr, mut orders: mpsc::Receiver<Ord
                 }
                 let _ = done.send(Ok(()));
             }
-            stream = door.accept() => match stream {
-                Ok(stream) => {
-                    connections.spawn(serve(stream, moods.clone(), Arc::clone(&probes), dice.fork()));
-                }
-                // The process is out of descriptors, or the client is gone already. A server survives both.
-                Err(_) => sleep(Duration::from_millis(1)).await,
-            },
-            Some(_) = connections.join_next() => {}
+            Event::Client(Ok(stream)) => {
+                // Those that have ended need not be kept.
+                while connections.try_join_next().is_some() {}
+                connections.spawn(serve(stream, moods.clone(), Arc::clone(&probes), dice.fork()));
+            }
+            // The process is out of descriptors, or the client is gone already. A server survives both.
+            Event::Client(Err(_)) => sleep(Duration::from_millis(1)).await,
         }
     }
+}
+
+/// What a server waits for.
+enum Event {
+    Order(Option<Order>),
+    Client(io::Result<TcpStream>),
 }
 
 async fn serve(stream: TcpStream, moods: watch::Receiver<Mood>, probes: Arc<Gauge>, dice: Dice) {
