@@ -52,7 +52,7 @@ impl Observer for Watch {
 pub(crate) struct SideBoard {
     answered: AtomicU32,
     wasted: AtomicU32,
-    /// Microseconds.
+    /// Nanoseconds.
     waited: AtomicU64,
     rejected: AtomicU32,
 }
@@ -71,7 +71,7 @@ impl SideBoard {
     fn count(&self, call: &Call) {
         if call.is_wasted() {
             self.wasted.fetch_add(1, Ordering::Relaxed);
-            let waited = u64::try_from(call.took().as_micros()).unwrap_or(u64::MAX);
+            let waited = u64::try_from(call.took().as_nanos()).unwrap_or(u64::MAX);
             self.waited.fetch_add(waited, Ordering::Relaxed);
         } else {
             self.answered.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl SideBoard {
     pub(crate) fn sums(&self) -> Sums {
         Sums {
             wasted: self.wasted.load(Ordering::Relaxed),
-            waited: Duration::from_micros(self.waited.load(Ordering::Relaxed)),
+            waited: Duration::from_nanos(self.waited.load(Ordering::Relaxed)),
             answered: self.answered.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
         }
