@@ -42,7 +42,7 @@ pub(crate) struct Tuning {
     pub(crate) open_for: Duration,
     /// The average time between two calls of a client.
     pub(crate) pause: Duration,
-    /// The longest a client waits before it asks again after a rejection.
+    /// The longest time that a client waits after a rejection before it asks again.
     pub(crate) patience: Duration,
 }
 

@@ -95,7 +95,7 @@ fn an_outage_that_never_opens_is_broken() {
 
 #[test]
 fn one_wasted_call_too_many_is_broken() {
-    // Threshold 5, one in flight, three open periods: nine.
+    // The bound is nine: a threshold of 5, one call under way, and three open periods.
     assert!(broken_by(|record| record.with.extend([failed(1052), failed(1053)])).is_empty());
     breaks("wastes", |record| record.with.extend([failed(1052), failed(1053), failed(1053)]));
 }
@@ -109,7 +109,7 @@ fn a_bad_call_after_the_recovery_is_not_the_outages() {
 
 #[test]
 fn closing_late_or_never_is_broken() {
-    // 450 ms open, 230 ms of probing, 104 ms of slack: by 2784.
+    // It may close until 2784: 450 ms open, 230 ms of probing and 104 ms of slack after the recovery at 2000.
     assert!(broken_by(|record| record.moves[6].at = ms(2784)).is_empty());
     breaks("closes within", |record| record.moves[6].at = ms(2785));
     breaks("closes within", |record| {
@@ -136,7 +136,7 @@ fn a_period_too_short_or_too_long_is_broken() {
     breaks("stays open", |record| record.moves[0].lasts = Some(ms(399)));
     breaks("stays open", |record| record.moves[0].lasts = Some(ms(504)));
     breaks("stays open", |record| record.moves[0].lasts = None);
-    // 450 ms from 1055 ms, with 104 ms of slack: not before 1401.
+    // The period of 450 ms begins at 1055. With 104 ms of slack it may end at 1401, and no sooner.
     assert!(broken_by(|record| record.moves[1].at = ms(1401)).is_empty());
     breaks("stays open", |record| record.moves[1].at = ms(1400));
     breaks("stays open", |record| record.moves[0].reason = Some(OpenReason::Hold));

@@ -315,7 +315,7 @@ async fn a_key_that_is_of_no_use_is_not_the_caches_fault() {
             let (fake, cache) = Fake::redis().await;
             let answer = cache.get(key).await;
             let after = cache.get("after").await;
-            // Again if one was late.
+            // If one was late, this is tried again.
             !matches!(answer, Err(Fault::Late)) && after.is_ok() && {
                 assert_eq!((classify(&answer), fake.made()), (outcome, connections), "{key}: {answer:?}");
                 true
