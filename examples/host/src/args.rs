@@ -1,96 +1,77 @@
-//! The command line: what may be asked, and one clear line for what may not.
+//! The command line: what can be asked for, and one clear line for each mistake.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
-use clap::error::ErrorKind;
-use clap::{Arg, Command, value_parser};
 use hyper::Uri;
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::{Parser, ValueExt as _};
 
+#[cfg(feature = "gateway")]
+use crate::gateway::args::Serving;
 use crate::show;
-use crate::tuning::{MOST_CLIENTS, Tuning};
+use crate::tuning::MOST_CLIENTS;
 
-/// What was asked for.
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The main job.
+    Run(Args),
+    /// The gateway, until it is stopped.
+    #[cfg(feature = "gateway")]
+    Serve(Serving),
+}
+
+/// The arguments of the main job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) job: Job,
-    /// In each fleet.
+    /// Clients in each fleet.
     pub(crate) clients: u16,
-    /// Of the load's pauses, the servers' working times and the breaker's jitter.
+    /// The seed of the clients' pauses, of the servers' working times and of the breaker's jitter.
     pub(crate) seed: u32,
 }
 
 /// Which server is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
-    /// Our own, twice, on a script.
+    /// Our own two, which follow a script: one through a breaker, one without.
     Script,
-    /// Somebody's, through the breaker only.
+    /// A server of the user's, only through a breaker.
     Guard { target: Uri, seconds: Duration },
-    /// By whoever comes, through the gateway, until it is stopped.
-    Serve(Serving),
 }
 
-/// What the gateway is to serve, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Serving {
-    pub(crate) listen: SocketAddr,
-    /// `None`: our own, which fails now and then.
-    pub(crate) upstream: Option<Uri>,
-    pub(crate) backends: Backends,
-    pub(crate) settings: Option<PathBuf>,
-    pub(crate) state: Option<PathBuf>,
-}
-
-/// Servers that are guarded where there are any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Backends {
-    /// A URL that was found to be one.
-    pub(crate) postgres: Option<String>,
-    pub(crate) redis: Option<String>,
-}
-
-impl Backends {
-    /// Those that the environment names.
-    pub(crate) fn from_env() -> Result<Self, Stop> {
-        let read = |name: &str, check: fn(&str) -> Result<String, String>| {
-            let given = std::env::var(name).ok().filter(|text| !text.is_empty());
-            given.map(|text| check(&text)).transpose().map_err(|why| Stop::Wrong(format!("error: {name}: {why}")))
-        };
-        Ok(Self { postgres: read("DATABASE_URL", postgres)?, redis: read("REDIS_URL", redis)? })
-    }
-
-    /// These, and `others` where there are none.
-    pub(crate) fn or(self, others: Self) -> Self {
-        Self { postgres: self.postgres.or(others.postgres), redis: self.redis.or(others.redis) }
-    }
-}
-
-impl Job {
-    /// One line on what is going to happen.
-    pub(crate) fn title(&self, tuning: &Tuning) -> String {
-        let clients = tuning.clients;
-        match self {
-            Self::Script => format!("{clients} clients through a breaker, {clients} without, on one script"),
-            Self::Guard { target, .. } => format!("{clients} clients call {target} through a breaker"),
-            Self::Serve(serving) => format!("a gateway on {}", serving.listen),
+impl Args {
+    /// One line that says what is going to happen.
+    pub(crate) fn title(&self) -> String {
+        let clients = self.clients;
+        match &self.job {
+            Job::Script => format!(
+                "{clients} clients call an upstream through a circuit breaker, {clients} call another without.\n\
+                 Both upstreams follow the same script."
+            ),
+            Job::Guard { target, .. } => format!("{clients} clients call {target} through a circuit breaker."),
         }
     }
 }
 
-/// Why there is nothing to run: help was asked for, or the arguments are wrong.
+/// Why nothing is run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    Help(String),
+    /// Help was asked for.
+    Help(&'static str),
+    /// The arguments are wrong: one line that says how.
     Wrong(String),
 }
 
 impl Stop {
-    /// Says so; the process's exit code.
+    /// A mistake in the arguments.
+    pub(crate) fn wrong(why: impl std::fmt::Display) -> Self {
+        Self::Wrong(format!("error: {why}"))
+    }
+
+    /// Prints it, and returns the exit code of the program.
     pub(crate) fn show(&self) -> ExitCode {
         match self {
             Self::Help(text) => {
@@ -105,162 +86,136 @@ impl Stop {
     }
 }
 
-/// Reads the command line, the program's name first.
-pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Args, Stop> {
-    let matches = command().try_get_matches_from(words).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp => Stop::Help(error.to_string()),
-        _ => Stop::Wrong(one_line(&error.to_string())),
-    })?;
-    if let Some(("serve", matches)) = matches.subcommand() {
-        let backends =
-            Backends { postgres: matches.get_one("postgres").cloned(), redis: matches.get_one("redis").cloned() };
-        let serving = Serving {
-            listen: matches.get_one("listen").copied().unwrap_or(LISTEN),
-            upstream: matches.get_one("upstream").cloned(),
-            backends,
-            settings: matches.get_one("settings").cloned(),
-            state: matches.get_one("state").cloned(),
-        };
-        return Ok(Args { job: Job::Serve(serving), clients: 0, seed: 1 });
+impl From<lexopt::Error> for Stop {
+    fn from(error: lexopt::Error) -> Self {
+        Self::wrong(error)
     }
-    let job = match matches.get_one::<Uri>("upstream") {
-        None => Job::Script,
-        Some(target) => {
-            let seconds = matches.get_one::<u64>("seconds").copied().unwrap_or(20);
-            // A little less, so that the table too is out within the time asked for.
-            Job::Guard { target: target.clone(), seconds: Duration::from_millis(seconds * 1000 - 200) }
+}
+
+const HELP: &str = "\
+Shows what a circuit breaker does. 16 clients call an HTTP server through a circuit breaker, and 16 call an equal server
+without one. Both servers follow the same script and fail in five ways. The program ends after 20 seconds with a table.
+
+Usage: host [OPTIONS]
+       host serve [OPTIONS]    run a gateway instead (needs `--features gateway`; see `serve --help`)
+
+Options:
+  --upstream URL   Call this server (http only) through a circuit breaker, instead of the two on the script
+  --seconds S      How long to call that server: 1 to 30 [default: 20]
+  --clients N      Clients in each fleet: 1 to 64 [default: 16; with --upstream: 4]
+  --seed N         Seed of pauses, working times and jitter [default: 1]
+  -h, --help       Print this help
+";
+
+/// Reads the command line. The first word is the name of the program.
+pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Asked, Stop> {
+    let mut parser = Parser::from_iter(words);
+    let (mut upstream, mut seconds, mut clients, mut seed) = (None, None, None, None);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("upstream") => set(&mut upstream, "--upstream", &mut parser, url)?,
+            Long("seconds") => set(&mut seconds, "--seconds", &mut parser, |text| number(text, 1, 30))?,
+            Long("clients") => {
+                set(&mut clients, "--clients", &mut parser, |text| number(text, 1, u32::from(MOST_CLIENTS)))?;
+            }
+            Long("seed") => set(&mut seed, "--seed", &mut parser, |text| number(text, 0, u32::MAX))?,
+            Long("help") | Short('h') => return Err(Stop::Help(HELP)),
+            Value(word) if word == "serve" => {
+                if upstream.is_some() || seconds.is_some() || clients.is_some() || seed.is_some() {
+                    return Err(Stop::wrong("`serve` must be the first argument: it has options of its own"));
+                }
+                return serve(parser);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let job = match (upstream, seconds) {
+        (None, None) => Job::Script,
+        (None, Some(_)) => {
+            return Err(Stop::wrong("--seconds needs --upstream: the length of the script is fixed"));
+        }
+        (Some(target), seconds) => {
+            // A little less than was asked for, so that the table too is printed within that time.
+            Job::Guard { target, seconds: Duration::from_millis(u64::from(seconds.unwrap_or(20)) * 1000 - 200) }
         }
     };
     let usual = if job == Job::Script { 16 } else { 4 };
-    Ok(Args {
-        job,
-        clients: matches.get_one::<u16>("clients").copied().unwrap_or(usual),
-        seed: matches.get_one::<u32>("seed").copied().unwrap_or(1),
-    })
+    let clients = clients.and_then(|clients| u16::try_from(clients).ok()).unwrap_or(usual);
+    Ok(Asked::Run(Args { job, clients, seed: seed.unwrap_or(1) }))
 }
 
-/// The first paragraph says what is wrong; the rest is advice that `--help` gives better.
-fn one_line(text: &str) -> String {
-    let words = text.lines().take_while(|line| !line.trim().is_empty()).flat_map(str::split_whitespace);
-    words.collect::<Vec<_>>().join(" ")
+#[cfg(feature = "gateway")]
+fn serve(parser: Parser) -> Result<Asked, Stop> {
+    crate::gateway::args::parse(parser).map(Asked::Serve)
 }
 
-/// Where the gateway listens unless told otherwise.
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-
-fn serve() -> Command {
-    let option = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
-    Command::new("serve")
-        .about("Runs a gateway in front of real servers, each behind a breaker of its own, until it is stopped")
-        .arg(
-            option("listen", "ADDRESS")
-                .value_parser(value_parser!(SocketAddr))
-                .help("Where to listen [default: 127.0.0.1:8080]"),
-        )
-        .arg(
-            option("upstream", "URL")
-                .value_parser(target)
-                .help("The HTTP upstream [default: our own, which fails now and then]"),
-        )
-        .arg(option("postgres", "URL").value_parser(postgres).help("Guard this PostgreSQL too [default: DATABASE_URL]"))
-        .arg(option("redis", "URL").value_parser(redis).help("Guard this Redis too [default: REDIS_URL]"))
-        .arg(
-            option("settings", "FILE")
-                .value_parser(value_parser!(PathBuf))
-                .help("TOML, a table for each breaker; watched, and taken over live"),
-        )
-        .arg(
-            option("state", "DIR")
-                .value_parser(value_parser!(PathBuf))
-                .help("Where the breakers' states are kept over a restart"),
-        )
+#[cfg(not(feature = "gateway"))]
+fn serve(_: Parser) -> Result<Asked, Stop> {
+    Err(Stop::wrong("`serve` needs the feature `gateway`: cargo run --release -p host --features gateway -- serve"))
 }
 
-fn command() -> Command {
-    let clients = value_parser!(u16).range(1..=i64::from(MOST_CLIENTS));
-    let seconds = RangedU64ValueParser::<u64>::new().range(1..=30);
-    Command::new("host")
-        .about("Calls a real HTTP server through a circuit breaker, and the same one without, and compares")
-        .arg(
-            Arg::new("upstream")
-                .long("upstream")
-                .value_name("URL")
-                .value_parser(target)
-                .help("Guard this server (http only) instead of our own scripted one"),
-        )
-        .arg(
-            Arg::new("seconds")
-                .long("seconds")
-                .value_name("S")
-                .value_parser(seconds)
-                .requires("upstream")
-                .help("How long to guard it, 1 to 30 [default: 20]; the script has its own length"),
-        )
-        .arg(
-            Arg::new("clients")
-                .long("clients")
-                .value_name("N")
-                .value_parser(clients)
-                .help("Clients in each fleet, 1 to 64 [default: 16; with --upstream 4]"),
-        )
-        .arg(
-            Arg::new("seed")
-                .long("seed")
-                .value_name("N")
-                .value_parser(value_parser!(u32))
-                .help("Seed of pauses, working times and jitter [default: 1]"),
-        )
-        .subcommand(serve())
-        .args_conflicts_with_subcommands(true)
+/// Reads the value of the option `name` into `place`. An option can be given once.
+pub(crate) fn set<T>(
+    place: &mut Option<T>,
+    name: &str,
+    parser: &mut Parser,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<(), Stop> {
+    let text = parser.value()?.string().map_err(|error| Stop::wrong(format_args!("{name}: {error}")))?;
+    let value = read(&text).map_err(|why| Stop::wrong(format_args!("{name} {text}: {why}")))?;
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Stop::wrong(format_args!("{name} is given twice"))),
+    }
 }
 
-/// A PostgreSQL's URL.
-fn postgres(text: &str) -> Result<String, String> {
-    let config: Result<tokio_postgres::Config, _> = text.parse();
-    config.map(|_| text.to_owned()).map_err(|error| format!("not like postgres://user@host/database ({error})"))
-}
-
-/// A Redis's URL.
-fn redis(text: &str) -> Result<String, String> {
-    redis::Client::open(text).map(|_| text.to_owned()).map_err(|error| format!("not like redis://host ({error})"))
+/// A whole number from `least` to `most`.
+fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
 /// A URL that can be called.
-fn target(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("not a URL ({error})"))?;
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("this is not a URL ({error})"))?;
     match (uri.scheme_str(), uri.authority()) {
         (Some("http"), Some(server)) if !server.host().is_empty() => Ok(uri),
-        (Some("https"), _) => Err("this example speaks http only, it has no TLS".to_owned()),
+        (Some("https"), _) => Err("this example has no TLS: it speaks http only".to_owned()),
         (Some(_), Some(_)) => Err("the scheme must be http".to_owned()),
-        _ => Err("must be like http://host:port/path".to_owned()),
+        _ => Err("it must look like http://host:port/path".to_owned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn parsed(words: &str) -> Result<Args, Stop> {
+    pub(crate) fn parsed(words: &str) -> Result<Asked, Stop> {
         parse(std::iter::once("host").chain(words.split_whitespace()))
     }
 
-    fn wrong(words: &str) -> String {
+    /// The words are refused by one line that contains `names`.
+    pub(crate) fn refused(words: &str, names: &str) {
         match parsed(words) {
-            Err(Stop::Wrong(line)) => line,
+            Err(Stop::Wrong(line)) => {
+                assert!(line.starts_with("error: ") && !line.contains('\n') && line.contains(names), "{words}: {line}");
+            }
             other => panic!("`{words}` gave {other:?}"),
         }
     }
 
     #[test]
     fn the_defaults_are_the_script() {
-        assert_eq!(parsed(""), Ok(Args { job: Job::Script, clients: 16, seed: 1 }));
+        assert_eq!(parsed(""), Ok(Asked::Run(Args { job: Job::Script, clients: 16, seed: 1 })));
     }
 
     #[test]
     fn a_server_can_be_guarded_instead() {
-        let args = parsed("--upstream http://127.0.0.1:80/x --seconds 30 --clients 2 --seed 7").unwrap();
-        assert_eq!((args.clients, args.seed), (2, 7));
-        let Job::Guard { target, seconds } = args.job else { panic!("{:?}", args.job) };
+        let asked = parsed("--upstream http://127.0.0.1:80/x --seconds 30 --clients=2 --seed 7");
+        let Ok(Asked::Run(Args { job: Job::Guard { target, seconds }, clients, seed })) = asked else {
+            panic!("{asked:?}")
+        };
+        assert_eq!((clients, seed), (2, 7));
         assert_eq!(target, "http://127.0.0.1:80/x");
         assert!(seconds < Duration::from_secs(30) && seconds > Duration::from_secs(29));
     }
@@ -268,61 +223,45 @@ mod tests {
     #[test]
     fn each_bad_argument_gets_one_line_that_names_it() {
         for (words, names) in [
-            ("--clients 0", "0 is not in 1..=64"),
-            ("--clients 65", "65 is not in 1..=64"),
-            ("--clients many", "'many' for '--clients <N>'"),
-            ("--upstream http://h --seconds 0", "0 is not in 1..=30"),
-            ("--upstream http://h --seconds 31", "31 is not in 1..=30"),
-            ("--seed -1", "-1"),
+            ("--clients 0", "--clients 0: must be a whole number from 1 to 64"),
+            ("--clients 65", "--clients 65: must be a whole number from 1 to 64"),
+            ("--clients many", "--clients many"),
+            ("--clients 1 --clients 2", "--clients is given twice"),
+            ("--upstream http://h --seconds 0", "--seconds 0: must be a whole number from 1 to 30"),
+            ("--upstream http://h --seconds 31", "--seconds 31: must be a whole number from 1 to 30"),
+            ("--seed -1", "--seed -1"),
             ("--seed 4294967296", "--seed"),
             ("--upstream https://example.org/", "http only"),
             ("--upstream ftp://example.org/", "scheme must be http"),
             ("--upstream localhost", "http://host:port/path"),
             ("--upstream /path", "http://host:port/path"),
             ("--upstream http://:80/", "--upstream"),
-            ("--upstream", "--upstream <URL>"),
+            ("--upstream", "--upstream"),
             ("--frobnicate", "--frobnicate"),
+            ("-x", "-x"),
             ("stray", "stray"),
+            ("--clients 3 serve", "serve"),
         ] {
-            let line = wrong(words);
-            assert!(line.starts_with("error: ") && !line.contains('\n') && line.contains(names), "{words}: {line}");
+            refused(words, names);
         }
     }
 
     #[test]
     fn seconds_without_a_server_say_what_they_need() {
-        let line = wrong("--seconds 5");
-        assert!(line.contains("--upstream"), "{line}");
-    }
-
-    #[test]
-    fn a_gateway_can_be_served_instead() {
-        let args =
-            parsed("serve --listen 127.0.0.1:1 --upstream http://h/ --postgres postgres://p@h/d --redis redis://h");
-        let Ok(Args { job: Job::Serve(serving), .. }) = args else { panic!("{args:?}") };
-        assert_eq!(serving.listen, "127.0.0.1:1".parse().unwrap());
-        assert_eq!(serving.upstream.unwrap(), "http://h/");
-        let backends = Backends { postgres: Some("postgres://p@h/d".into()), redis: Some("redis://h".into()) };
-        assert_eq!((serving.backends, serving.settings), (backends, None));
-    }
-
-    #[test]
-    fn a_gateways_bad_arguments_get_one_line_too() {
-        for (words, names) in [
-            ("serve --listen nowhere", "--listen"),
-            ("serve --upstream https://h/", "http only"),
-            ("serve --postgres http://h", "--postgres"),
-            ("serve --redis http://h", "--redis"),
-            ("serve --clients 3", "--clients"),
-            ("--clients 3 serve", "serve"),
-        ] {
-            let line = wrong(words);
-            assert!(line.starts_with("error: ") && !line.contains('\n') && line.contains(names), "{words}: {line}");
-        }
+        refused("--seconds 5", "--upstream");
     }
 
     #[test]
     fn help_is_no_error() {
-        assert!(matches!(parsed("--help"), Err(Stop::Help(text)) if text.contains("--upstream <URL>")));
+        for words in ["--help", "-h", "--clients 3 --help"] {
+            assert!(matches!(parsed(words), Err(Stop::Help(text)) if text.contains("--upstream URL")), "{words}");
+        }
+    }
+
+    #[cfg(not(feature = "gateway"))]
+    #[test]
+    fn serve_names_the_feature_and_the_command() {
+        refused("serve", "feature `gateway`: cargo run --release -p host --features gateway -- serve");
+        refused("serve --listen 127.0.0.1:0", "feature `gateway`");
     }
 }

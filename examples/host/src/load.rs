@@ -1,12 +1,14 @@
-//! The load: fleets of clients, one through a breaker and one straight, and the breaker's observer.
+//! The load: two fleets of clients, one that calls through a breaker and one that does not. Also the breaker's observer.
 
 use std::error::Error as _;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use futures_util::future::select;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::header::{HeaderValue, RETRY_AFTER};
@@ -39,38 +41,73 @@ impl Watch {
 impl Observer for Watch {
     fn on_event(&self, event: &Event) {
         let at = self.begin.elapsed();
-        // Nobody left to tell: the run is over.
+        // If nobody receives it, the run is over.
         let _ = self.tell.send(News { at, what: What::Moved(Move::new(at, event)) });
     }
 }
 
-/// A fleet's numbers as they grow. For the screen only: the table is made of the calls themselves.
+/// A fleet's numbers as they grow. They are for the screen. The table is made of the calls themselves, and at the end
+/// of the run both show the same.
 #[derive(Debug, Default)]
 pub(crate) struct SideBoard {
-    pub(crate) calls: AtomicU32,
-    pub(crate) bad: AtomicU32,
-    pub(crate) rejected: AtomicU32,
+    answered: AtomicU32,
+    wasted: AtomicU32,
+    /// Nanoseconds.
+    waited: AtomicU64,
+    rejected: AtomicU32,
 }
 
-/// What a fleet needs to set out.
+/// What a [`SideBoard`] shows at a moment, in the words of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) wasted: u32,
+    pub(crate) waited: Duration,
+    pub(crate) answered: u32,
+    pub(crate) rejected: u32,
+}
+
+impl SideBoard {
+    /// Counts a call that was sent and has ended.
+    fn count(&self, call: &Call) {
+        if call.is_wasted() {
+            self.wasted.fetch_add(1, Ordering::Relaxed);
+            let waited = u64::try_from(call.took().as_nanos()).unwrap_or(u64::MAX);
+            self.waited.fetch_add(waited, Ordering::Relaxed);
+        } else {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What it shows now.
+    pub(crate) fn sums(&self) -> Sums {
+        Sums {
+            wasted: self.wasted.load(Ordering::Relaxed),
+            waited: Duration::from_nanos(self.waited.load(Ordering::Relaxed)),
+            answered: self.answered.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What a fleet needs to start.
 pub(crate) struct Fleet {
     pub(crate) tuning: Tuning,
     pub(crate) begin: Instant,
     pub(crate) board: Arc<SideBoard>,
-    /// `None`: straight.
+    /// `None`: the fleet calls without a breaker.
     pub(crate) breaker: Option<Arc<Guarded>>,
     pub(crate) target: Uri,
-    /// Whether probes tell the server that they are.
+    /// Whether a probe tells the server that it is one.
     pub(crate) marks_probes: bool,
     pub(crate) seed: u32,
     pub(crate) stopped: watch::Receiver<bool>,
 }
 
-/// A fleet under way.
+/// A fleet that has started.
 pub(crate) struct Running(JoinSet<Vec<Call>>);
 
 impl Running {
-    /// Every call of every client, once the fleet was stopped.
+    /// Every call of every client. The fleet must have been stopped.
     pub(crate) async fn join(self) -> Vec<Call> {
         self.0.join_all().await.concat()
     }
@@ -91,7 +128,7 @@ impl Fleet {
                 target: self.target.clone(),
                 marks_probes: self.marks_probes,
                 http: http.clone(),
-                // The same dice on both sides: the same load.
+                // Both fleets have the same dice, so they have the same load.
                 dice: Dice::new(self.seed, number + 1),
             };
             clients.spawn(one.run(self.stopped.clone()));
@@ -102,7 +139,7 @@ impl Fleet {
 
 type Http = Client<HttpConnector, Empty<Bytes>>;
 
-/// One client: one call at a time.
+/// One client. It has one call at a time.
 struct One {
     tuning: Tuning,
     begin: Instant,
@@ -117,16 +154,17 @@ struct One {
 impl One {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) -> Vec<Call> {
         let mut calls = Vec::new();
-        loop {
-            tokio::select! {
-                // Also when the sender is gone. A call under way is dropped, and counts nowhere.
-                _ = stopped.wait_for(|stopped| *stopped) => return calls,
-                () = self.turn(&mut calls) => {}
+        let turns = async {
+            loop {
+                self.turn(&mut calls).await;
             }
-        }
+        };
+        // The stop also comes if its sender is gone. A call that is under way is then dropped, and nobody counts it.
+        let _ = select(pin!(stopped.wait_for(|stopped| *stopped)), pin!(turns)).await;
+        calls
     }
 
-    /// Asks, calls, tells, and pauses.
+    /// Asks the breaker, makes the call, reports its outcome, and pauses.
     async fn turn(&mut self, calls: &mut Vec<Call>) {
         let asked = self.begin.elapsed();
         let permit = match self.breaker.as_ref().map(|breaker| Breaker::acquire_in(Arc::clone(breaker))).transpose() {
@@ -147,18 +185,17 @@ impl One {
             let effect = permit.map(|permit| permit.record(result.outcome()));
             (result, effect, ended)
         };
-        // The client's own timeout drops the call, and its permit with it. As the call has outlived the slow limit,
-        // that counts as a failure without a line of ours: a hanging server opens the circuit.
+        // The client's own timeout drops the call together with its permit. The call has by then taken longer than the
+        // slow limit, so the breaker counts the dropped permit as a failure: a server that hangs opens the circuit.
         let (end, ended) = match timeout(self.tuning.timeout, work).await {
             Ok((result, effect, ended)) => {
                 (result.end(effect, ended.saturating_sub(sent) > self.tuning.slow_after), ended)
             }
-            // It was told before we can look at the clock, but not before this.
+            // The drop has reported it already. We read the clock later, so the earliest possible end is taken.
             Err(_) => (End::Failed(FailureKind::Timeout), sent + self.tuning.timeout),
         };
         let call = Call { asked, sent, ended, told: self.begin.elapsed(), end, probe };
-        self.board.calls.fetch_add(1, Ordering::Relaxed);
-        self.board.bad.fetch_add(u32::from(call.is_bad()), Ordering::Relaxed);
+        self.board.count(&call);
         calls.push(call);
         sleep(self.dice.around(self.tuning.pause)).await;
     }
@@ -196,7 +233,7 @@ impl Answer {
             Self::Good if slow => End::Slow,
             Self::Good => End::Good,
             Self::Alive => End::Alive,
-            // Unchanged: it is open already, and for longer.
+            // Unchanged: the circuit is open already, and for longer than this.
             Self::RetryAfter(retry_after) => End::Limited {
                 retry_after,
                 held: matches!(effect, Some(Effect::Opened(OpenReason::Hold) | Effect::Unchanged)),
@@ -206,7 +243,7 @@ impl Answer {
     }
 }
 
-/// Makes a call and reads its answer to the end.
+/// Makes a call and reads its whole answer.
 async fn fetch(http: &Http, request: Request<Empty<Bytes>>) -> Answer {
     let response = match http.request(request).await {
         Ok(response) => response,
@@ -238,7 +275,7 @@ fn why_no_connection(error: &hyper_util::client::legacy::Error) -> FailureKind {
 
 fn judge<B>(response: &Response<B>) -> Answer {
     let status = response.status();
-    // The other form of Retry-After, a date, would need a calendar: here it is a failure like any other.
+    // Retry-After can also be a date. This example does not read dates: such an answer is a failure like any other.
     let retry_after = response
         .headers()
         .get(RETRY_AFTER)
@@ -254,7 +291,7 @@ fn judge<B>(response: &Response<B>) -> Answer {
     }
 }
 
-/// Measures by how much this machine's timers are late at worst, until the load is stopped.
+/// Measures how late the timers of this machine are at worst, until the load is stopped.
 pub(crate) async fn metronome(stopped: watch::Receiver<bool>) -> Duration {
     const BEAT: Duration = Duration::from_millis(5);
     let mut worst = Duration::ZERO;
@@ -266,7 +303,7 @@ pub(crate) async fn metronome(stopped: watch::Receiver<bool>) -> Duration {
     worst
 }
 
-/// Small, seeded, repeatable (SplitMix64): for pauses, not for secrets.
+/// Small, seeded, repeatable random numbers (SplitMix64). They are for pauses, not for secrets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dice(u64);
 
@@ -275,7 +312,7 @@ impl Dice {
         Self(((seed as u64) << 32) | stream as u64)
     }
 
-    /// Dice of their own for somebody else.
+    /// New dice that roll independently of these.
     pub(crate) const fn fork(&mut self) -> Self {
         Self(self.next())
     }
@@ -285,7 +322,7 @@ impl Dice {
         ((((self.next() >> 32) * u64::from(below)) >> 32) & 0xFFFF_FFFF) as u32
     }
 
-    /// Half to one and a half of `time`.
+    /// A random time from 0.5 to 1.5 times `time`.
     fn around(&mut self, time: Duration) -> Duration {
         time / 2 + time * self.roll(1024) / 1024
     }
@@ -321,7 +358,23 @@ mod tests {
         assert_eq!(outcome(503, Some(" 7 ")), Outcome::Hold(Duration::from_secs(7)));
         assert_eq!(outcome(429, None), Outcome::Failure(FailureKind::RateLimited));
         assert_eq!(outcome(503, Some("Wed, 21 Oct 2015 07:28:00 GMT")), Outcome::Failure(FailureKind::Server));
-        assert_eq!(outcome(500, Some("3")), Outcome::Failure(FailureKind::Server), "not the code that promises");
+        assert_eq!(outcome(500, Some("3")), Outcome::Failure(FailureKind::Server), "only 429 and 503 announce a time");
+    }
+
+    #[test]
+    fn the_board_shows_what_the_calls_say() {
+        let board = SideBoard::default();
+        let call = |millis, end| {
+            let told = Duration::from_millis(millis);
+            Call { asked: Duration::ZERO, sent: Duration::ZERO, ended: told, told, end, probe: false }
+        };
+        for (millis, end) in
+            [(3, End::Good), (4, End::Alive), (100, End::Slow), (250, End::Failed(FailureKind::Timeout))]
+        {
+            board.count(&call(millis, end));
+        }
+        let waited = Duration::from_millis(350);
+        assert_eq!(board.sums(), Sums { wasted: 2, waited, answered: 2, rejected: 0 });
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What happened, as plain values: everything that the table and the promises are made of.
+//! What happened, as plain values. The table and the promises are made of nothing else.
 //!
-//! All times are since the program's start.
+//! All times are counted from the start of the program.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::upstream::Mood;
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) tuning: Tuning,
-    /// In order; none if the server is somebody's.
+    /// In order. There are none if the server is the user's.
     pub(crate) outages: Vec<Outage>,
     /// The breaker's transitions, in the order of their generation.
     pub(crate) moves: Vec<Move>,
-    /// Calls of the guarded fleet.
+    /// The calls of the fleet with a breaker.
     pub(crate) with: Vec<Call>,
-    /// Calls of the other, if there is one.
+    /// The calls of the fleet without one, if there is such a fleet.
     pub(crate) without: Option<Vec<Call>>,
     /// Calls that the breaker rejected.
     pub(crate) rejected: u32,
     /// The most probes that the guarded server worked on at the same time.
     pub(crate) most_probes_at_once: Option<u32>,
-    /// The most by which a timer of this machine was late.
+    /// How late a timer of this machine was at worst.
     pub(crate) lateness: Duration,
 }
 
-/// A time in which the upstream did not serve: from before the first to after the last bad answer began.
+/// A time in which the upstream did not serve. It begins before the first bad answer, and ends after the last one began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     pub(crate) mood: Mood,
@@ -38,48 +38,48 @@ pub(crate) struct Outage {
     pub(crate) to: Duration,
 }
 
-/// A call that was made.
+/// A call that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     /// Before the breaker was asked.
     pub(crate) asked: Duration,
     /// After it admitted the call.
     pub(crate) sent: Duration,
-    /// When its result was known, or the client gave up: not after it was reported.
+    /// When its result was known or the client gave up: never later than the report.
     pub(crate) ended: Duration,
-    /// After it was reported.
+    /// After its outcome was reported.
     pub(crate) told: Duration,
     pub(crate) end: End,
     pub(crate) probe: bool,
 }
 
 impl Call {
-    /// What the caller waited for it.
+    /// How long the caller waited for it.
     pub(crate) fn took(&self) -> Duration {
         self.told.saturating_sub(self.asked)
     }
 
-    /// Neither failed nor slow nor turned away.
-    pub(crate) fn is_bad(&self) -> bool {
+    /// It failed, or took longer than the slow limit, or was turned away.
+    pub(crate) fn is_wasted(&self) -> bool {
         !matches!(self.end, End::Good | End::Alive)
     }
 
-    /// Whether it went, at least in part, to an upstream that did not serve.
+    /// Whether some of it was in the time of the outage.
     pub(crate) fn touches(&self, outage: &Outage) -> bool {
         self.sent < outage.to && self.ended >= outage.from
     }
 }
 
-/// What a call came to.
+/// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Good,
-    /// Good, but over the slow limit.
+    /// A good answer, but later than the slow limit.
     Slow,
-    /// Another 4xx: it answered, and it is our fault.
+    /// Another 4xx: the server works, and the mistake is ours.
     Alive,
     Failed(FailureKind),
-    /// Turned away with a `Retry-After`. `held`: the breaker was open on its account when the report returned.
+    /// Turned away with a `Retry-After`. `held`: when the report returned, the circuit was open because of it.
     Limited {
         retry_after: Duration,
         held: bool,
@@ -89,13 +89,13 @@ pub(crate) enum End {
 /// A transition of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Move {
-    /// When its observer was told: after it was made.
+    /// When the observer heard of it: after it was made.
     pub(crate) at: Duration,
     pub(crate) from: State,
     pub(crate) to: State,
     pub(crate) reason: Option<OpenReason>,
     pub(crate) generation: u32,
-    /// Of the sums that caused it: which window, calls, failures, slow ones.
+    /// The sums that caused it: which window, calls, failures, slow calls.
     pub(crate) tally: (WindowKind, u32, u32, u32),
     /// How long the new state lasts.
     pub(crate) lasts: Option<Duration>,
@@ -115,17 +115,17 @@ impl Move {
         }
     }
 
-    /// It opened for a period of its own, rather than prolonged one.
+    /// The circuit opened. (A transition from open to open prolongs a period.)
     pub(crate) fn opens(&self) -> bool {
         self.to == State::Open && self.from != State::Open
     }
 
-    /// Why, with the numbers: "failures, 20 of 40 failed".
+    /// The cause with its numbers, as "failures, 20 of 40 failed".
     pub(crate) fn why(&self) -> String {
         let (window, total, failed, slow) = self.tally;
         let what = if window == WindowKind::Probes { " probes" } else { "" };
         let counted = match (failed, slow) {
-            // A slow probe is a bad one, so it counts as failed too; the reason knows better.
+            // A slow probe counts as failed too. The reason tells them apart.
             (_, slow) if self.reason == Some(OpenReason::Slow) => format!("{slow} of {total}{what} slow"),
             (0, 0) => format!("{total} of {total}{what} good"),
             (failed, 0) => format!("{failed} of {total}{what} failed"),
@@ -140,7 +140,7 @@ impl Move {
     }
 }
 
-/// What the screen is told.
+/// What the screen hears.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct News {
     pub(crate) at: Duration,
@@ -151,7 +151,7 @@ pub(crate) struct News {
 pub(crate) enum What {
     /// The upstream changes.
     Scene(Mood),
-    /// The breaker moved.
+    /// The breaker made a transition.
     Moved(Move),
     /// The load is over.
     End,

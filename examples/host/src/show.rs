@@ -1,9 +1,8 @@
-//! What a person sees while it runs: live lines and a timeline on a terminal, plain lines elsewhere.
+//! What a person sees during the run: live lines and a timeline on a terminal, and plain lines elsewhere.
 
 use std::env;
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -12,12 +11,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use microbreaker::State;
 use tokio::time::Instant;
 
-use crate::load::SideBoard;
+use crate::load::{SideBoard, Sums};
 use crate::record::{Move, News, What};
+use crate::report::{grouped, length};
 use crate::tuning::Guarded;
 use crate::upstream::{Mood, SCRIPT};
 
-/// Prints; a reader that went away (`| head`) is no reason to stop, the exit code still tells.
+/// Prints. If the reader went away (as with `| head`), the program goes on: its exit code still tells the result.
 pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -33,13 +33,13 @@ pub(crate) struct Scene {
     pub(crate) begin: Instant,
 }
 
-/// How often the live lines are drawn anew.
+/// How often the live lines are drawn.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// A timeline is about this many cells long: it fits beside its name into 80 columns.
+/// A timeline has about this many cells, so that it fits into 80 columns beside its name.
 const CELLS: u32 = 66;
 
-/// Follows the run on a thread of its own, so that a slow terminal delays nothing but itself.
+/// Follows the run on a thread of its own, so that a slow terminal delays nothing else.
 pub(crate) struct Screen {
     live: Option<Live>,
     with: Arc<SideBoard>,
@@ -66,7 +66,7 @@ impl Screen {
         screen
     }
 
-    /// Shows the news until the load is over; returns the breaker's moves in the order they were made.
+    /// Shows the news until the load is over, and returns the breaker's transitions in the order in which they were made.
     pub(crate) fn follow(mut self, news: &Receiver<News>) -> Vec<Move> {
         let mut moves = Vec::new();
         let mut frame = self.begin.elapsed();
@@ -90,20 +90,21 @@ impl Screen {
                 Ok(News { what: What::End, .. }) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        // Once more, so that what stays on the terminal is what the table says.
+        self.draw(self.begin.elapsed());
         let strips = self.strips.all(self.begin.elapsed());
         match self.live.take() {
-            // What was live stays as it was last.
             Some(live) => live.finish(&strips),
             None => strips.iter().for_each(|strip| say(&format!("{}\n", console::strip_ansi_codes(strip)))),
         }
-        // Told by the winners themselves, two may arrive the other way round.
+        // Each is sent by the thread that made it, so two may arrive in the wrong order.
         moves.sort_by_key(|step| step.generation);
         moves
     }
 
     fn line(&self, text: &str) {
         match &self.live {
-            // A terminal that went away is no reason to stop.
+            // If the terminal went away, the program goes on.
             Some(live) => drop(live.bars.println(text)),
             None => say(&format!("{}\n", console::strip_ansi_codes(text))),
         }
@@ -113,13 +114,13 @@ impl Screen {
         let Some(live) = &self.live else { return };
         let status = self.breaker.status();
         let rest = match (status.state, status.retry_in) {
-            (State::Open, Some(rest)) => format!("{:>4} ms left", rest.as_millis()),
+            (State::Open, Some(rest)) => format!(", {} ms left", rest.as_millis()),
             _ => String::new(),
         };
-        let state = state_style(status.state).apply_to(format!("{:<9}", status.state.name()));
-        live.with.set_message(format!("with     {} {state} {rest}", numbers(&self.with)));
+        let state = state_style(status.state).apply_to(status.state.name());
+        live.with.set_message(format!("{}   {state}{rest}", numbers("with breaker", self.with.sums(), true)));
         if let (Some(line), Some(board)) = (&live.without, &self.without) {
-            line.set_message(format!("without  {}", numbers(board)));
+            line.set_message(numbers("without", board.sums(), false));
         }
         live.phase.set_position(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         live.phase.set_message(self.strips.now.map_or("", Mood::says));
@@ -129,17 +130,23 @@ impl Screen {
     }
 }
 
-fn numbers(board: &SideBoard) -> String {
-    let count = |number: &std::sync::atomic::AtomicU32| number.load(Ordering::Relaxed);
-    let bad = Style::new().red().apply_to(format!("{:>5} bad", count(&board.bad)));
-    format!("{:>6} sent {bad} {:>6} rejected", count(&board.calls), count(&board.rejected))
+/// The head of the live numbers. The words and their order are those of the table.
+fn head() -> String {
+    format!("{:<12}{:>10}{:>11}{:>11}{:>11}", "", "wasted", "waited", "answered", "rejected")
+}
+
+/// A line of the live numbers, written as in the table.
+fn numbers(name: &str, sums: Sums, rejects: bool) -> String {
+    let wasted = Style::new().red().apply_to(format!("{:>10}", grouped(sums.wasted.into())));
+    let rejected = if rejects { grouped(sums.rejected.into()) } else { "-".to_owned() };
+    format!("{name:<12}{wasted}{:>11}{:>11}{rejected:>11}", length(sums.waited), grouped(sums.answered.into()))
 }
 
 fn clock(at: Duration) -> String {
     format!("{:>6.3} s", at.as_secs_f64())
 }
 
-/// One line for a transition: when, from, to, for how long, why.
+/// One line for a transition: when, from which state to which, for how long, and why.
 fn told(step: &Move) -> String {
     let to = state_style(step.to).apply_to(step.to.name());
     let time = step.lasts.map(|time| format!(" for {} ms", time.as_millis())).unwrap_or_default();
@@ -179,15 +186,16 @@ fn legend(scripted: bool) -> String {
     lines.join("\n")
 }
 
-/// A block with its letter, so that colour is not all it says.
+/// A block with a letter, so that it can be read without colour.
 fn cell(style: Style, letter: char) -> String {
     style.reverse().apply_to(letter).to_string()
 }
 
-/// The live part at the foot of a terminal.
+/// The lines at the foot of a terminal that change.
 struct Live {
     bars: MultiProgress,
     phase: ProgressBar,
+    head: ProgressBar,
     with: ProgressBar,
     without: Option<ProgressBar>,
     strips: Vec<ProgressBar>,
@@ -199,6 +207,8 @@ impl Live {
         let plain = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let line = || bars.add(ProgressBar::new_spinner().with_style(plain.clone()));
         let strips = (0..if both { 2 } else { 1 }).map(|_| line()).collect();
+        let head_line = line();
+        head_line.set_message(head());
         let (with, without) = (line(), both.then(line));
         let style = ProgressStyle::with_template("{bar:40.cyan/dim} {at} of {len} s  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -210,24 +220,25 @@ impl Live {
             });
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let phase = bars.add(ProgressBar::new(millis).with_style(style));
-        Self { bars, phase, with, without, strips }
+        Self { bars, phase, head: head_line, with, without, strips }
     }
 
     fn finish(self, strips: &[String]) {
         for (bar, strip) in self.strips.iter().zip(strips) {
             bar.finish_with_message(strip.clone());
         }
+        self.head.finish();
         self.with.finish();
         if let Some(line) = self.without {
             line.finish();
         }
         self.phase.finish_and_clear();
-        // The cursor was left at the end of the last line.
+        // The cursor is still at the end of the last line.
         say("\n");
     }
 }
 
-/// The timelines of the server and of the breaker, a cell for each stretch of time.
+/// The timelines of the server and of the breaker. Each cell is a stretch of time.
 struct Strips {
     cell: Duration,
     scripted: bool,
@@ -248,7 +259,8 @@ impl Strips {
         mark(&mut self.moods, mood);
     }
 
-    /// A cell shows the shortest-lived state that was in it: else a half-open one would hardly ever be seen.
+    /// If there were several states in a cell, it shows the one that is usually the shortest. Otherwise nobody would see a
+    /// half-open state.
     fn state(&mut self, at: Duration, state: State) {
         self.fill(at);
         self.state = state;
@@ -258,7 +270,7 @@ impl Strips {
         }
     }
 
-    /// Goes on with what is, up to the cell of `at`.
+    /// Continues the present mood and state up to the cell of `at`.
     fn fill(&mut self, at: Duration) {
         let cells = usize::try_from(at.as_millis() / self.cell.as_millis().max(1)).unwrap_or(0) + 1;
         if self.states.len() < cells {
@@ -325,6 +337,16 @@ mod tests {
         strips.state(ms(1105), State::HalfOpen);
         strips.state(ms(1110), State::Closed);
         assert_eq!(plain(&mut strips, 1299), ["upstream ..hhhhhhh....", "breaker  CCCOOOOHOOOHC"]);
+    }
+
+    #[test]
+    fn the_live_numbers_stand_below_their_words() {
+        let sums = Sums { wasted: 1234, waited: Duration::from_millis(43_210), answered: 12_345, rejected: 7 };
+        let with = numbers("with breaker", sums, true);
+        let with = console::strip_ansi_codes(&with);
+        assert_eq!(head(), "                wasted     waited   answered   rejected");
+        assert_eq!(with, "with breaker     1 234    43.21 s     12 345          7");
+        assert!(numbers("without", sums, false).ends_with("12 345          -"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the load and the breaker are tuned to, and the bounds that follow from it.
+//! The settings of the load and of the breaker, and the bounds that follow from them.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use microbreaker::{Breaker, Config, CountWindow, Counters, StdClock, count_words
 
 use crate::load::Watch;
 
-/// The breaker of this example: it counts the last so many calls, and is watched and counted.
+/// The breaker of this example: it judges the last calls, and its observers watch and count.
 pub(crate) type Guarded =
     Breaker<CountWindow<{ count_words(window(MOST_CLIENTS), true) }>, StdClock, (Watch, Counters)>;
 
 /// The most clients in a fleet.
 pub(crate) const MOST_CLIENTS: u16 = 64;
 
-/// Probes of one half-open state; all of them must be good. One at a time, so one bad probe is all that an open
-/// period can cost.
+/// Probes of one half-open state. All of them must be good. They go out one at a time, so an open period costs at most
+/// one bad probe.
 pub(crate) const PROBES: u8 = 2;
 
 /// The longest `Retry-After` that is obeyed in full.
 pub(crate) const HOLD_AT_MOST: Duration = Duration::from_secs(60);
 
-/// The share of failed, and of slow, calls that opens.
+/// The circuit opens at this share of failed calls, and at this share of slow calls.
 const TRIP_PERMILLE: u16 = 500;
 
-/// Two and a half times the clients: half of it, the trip point, is then more than one call of each client, so one
-/// stall of this machine that makes every call under way slow does not look like an outage.
+/// Two and a half times the number of clients. Half of that opens the circuit, which is more than one call of each
+/// client. A stall of this machine makes every call under way slow, and one stall must not look like an outage.
 const fn window(clients: u16) -> u16 {
     let calls = (clients * 5).div_ceil(2);
     if calls < 10 { 10 } else { calls }
@@ -33,21 +33,21 @@ const fn window(clients: u16) -> u16 {
 /// How the clients behave, and how the breaker is set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
-    /// Each with one call at a time.
+    /// Each has one call at a time.
     pub(crate) clients: u16,
     /// A call that takes longer is slow.
     pub(crate) slow_after: Duration,
-    /// After this the client gives up, by dropping the call and its permit.
+    /// After this time the client gives up: it drops the call and its permit.
     pub(crate) timeout: Duration,
     pub(crate) open_for: Duration,
-    /// Between two calls of a client, on average.
+    /// The average time between two calls of a client.
     pub(crate) pause: Duration,
-    /// The longest a client waits before it asks again after a rejection.
+    /// The longest time that a client waits after a rejection before it asks again.
     pub(crate) patience: Duration,
 }
 
 impl Tuning {
-    /// For our own servers: brisk, so that five outages fit into a watchable time.
+    /// For our own servers: brisk, so that nobody has to watch five outages for long.
     pub(crate) const fn scripted(clients: u16) -> Self {
         Self {
             clients,
@@ -59,7 +59,7 @@ impl Tuning {
         }
     }
 
-    /// For somebody's server: ten calls a second and client.
+    /// For the user's server: about ten calls a second from each client.
     pub(crate) const fn gentle(clients: u16) -> Self {
         Self {
             clients,
@@ -71,28 +71,28 @@ impl Tuning {
         }
     }
 
-    /// Calls that the breaker looks back on.
+    /// How many calls the breaker judges.
     pub(crate) const fn window(&self) -> u16 {
         window(self.clients)
     }
 
-    /// Bad calls among them that open it.
+    /// How many bad calls among them open the circuit.
     pub(crate) fn threshold(&self) -> u32 {
         (u32::from(self.window()) * u32::from(TRIP_PERMILLE)).div_ceil(1000)
     }
 
-    /// With the jitter, which lengthens by up to a quarter.
+    /// The longest open period: jitter adds up to a quarter.
     pub(crate) fn longest_open(&self) -> Duration {
         self.open_for + self.open_for / 4
     }
 
-    /// The time that good probes may take in all: each is asked for within a client's patience and answered within
-    /// the slow limit, or it would not be good.
+    /// The longest time that good probes take in all. A client asks for each within its patience, and a good answer comes
+    /// within the slow limit.
     pub(crate) fn probing(&self) -> Duration {
         (self.patience + self.slow_after) * u32::from(PROBES)
     }
 
-    /// The breaker's settings. The open time does not grow: each outage of the script then shows several probes.
+    /// The breaker's settings. The open period does not grow, so each outage of the script shows several probes.
     pub(crate) const fn config(&self) -> Config {
         Config::count(self.window())
             .failure_permille(TRIP_PERMILLE)
@@ -102,7 +102,7 @@ impl Tuning {
             .backoff_1024ths(1024)
             .probes(PROBES)
             .at_once(1)
-            // Longer than any probe can be out: the client drops it sooner.
+            // Longer than any probe takes: the client drops it sooner.
             .lease(Duration::from_secs(2 * self.timeout.as_secs() + 1))
             .hold_at_most(HOLD_AT_MOST)
     }
@@ -121,7 +121,7 @@ mod tests {
                 let observer = (watch, Counters::new(""));
                 assert!(Guarded::try_observed(tuning.config(), StdClock::new(), observer).is_ok(), "{clients}");
                 assert!(tuning.threshold() > u32::from(clients), "one stall must not look like an outage");
-                // The successes still under way when an outage begins cannot push its failures out of the window.
+                // Calls under way when an outage begins may still succeed. They must not push its failures out of the window.
                 assert!(tuning.threshold() + u32::from(clients) <= u32::from(tuning.window()));
             }
         }

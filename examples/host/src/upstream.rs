@@ -1,13 +1,16 @@
-//! A real HTTP server on a loopback port that serves, fails, slows, hangs, refuses and turns away, as told.
+//! A real HTTP server on a loopback port. On order it serves, fails, is slow, hangs, refuses connections, or turns clients
+//! away.
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{self, select};
 use futures_util::stream;
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Body, Bytes, Frame, Incoming};
@@ -35,19 +38,19 @@ pub(crate) enum Mood {
 }
 
 impl Mood {
-    /// What it does, for a person.
+    /// What the server does, in words that follow "upstream".
     pub(crate) const fn says(self) -> &'static str {
         match self {
             Self::Serves => "serves",
             Self::Fails => "answers 500",
-            Self::Slows => "slow (180 ms)",
+            Self::Slows => "is slow (180 ms)",
             Self::Hangs => "hangs",
             Self::Refuses => "refuses connections",
-            Self::Limits => "429 (Retry-After: 1)",
+            Self::Limits => "answers 429 (Retry-After: 1)",
         }
     }
 
-    /// Its cell on the timeline.
+    /// Its letter on the timeline.
     pub(crate) const fn letter(self) -> char {
         match self {
             Self::Serves => '.',
@@ -71,7 +74,7 @@ const fn part(mood: Mood, millis: u64) -> Part {
     Part { mood, lasts: Duration::from_millis(millis) }
 }
 
-/// Five outages, each long enough for several open periods and each followed by a recovery.
+/// Five outages. Each is long enough for several open periods, and a recovery follows each.
 pub(crate) const SCRIPT: [Part; 11] = [
     part(Mood::Serves, 1500),
     part(Mood::Fails, 1600),
@@ -86,15 +89,15 @@ pub(crate) const SCRIPT: [Part; 11] = [
     part(Mood::Serves, 2200),
 ];
 
-/// How long the script is.
+/// How long the script takes.
 pub(crate) fn script_length() -> Duration {
     SCRIPT.iter().map(|part| part.lasts).sum()
 }
 
-/// A probe says that it is one, so that the server can see how many there are; no breaker needs it.
+/// A probe carries this header, so that the server can count the probes. The breaker does not need it.
 pub(crate) const PROBE_HEADER: &str = "x-probe";
 
-/// Where it answers line by line.
+/// The path at which the server answers line by line.
 pub(crate) const STREAM: &str = "/stream";
 
 const LINES: u32 = 8;
@@ -103,7 +106,7 @@ const LINE: Duration = Duration::from_millis(10);
 const SLOW_ANSWER: Duration = Duration::from_millis(180);
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// A server that runs, and how to tell it what to do.
+/// A running server, and the channel for orders to it.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     address: SocketAddr,
@@ -114,7 +117,7 @@ pub(crate) struct Upstream {
 type Order = (Mood, oneshot::Sender<io::Result<()>>);
 
 impl Upstream {
-    /// Starts one that serves, on a port the system chooses.
+    /// Starts a server that serves, on a port that the system chooses.
     pub(crate) async fn start(seed: u32) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -124,13 +127,13 @@ impl Upstream {
         Ok(Self { address, orders, probes })
     }
 
-    /// Where it is.
+    /// Its address.
     pub(crate) fn uri(&self) -> Uri {
         let text = format!("http://{}/", self.address);
         text.parse().expect("an address and a path make a URI")
     }
 
-    /// Changes its mood; it has changed when this returns.
+    /// Changes its mood. When this returns, the mood has changed.
     pub(crate) async fn set(&self, mood: Mood) -> io::Result<()> {
         let gone = || io::Error::other("the server stopped");
         let (done, answer) = oneshot::channel();
@@ -138,13 +141,13 @@ impl Upstream {
         answer.await.map_err(|_| gone())?
     }
 
-    /// The most probes it has worked on at the same time.
+    /// The most probes that it has worked on at the same time.
     pub(crate) fn most_probes_at_once(&self) -> u32 {
         self.probes.most.load(Ordering::SeqCst)
     }
 }
 
-/// How many are inside, and the most that were.
+/// How many are inside now, and how many were at most.
 #[derive(Debug, Default)]
 struct Gauge {
     inside: AtomicU32,
@@ -166,17 +169,17 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// The port: answered, or ours but not listened at, so that the system refuses who knocks.
+/// The port: either the server listens there, or it only holds the port and the system refuses connections.
 enum Door {
     Open(TcpListener),
-    /// Bound, lest another process (or a client's own side of a connection) gets the port meanwhile.
+    /// Bound, so that meanwhile neither another process nor a client's end of a connection gets the port.
     Shut(TcpSocket),
 }
 
 impl Door {
     fn shut(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        // The connections just closed still linger at this port.
+        // Connections that were closed a moment ago still occupy this port.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(Self::Shut(socket))
@@ -195,9 +198,14 @@ async fn run(mut door: Door, address: SocketAddr, mut orders: mpsc::Receiver<Ord
     let mut dice = Dice::new(seed, 0);
     let mut connections = JoinSet::new();
     loop {
-        tokio::select! {
-            order = orders.recv() => {
-                let Some((next, done)) = order else { return };
+        let event = match select(pin!(orders.recv()), pin!(door.accept())).await {
+            future::Either::Left((order, _)) => Event::Order(order),
+            future::Either::Right((stream, _)) => Event::Client(stream),
+        };
+        match event {
+            // Nobody gives orders any more.
+            Event::Order(None) => return,
+            Event::Order(Some((next, done))) => {
                 let moved = match (door, next) {
                     (Door::Open(listener), Mood::Refuses) => {
                         drop(listener);
@@ -217,16 +225,21 @@ async fn run(mut door: Door, address: SocketAddr, mut orders: mpsc::Receiver<Ord
                 }
                 let _ = done.send(Ok(()));
             }
-            stream = door.accept() => match stream {
-                Ok(stream) => {
-                    connections.spawn(serve(stream, moods.clone(), Arc::clone(&probes), dice.fork()));
-                }
-                // Out of descriptors or a client gone before we looked: neither is the end of a server.
-                Err(_) => sleep(Duration::from_millis(1)).await,
-            },
-            Some(_) = connections.join_next() => {}
+            Event::Client(Ok(stream)) => {
+                // Those that have ended need not be kept.
+                while connections.try_join_next().is_some() {}
+                connections.spawn(serve(stream, moods.clone(), Arc::clone(&probes), dice.fork()));
+            }
+            // The process is out of descriptors, or the client is gone already. A server survives both.
+            Event::Client(Err(_)) => sleep(Duration::from_millis(1)).await,
         }
     }
+}
+
+/// What a server waits for.
+enum Event {
+    Order(Option<Order>),
+    Client(io::Result<TcpStream>),
 }
 
 async fn serve(stream: TcpStream, moods: watch::Receiver<Mood>, probes: Arc<Gauge>, dice: Dice) {
@@ -246,11 +259,11 @@ async fn serve(stream: TcpStream, moods: watch::Receiver<Mood>, probes: Arc<Gaug
             )
         }
     });
-    // A client that drops its connection is its own affair.
+    // A client may drop its connection: that is not an error of the server.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The answer of a server that was in this mood when the request came: one that hung stays hung.
+/// The answer of a server that was in this mood when the request came. If it hung then, it never answers.
 async fn answer(mood: Mood, work: Duration, _inside: Option<Inside<'_>>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(b"ok\n")));
     match mood {
@@ -269,7 +282,7 @@ async fn answer(mood: Mood, work: Duration, _inside: Option<Inside<'_>>) -> Resp
     response
 }
 
-/// An answer of so many lines, which ends in the middle if the server fails meanwhile.
+/// An answer of several lines. It breaks off if the server fails meanwhile.
 fn lines(moods: watch::Receiver<Mood>) -> impl Body<Data = Bytes, Error = io::Error> {
     StreamBody::new(stream::unfold((moods, 1), async |(moods, line)| {
         sleep(LINE).await;

@@ -1,4 +1,5 @@
-//! The gateway as a process: its settings, its signals, its restart. All that waits, waits for something to be seen.
+//! The gateway as a process: its settings, its signals and its restart. No test sleeps for a fixed time: each waits until
+//! it sees what it expects.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Nothing takes that long.
+/// Nothing takes that long. A test that waits for it has failed.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 struct Gateway {
@@ -21,7 +22,7 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one in front of its own upstream, and waits until it says where it listens.
+    /// Starts a gateway in front of its own upstream, and waits until it says where it listens.
     fn start(arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = command(arguments, env).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
@@ -39,7 +40,7 @@ impl Gateway {
         Self { child, address, log }
     }
 
-    /// The whole answer: status line, headers and body.
+    /// The whole answer to a request: status line, headers and body.
     fn ask(&self, request: &str) -> String {
         let mut stream = self.asked(request);
         let mut answer = String::new();
@@ -59,7 +60,7 @@ impl Gateway {
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
-    /// Until the log says so often that.
+    /// Waits until `what` is in the log this many times.
     fn logs(&self, times: usize, what: &str) {
         self.until(what, || self.log.lock().unwrap().matches(what).count() == times);
     }
@@ -88,7 +89,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // Gone already, unless a test has failed.
+        // It has ended already, unless a test has failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -97,11 +98,13 @@ impl Drop for Gateway {
 fn command(arguments: &[&str], env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
-    command.env_remove("DATABASE_URL").env_remove("REDIS_URL").envs(env.iter().copied());
+    // The gateway must not read these: only its arguments name other servers.
+    command.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none").env("REDIS_URL", "redis://127.0.0.1:1/");
+    command.envs(env.iter().copied());
     command
 }
 
-/// As a whole, so that nobody finds half of it however long this takes.
+/// Replaces the file at once, so that nobody ever reads half of it.
 fn write(file: &Path, text: &str) {
     let new = file.with_extension("new");
     fs::write(&new, text).unwrap();
@@ -123,7 +126,7 @@ fn a_bad_file_keeps_the_old_settings_and_says_so() {
     gateway.logs(2, kept);
     fs::remove_file(&file).unwrap();
     gateway.logs(3, kept);
-    // Well written, but it cannot work: neither does the mode beside it.
+    // This is valid TOML, but the breaker cannot work with it. The mode beside the wrong setting is not applied either.
     write(&file, "[upstream]\nmode = \"open\"\nprobes = 16\n");
     gateway.logs(4, not);
     gateway.logs(1, "probes may be at most 15 (it is 16, the most is 15); the settings before it stay in force");
@@ -135,11 +138,38 @@ fn a_bad_file_keeps_the_old_settings_and_says_so() {
     assert_eq!(gateway.health()["breakers"][0]["state"], "forced_open");
     assert!(gateway.ask("GET /upstream/x").starts_with("HTTP/1.1 503 "));
 
-    // A file that changes without its settings does not undo what was done by hand since.
+    // If the file changes and its settings do not, a switch by hand stays.
     assert!(gateway.ask("PUT /breakers/upstream/on").starts_with("HTTP/1.1 204 "));
     write(&file, "# The same.\n[upstream]\nprobes = 3\nmode = \"open\"\n");
     gateway.logs(1, "settings read, none changed");
     assert_eq!(gateway.health()["breakers"][0]["state"], "closed");
+    assert!(gateway.stop().success());
+}
+
+#[test]
+fn servers_are_named_by_arguments_and_not_by_the_environment() {
+    let names = |gateway: &Gateway| {
+        let health = gateway.health();
+        let breakers = health["breakers"].as_array().unwrap().iter();
+        breakers.map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let gateway = Gateway::start(&[], &[]);
+    assert_eq!(names(&gateway), ["upstream"]);
+    assert!(gateway.stop().success());
+    let arguments = ["--database", "postgres://nobody@127.0.0.1:1/none", "--redis", "redis://127.0.0.1:1/"];
+    let gateway = Gateway::start(&arguments, &[]);
+    assert_eq!(names(&gateway), ["upstream", "database", "cache"]);
+    assert!(gateway.stop().success());
+}
+
+#[test]
+fn visitors_come_if_they_are_asked_for() {
+    let gateway = Gateway::start(&["--visitors"], &[]);
+    gateway.until("visit", || {
+        let metrics = gateway.ask("GET /metrics");
+        let ended = "circuit_breaker_calls_total{name=\"upstream\",outcome=\"success\"} ";
+        metrics.lines().filter_map(|line| line.strip_prefix(ended)).any(|count| count != "0")
+    });
     assert!(gateway.stop().success());
 }
 
@@ -151,7 +181,7 @@ fn the_environment_is_above_the_file() {
     let arguments = ["--settings", file.to_str().unwrap()];
     let gateway = Gateway::start(&arguments, &[("BREAKER_UPSTREAM_MODE", "off")]);
     assert_eq!(gateway.health()["breakers"][0]["state"], "disabled");
-    // And stays there when the file changes.
+    // It also wins when the file changes.
     write(&file, "[upstream]\nmode = \"shadow\"\nopen_for = \"2s\"\n");
     gateway.logs(1, "settings taken over");
     assert_eq!(gateway.health()["breakers"][0]["state"], "disabled");
@@ -176,7 +206,7 @@ fn it_stops_while_it_is_watched_and_goes_on_after_a_restart() {
         assert_ne!(watching.read_line(&mut line).unwrap(), 0);
     }
     assert!(gateway.stop().success());
-    // The watcher was told that it is over: its answer has an end.
+    // The watcher's answer was ended properly.
     let mut rest = String::new();
     watching.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "{rest}");

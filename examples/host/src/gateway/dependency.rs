@@ -1,5 +1,5 @@
-//! A PostgreSQL by a pool and a Redis by one connection that all share: a call each, over in time, and what their errors
-//! say about them.
+//! Clients of a PostgreSQL (a pool) and of a Redis (one connection that all callers share). Each call has a time limit, and
+//! each error is classified for a breaker.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,39 +12,42 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
-/// How long a call may take, its connection included.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(150);
+/// How long a call may take. The time for its connection is included.
+pub const PATIENCE: Duration = Duration::from_millis(150);
 
 /// Why a call failed.
 #[derive(Debug)]
-pub(crate) enum Fault {
-    /// No answer in time.
+pub enum Fault {
+    /// There was no answer in time.
     Late,
+    /// The pool or the database says so.
     Postgres(PoolError),
+    /// The client or the server says so.
     Redis(RedisError),
 }
 
-/// A PostgreSQL.
-pub(crate) struct Database(Pool);
+/// A PostgreSQL, called through a pool of connections.
+pub struct Database(Pool);
 
 impl Database {
-    /// Connects at the first call.
-    pub(crate) fn new(mut config: tokio_postgres::Config, connections: usize) -> Self {
+    /// Makes the pool. It connects at the first call.
+    #[expect(clippy::missing_panics_doc, reason = "the pool has a runtime, and nothing else can be wrong with it")]
+    pub fn new(mut config: tokio_postgres::Config, connections: usize) -> Self {
         config.connect_timeout(PATIENCE);
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(connections)
-            // A turn in the pool is waited for less long than an answer: so a call that had a connection, and not one
-            // that waited for it, says whether the database answers.
+            // A call waits less long for the pool than for an answer. So only calls that had a connection say whether the
+            // database answers.
             .wait_timeout(Some(PATIENCE / 3))
             .create_timeout(Some(PATIENCE))
             .runtime(Runtime::Tokio1)
             .build();
-        Self(pool.expect("a runtime is given, and nothing else can be wrong"))
+        Self(pool.expect("the pool has a runtime"))
     }
 
-    /// What the database's clock says.
-    pub(crate) async fn time(&self) -> Result<String, Fault> {
+    /// Asks the database for its clock.
+    pub async fn time(&self) -> Result<String, Fault> {
         let begun = Instant::now();
         let query = async {
             let lent = Lent(Some(self.0.get().await.map_err(Fault::Postgres)?));
@@ -54,36 +57,35 @@ impl Database {
             time
         };
         let late = |_| {
-            // What silenced its connection may have silenced those that idle: only those that have been of use since stay,
-            // so that the next call, a probe perhaps, asks the database and not another dead connection.
+            // The fault that silenced this connection may have silenced the idle ones too. Only connections that were used
+            // since this call began stay. The next call, which may be a probe, then cannot get a dead one.
             self.0.retain(|_, metrics| metrics.last_used() < begun.elapsed());
             Err(Fault::Late)
         };
         timeout(PATIENCE, query).await.unwrap_or_else(late)
     }
 
-    /// The pool.
-    #[allow(dead_code, reason = "not everybody who has this file needs it")]
-    pub(crate) const fn pool(&self) -> &Pool {
+    /// The pool of connections.
+    pub const fn pool(&self) -> &Pool {
         &self.0
     }
 }
 
-/// A connection out of the pool that is closed when it is dropped, and given back only by a call that had its answer.
+/// A connection from the pool. It is closed when it is dropped. Only a call that had its answer gives it back.
 ///
-/// Of a call that was cut off, because it was late or its caller went away, an answer may be under way. tokio-postgres would
-/// not mix it up with the next, but has the next wait until it is over: for ever if the connection is dead. And the pool
-/// gives back whatever is not known to be closed.
+/// A call may be cut off because it was late or because its caller went away. Its answer may then still arrive. The client,
+/// tokio-postgres, does not confuse that answer with the next one, but the next call waits until it has arrived: for ever
+/// if the connection is dead. The pool itself would take back every connection that is not known to be closed.
 struct Lent(Option<Object>);
 
 impl Lent {
     fn connection(&self) -> &Object {
-        self.0.as_ref().expect("it is there until the call ends")
+        self.0.as_ref().expect("the connection is there until the call ends")
     }
 
-    /// The call ended so.
+    /// The call has ended with this result.
     fn end<T>(mut self, result: &Result<T, Fault>) {
-        // Back to the pool, if nothing is wrong with the server at the other end.
+        // The connection goes back to the pool, unless something is wrong with the server.
         let connection = self.0.take_if(|_| is_well(result));
         drop(connection);
     }
@@ -95,38 +97,39 @@ impl Drop for Lent {
     }
 }
 
-/// A Redis.
-pub(crate) struct Cache {
+/// A Redis, called through one connection that all callers share.
+pub struct Cache {
     client: redis::Client,
-    /// Made by the first call, while others wait for it.
+    /// The first call makes it, and others wait for that.
     connection: Mutex<Shared>,
 }
 
 type Shared = Arc<OnceCell<MultiplexedConnection>>;
 
 impl Cache {
-    pub(crate) fn new(client: redis::Client) -> Self {
+    /// Makes the client. It connects at the first call.
+    pub fn new(client: redis::Client) -> Self {
         Self { client, connection: Mutex::default() }
     }
 
-    /// The value of `key`, if it has one.
-    pub(crate) async fn get(&self, key: &str) -> Result<Option<String>, Fault> {
+    /// Reads the value of `key`, if it has one.
+    pub async fn get(&self, key: &str) -> Result<Option<String>, Fault> {
         self.ask(redis::cmd("GET").arg(key)).await
     }
 
     /// Gives `key` a value.
-    pub(crate) async fn set(&self, key: &str, value: &str) -> Result<(), Fault> {
+    pub async fn set(&self, key: &str, value: &str) -> Result<(), Fault> {
         self.ask(redis::cmd("SET").arg(key).arg(value)).await
     }
 
-    /// A call that is dropped leaves the connection to the others: its answer, when it comes, is read and thrown away. If it
-    /// never comes, the next that waits in vain notices.
+    /// If a call is dropped, the others keep the connection: its answer is read and thrown away when it comes. If it never
+    /// comes, the next call that gets no answer notices.
     async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Fault> {
         let shared = Arc::clone(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
         let call = async {
             let mut connection = shared.get_or_try_init(|| self.connect()).await?.clone();
             let value = command.query_async(&mut connection).await?;
-            // Apart from the query: for the library a value of another type and a reply that is none are the same.
+            // Converted apart from the query: the library gives the same error for another type and for a broken reply.
             T::from_redis_value(value)
                 .map_err(|error| RedisError::from((ErrorKind::UnexpectedReturnType, "another type", error.to_string())))
         };
@@ -137,27 +140,27 @@ impl Cache {
         answer
     }
 
-    /// The next call makes another connection; those that are under way on this one keep it until they end.
+    /// The next call makes a new connection. Calls that are under way keep this one until they end.
     fn let_go(&self, shared: &Shared) {
         let mut present = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        // Unless somebody else has been first, or it is still being made.
+        // Nothing to do if another call was first, or if the connection is still being made.
         if Arc::ptr_eq(&present, shared) && shared.initialized() {
             *present = Shared::default();
         }
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        // Without limits of its own: it is part of a call, and that is over in time.
+        // It needs no time limits of its own, because it is part of a call that has one.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 }
 
-/// What a call came to, for the breaker.
-pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Outcome {
+/// What the result of a call says to the breaker.
+pub fn classify<T>(result: &Result<T, Fault>) -> Outcome {
     match result {
         Ok(_) => Outcome::Success,
-        // Nobody had a connection to spare: it was our pool that could not, not the database.
+        // No connection was free. That says something about our pool and nothing about the database.
         Err(Fault::Postgres(PoolError::Timeout(TimeoutType::Wait))) => Outcome::Ignored,
         Err(Fault::Late | Fault::Postgres(PoolError::Timeout(_))) => Outcome::Failure(FailureKind::Timeout),
         Err(Fault::Postgres(PoolError::Backend(error))) => match error.code() {
@@ -168,7 +171,7 @@ pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Outcome {
         Err(Fault::Postgres(_)) => Outcome::Failure(FailureKind::Other),
         Err(Fault::Redis(error)) => match (error.code(), error.kind()) {
             (Some(word), _) => reply(word, &WORDS),
-            // It answered with what the key holds, and that is of no use to us.
+            // It answered, but the value of the key has a type that we cannot use.
             (None, ErrorKind::UnexpectedReturnType) => Outcome::Alive,
             (None, ErrorKind::AuthenticationFailed) => Outcome::Failure(FailureKind::Auth),
             (None, ErrorKind::Parse) => Outcome::Failure(FailureKind::Protocol),
@@ -180,41 +183,41 @@ pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Outcome {
     }
 }
 
-/// Whether the server answered, and said nothing against itself.
+/// Whether the server answered and nothing is wrong with it.
 fn is_well<T>(result: &Result<T, Fault>) -> bool {
     matches!(classify(result), Outcome::Success | Outcome::Alive)
 }
 
-/// What an error that the server sent says of it: it answered, so it is alive, unless it says otherwise of itself.
+/// What an error reply says about the server: it is alive, because it answered, unless the code says that it is unwell.
 fn reply(code: &str, unwell: &[(&str, FailureKind)]) -> Outcome {
     let found = unwell.iter().find(|(known, _)| *known == code);
     found.map_or(Outcome::Alive, |(_, kind)| Outcome::Failure(*kind))
 }
 
-/// The classes of SQLSTATE that speak against PostgreSQL. The others are about the query.
+/// The classes of SQLSTATE that say that PostgreSQL is unwell. All others are about the query.
 const STATES: [(&str, FailureKind); 6] = [
     ("08", FailureKind::Server), // a connection exception
-    ("28", FailureKind::Auth),   // who we are is not known, or not proven
-    ("53", FailureKind::Server), // resources do not suffice: memory, disk, connections
-    ("57", FailureKind::Server), // an operator intervenes: it shuts down, or starts up
-    ("58", FailureKind::Server), // an error of the system below it
+    ("28", FailureKind::Auth),   // the database does not know us, or our proof was wrong
+    ("53", FailureKind::Server), // insufficient resources: memory, disk, connections
+    ("57", FailureKind::Server), // operator intervention: it shuts down or starts up
+    ("58", FailureKind::Server), // an error of the operating system
     ("XX", FailureKind::Server), // an internal error
 ];
 
-/// The first words of error replies that speak against Redis. The others are about the command, its keys or what this user
-/// may do with them: `ERR`, `WRONGTYPE`, `NOSCRIPT`, `EXECABORT`, `NOPERM`, `CROSSSLOT`, `BUSYKEY`; also `MOVED` and `ASK`,
-/// by which one node of a cluster that is well says that another has the key.
+/// The first words of error replies that say that Redis is unwell. All others are about the command, its keys or what this
+/// user may do with them: `ERR`, `WRONGTYPE`, `NOSCRIPT`, `EXECABORT`, `NOPERM`, `CROSSSLOT`, `BUSYKEY`. By `MOVED` and `ASK`
+/// a healthy node of a cluster says that another node has the key.
 const WORDS: [(&str, FailureKind); 12] = [
-    ("LOADING", FailureKind::Server), // it reads its data, and serves nobody before it has
-    ("BUSY", FailureKind::Server),    // a script runs and runs, and nobody else is served
-    ("MASTERDOWN", FailureKind::Server), // a replica that lost its master and does not serve old data
-    ("CLUSTERDOWN", FailureKind::Server), // a node of a cluster without all of its slots, or without a majority
-    ("TRYAGAIN", FailureKind::Server), // keys are on the way from one node to another
-    ("READONLY", FailureKind::Server), // a replica, after a failover perhaps: another is the master now
-    ("OOM", FailureKind::Server),     // it has all the memory that it may have, and takes no writes
-    ("MISCONF", FailureKind::Server), // it cannot save to its disk, and takes no writes
-    ("NOREPLICAS", FailureKind::Server), // too few replicas follow it, and it takes no writes
-    ("NOAUTH", FailureKind::Auth),    // we did not say who we are
-    ("WRONGPASS", FailureKind::Auth), // and could not prove it
-    ("DENIED", FailureKind::Auth),    // it is protected from other machines than its own
+    ("LOADING", FailureKind::Server),     // it still loads its data, and serves nobody
+    ("BUSY", FailureKind::Server),        // a script runs too long, and nobody else is served
+    ("MASTERDOWN", FailureKind::Server),  // a replica lost its master, and does not serve old data
+    ("CLUSTERDOWN", FailureKind::Server), // a node whose cluster lacks slots or a majority
+    ("TRYAGAIN", FailureKind::Server),    // keys move from one node to another
+    ("READONLY", FailureKind::Server),    // a replica: after a failover, another node is the master
+    ("OOM", FailureKind::Server),         // its memory is full, and it takes no writes
+    ("MISCONF", FailureKind::Server),     // it cannot save to its disk, and takes no writes
+    ("NOREPLICAS", FailureKind::Server),  // too few replicas follow it, and it takes no writes
+    ("NOAUTH", FailureKind::Auth),        // we did not say who we are
+    ("WRONGPASS", FailureKind::Auth),     // our name or password was wrong
+    ("DENIED", FailureKind::Auth),        // it refuses other machines than its own
 ];

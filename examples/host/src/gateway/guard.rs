@@ -1,4 +1,4 @@
-//! The gateway's breakers: one type for all, each with a meter, a log and a line on the timeline.
+//! The gateway's breakers. All have one type. Each has a meter, a log and a line on the timeline.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -15,10 +15,10 @@ use microbreaker::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-/// What guards a dependency: the last so many calls, up to a hundred.
+/// The breaker of a dependency. It judges up to the last hundred calls.
 pub(crate) type Guarded = Breaker<CountWindow<{ count_words(100, false) }>, StdClock, (Meter<2>, (TracingLog, Line))>;
 
-/// A breaker and what it was made of, to which changed settings are applied.
+/// A breaker, with its base settings: changed settings are applied over them.
 #[derive(Clone)]
 pub(crate) struct Guard {
     pub(crate) name: &'static str,
@@ -27,7 +27,8 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A breaker as `settings` say, and as `base` says where they say nothing; in the state that was kept in `kept`.
+    /// Makes a breaker from `settings`, and from `base` for all that they leave open. If the directory `kept` has a state
+    /// for it, the breaker goes on in that state.
     pub(crate) fn new(
         name: &'static str,
         base: Config,
@@ -38,31 +39,31 @@ impl Guard {
         let observer =
             (Meter::new(name).timed(), (TracingLog::new(name), Line { name, timeline: Arc::clone(timeline) }));
         let breaker = Arc::new(Breaker::try_observed(settings.over(base), StdClock::new(), observer)?);
-        // Several gateways in front of one upstream are not to probe it in step.
+        // Several gateways in front of one upstream must not probe it in step.
         breaker.seed((RandomState::new().hash_one(name) >> 32) as u32);
         let guard = Self { name, breaker, base };
         if let Some(directory) = kept {
             guard.restore(directory);
         }
-        // Above what the switch was when the last process ended.
+        // The settings have priority over the switch position of the last process.
         if let Some(mode) = settings.mode {
             guard.breaker.switch(mode);
         }
         Ok(guard)
     }
 
-    /// Goes on where the last process was, if it said. How long ago that was nobody knows for certain: an open circuit
-    /// stays open for all that was left.
+    /// Goes on in the state of the last process, if that kept one. Nobody knows for certain how long ago it ended, so an open
+    /// circuit stays open for the whole time that was left then.
     fn restore(&self, directory: &Path) {
         let file = self.file(directory);
-        // Used up: a process that crashes leaves none, and what was before it must not come back then.
+        // The file is removed at once. If this process crashes, it keeps no state, and the old one must not come back.
         let restored = Snapshot::read_from(&file)
             .and_then(|snapshot| fs::remove_file(&file).map(|()| snapshot))
             .and_then(|snapshot| self.breaker.restore(&snapshot, None).map_err(io::Error::other));
         match restored {
             Ok(()) => tracing::info!(name = self.name, state = self.breaker.state().name(), "restored"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // A cold start is always safe.
+            // A start without a state is always safe.
             Err(error) => tracing::warn!(name = self.name, file = %file.display(), %error, "not restored"),
         }
     }
@@ -76,7 +77,7 @@ impl Guard {
         directory.join(self.name).with_extension("snapshot")
     }
 
-    /// Takes changed settings over, live; an error leaves the old ones in force.
+    /// Applies changed settings to the running breaker. After an error the old settings stay in force.
     pub(crate) fn apply(&self, settings: &Settings) -> Result<(), microbreaker::NotApplied> {
         settings.apply(self.base, &self.breaker)
     }
@@ -92,7 +93,7 @@ pub(crate) struct Timeline {
 #[derive(Debug, Default)]
 struct Kept {
     moves: VecDeque<Move>,
-    /// When the last was that is kept no more.
+    /// The time of the last transition that is no longer kept.
     since_ms: u64,
 }
 
@@ -109,7 +110,7 @@ pub(crate) struct Move {
     pub(crate) total: u32,
 }
 
-/// So many are kept: two a second of the two minutes that the page shows.
+/// How many transitions are kept: two a second for the two minutes that the page shows.
 const KEPT: usize = 256;
 
 impl Timeline {
@@ -117,19 +118,19 @@ impl Timeline {
         Arc::new(Self { begin: Instant::now(), kept: Mutex::default() })
     }
 
-    /// Since the gateway started.
+    /// The time since the gateway started.
     pub(crate) fn age(&self) -> Duration {
         self.begin.elapsed()
     }
 
-    /// The last transitions, oldest first, and since how many milliseconds after the start they are all.
+    /// The last transitions, the oldest first. None is missing after the returned time, in milliseconds after the start.
     pub(crate) fn moves(&self) -> (Vec<Move>, u64) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         (kept.moves.iter().copied().collect(), kept.since_ms)
     }
 }
 
-/// Writes one breaker's transitions on the timeline.
+/// Writes the transitions of one breaker on the timeline.
 #[derive(Debug)]
 pub(crate) struct Line {
     name: &'static str,
@@ -147,7 +148,7 @@ impl Observer for Line {
         {
             kept.since_ms = oldest.at_ms;
         }
-        // Under the lock, so that they are in the order of their times.
+        // The clock is read under the lock, so that transitions are in the order of their times.
         let at_ms = u64::try_from(self.timeline.age().as_millis()).unwrap_or(u64::MAX);
         kept.moves.push_back(Move { at_ms, name: self.name, from, to, reason, failed, total });
     }

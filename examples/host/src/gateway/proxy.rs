@@ -1,5 +1,5 @@
-//! Passing a call on: headers that speak of one connection stay on it (RFC 9110 §7.6.1), and of a call that does not get
-//! on it is known who keeps whom waiting, so that a slow client is not held against the upstream.
+//! Passing a call on. Headers about one connection stay on that connection (RFC 9110 §7.6.1). If a call makes no progress,
+//! the gateway knows whether the client or the upstream is waited for, so a slow client does not count against the upstream.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -27,7 +27,7 @@ pub(crate) type Client = legacy::Client<HttpConnector, Upload>;
 pub(crate) enum Fault {
     /// The upstream neither takes the request nor answers it.
     Late,
-    /// The client did not send its request to the end.
+    /// The client did not send its whole request.
     Unsent,
     Broken(legacy::Error),
 }
@@ -53,7 +53,7 @@ impl IntoResponse for Fault {
     }
 }
 
-/// Headers of a connection, besides those that `Connection` names.
+/// The headers of a connection. The header `Connection` may name more.
 const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
@@ -78,8 +78,8 @@ fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The request as the upstream gets it: below the path of `target` what was asked for below `base`, as it was written.
-/// `None` if that makes no URI.
+/// The request as the upstream gets it. The path below `base` is appended, as it was written, to the path of `target`.
+/// `None` if the result is not a URI.
 pub(crate) fn onward(request: Request, base: &str, target: &Uri) -> Option<hyper::Request<Body>> {
     let (from, body) = request.into_parts();
     let rest = from.uri.path_and_query()?.as_str().strip_prefix(base)?;
@@ -87,19 +87,19 @@ pub(crate) fn onward(request: Request, base: &str, target: &Uri) -> Option<hyper
     let mut parts = target.clone().into_parts();
     parts.path_and_query = Some(format!("{}{slash}{rest}", target.path().trim_end_matches('/')).parse().ok()?);
 
-    // Made anew, so that nothing of the client's connection goes along: its version, its extensions.
+    // A new request, so that nothing of the client's connection goes along: neither its version nor its extensions.
     let mut request = hyper::Request::new(body);
     *request.method_mut() = from.method;
     *request.uri_mut() = Uri::from_parts(parts).ok()?;
     *request.headers_mut() = end_to_end(from.headers);
-    // The upstream's own name, which the client sets from the URI.
+    // The HTTP client sets this header from the URI to the name of the upstream.
     request.headers_mut().remove(HOST);
     let via = if from.version == Version::HTTP_10 { "1.0 gateway" } else { "1.1 gateway" };
     request.headers_mut().append(VIA, HeaderValue::from_static(via));
     Some(request)
 }
 
-/// The answer as the client gets it: cut off when a frame of it takes longer than `patience`.
+/// The answer as the client gets it. It is cut off if a frame takes longer than `patience`.
 pub(crate) fn back<B>(answer: hyper::Response<B>, patience: Duration) -> Response
 where
     B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -116,8 +116,8 @@ where
     response
 }
 
-/// Calls the upstream, and waits for its head: for so long from the last frame of the request on, and for frames of the
-/// request for as long as `upload`.
+/// Calls the upstream and waits for the head of its answer: for `head`, counted from the last frame of the request. Each
+/// frame of the request may take as long as `upload`.
 pub(crate) async fn call(
     client: Client,
     request: hyper::Request<Body>,
@@ -134,7 +134,8 @@ pub(crate) async fn call(
             Turn::Nobody => return Err(Fault::Unsent),
         };
         tokio::select! {
-            // First, for it is what a broken request comes to as well. `turn` lives, so this is a change and no end.
+            // This branch comes first, because a broken request ends the call as well. `turn` is still alive here, so
+            // `changed` never means that the sender is gone.
             biased;
             _ = turns.changed() => {}
             answer = &mut answer => {
@@ -147,18 +148,18 @@ pub(crate) async fn call(
     }
 }
 
-/// Whose turn it is to do something.
+/// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// It has all that the client has sent so far.
+    /// The upstream has everything that the client has sent so far.
     Upstream,
-    /// It owes a frame of its request.
+    /// The client still has to send a frame of its request.
     Client,
-    /// The client broke off.
+    /// The client has broken off its request.
     Nobody,
 }
 
-/// A request's body that tells whose turn it is.
+/// The body of a request. It publishes whose turn it is.
 #[derive(Debug)]
 pub(crate) struct Upload {
     body: Body,
@@ -188,8 +189,8 @@ impl hyper::body::Body for Upload {
     }
 }
 
-/// An answer's body that is dropped, as by a client that hangs up, when the client did not send its request to the end:
-/// the connection to the upstream breaks by that, and the upstream is not to be blamed.
+/// The body of an answer. If the client breaks off its request, the connection to the upstream breaks as well. The inner
+/// body is then dropped, as if the client had hung up, so that the upstream is not blamed.
 struct Download {
     body: Body,
     turns: watch::Receiver<Turn>,
@@ -200,7 +201,7 @@ impl hyper::body::Body for Download {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // Said before the connection broke, so before the body has heard of it.
+        // The turn changes before the connection breaks, so this is seen before the inner body returns an error.
         if *self.turns.borrow() == Turn::Nobody {
             self.body = Body::empty();
             return Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::ConnectionAborted)))));

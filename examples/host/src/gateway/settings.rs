@@ -1,5 +1,5 @@
-//! The gateway's settings: a TOML file with a table for each breaker, and above it the environment
-//! (`BREAKER_UPSTREAM_OPEN_FOR=5s`); watched, and taken over live.
+//! The gateway's settings: a TOML file with a table for each breaker. The environment has priority over the file
+//! (`BREAKER_UPSTREAM_OPEN_FOR=5s`). The file is watched, and changes are applied at once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,18 +11,18 @@ use tokio::time::sleep;
 
 use crate::gateway::guard::Guard;
 
-/// How often the file is looked at.
+/// How often the file is read.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// The settings of each breaker by its name.
 pub(crate) struct All {
     by_name: BTreeMap<String, Settings>,
-    /// What the file said.
+    /// The text of the file.
     text: String,
 }
 
 impl All {
-    /// Reads the file, if there is one, and the environment. The error says where it is.
+    /// Reads the file, if there is one, and the environment. An error says which of them is wrong, and where.
     pub(crate) fn read(file: Option<&Path>, names: &[&str]) -> Result<Self, String> {
         Self::parse(file.map(load).transpose()?.unwrap_or_default(), names, Settings::from_env)
     }
@@ -35,7 +35,7 @@ impl All {
         let mut by_name: BTreeMap<String, Settings> =
             toml::from_str(&text).map_err(|error| format!("the settings' file: {}", error.to_string().trim_end()))?;
         if let Some(unknown) = by_name.keys().find(|name| !names.contains(&name.as_str())) {
-            return Err(format!("there is no breaker {unknown:?}, but {}", names.join(", ")));
+            return Err(format!("there is no breaker {unknown:?}, only {}", names.join(", ")));
         }
         for name in names {
             let prefix = format!("BREAKER_{}", name.to_uppercase());
@@ -46,20 +46,21 @@ impl All {
         Ok(Self { by_name, text })
     }
 
-    /// Those of one breaker.
+    /// The settings of one breaker.
     pub(crate) fn of(&self, name: &str) -> Settings {
         self.by_name.get(name).copied().unwrap_or_default()
     }
 }
 
-/// What the file says. By its time alone a change could be missed: one while it is read, and one that keeps the time.
+/// The text of the file. Its time is no sign of a change: a change during the reading, or one that keeps the time, would be
+/// missed.
 fn load(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Takes the file over whenever it has changed, for ever. A file that cannot be read changes nothing, settings that cannot
-/// work leave their breaker as it was; both are logged. Nor is a breaker touched whose settings are the same: its switch may
-/// have been thrown by hand since.
+/// Applies the file whenever it has changed, for ever. If the file cannot be read, nothing changes. If the settings of a
+/// breaker cannot work, that breaker stays as it was. Both are logged. A breaker whose settings are the same is not touched,
+/// because somebody may have switched it by hand since.
 pub(crate) async fn follow(file: PathBuf, mut before: All, guards: Vec<Guard>) {
     let names: Vec<&str> = guards.iter().map(|guard| guard.name).collect();
     let mut seen = Ok(before.text.clone());
@@ -67,7 +68,7 @@ pub(crate) async fn follow(file: PathBuf, mut before: All, guards: Vec<Guard>) {
     loop {
         sleep(LOOK).await;
         let now = load(&file);
-        // Not while it is being written: half a file may well be one, with half the settings.
+        // A file that still changes is not applied: half a file may be valid TOML with half of the settings.
         let settled = now == std::mem::replace(&mut last, now.clone());
         if !settled || now == seen {
             continue;

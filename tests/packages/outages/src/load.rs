@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use host::gateway::dependency::classify;
 use microbreaker::{Breaker, CountWindow, Event, Observer, Outcome, StdClock, count_words};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::dependency::classify;
 use crate::target::Target;
 
 /// The last twenty calls.

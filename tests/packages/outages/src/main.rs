@@ -12,8 +12,6 @@
 //! Prints a timeline for each, and what the breaker promised of it. Exit code 0: all kept; 1: one broken, or the run could
 //! not be made.
 
-#[path = "../../../../examples/host/src/gateway/dependency.rs"]
-mod dependency;
 mod load;
 mod process;
 mod promises;

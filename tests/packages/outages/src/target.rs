@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use host::gateway::dependency::{Cache, Database, Fault};
 use tokio::time::sleep;
-
-use crate::dependency::{Cache, Database, Fault};
 
 /// Connections to PostgreSQL: fewer than there are clients.
 const POOL: usize = 4;

@@ -1,5 +1,5 @@
-//! The database's and the cache's client: what becomes of their connections, over loopback and against servers that speak
-//! just enough of the protocol; and what their errors say.
+//! The clients of the database and of the cache: what happens to their connections, and what their errors say. They call
+//! servers on loopback that speak just enough of the protocol.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,18 +11,18 @@ use tokio_postgres::NoTls;
 use super::*;
 use crate::gateway::dependency::{Fault, PATIENCE};
 
-/// A server whose connections can fall silent: nothing is answered on them, and nothing is closed.
+/// A server whose connections can fall silent: it then answers nothing on them and closes none of them.
 struct Fake {
     address: SocketAddr,
-    /// Connections so far.
+    /// How many connections there were so far.
     made: Arc<AtomicUsize>,
-    /// Connections before this one are silent; what they owe they say when they no longer are.
+    /// Connections before this number are silent. They send their overdue answers when they no longer are.
     silent: watch::Sender<usize>,
-    /// Commands so far, answered or not.
+    /// How many commands were heard so far, answered or not.
     heard: watch::Receiver<usize>,
 }
 
-/// A connection of a [`Fake`], as its server sees it.
+/// A connection of a [`Fake`], as the server sees it.
 struct Line {
     stream: BufReader<TcpStream>,
     number: usize,
@@ -46,21 +46,21 @@ impl Fake {
                 let (stream, _) = listener.accept().await.unwrap();
                 let number = counted.fetch_add(1, Ordering::Relaxed);
                 let stream = BufReader::new(stream);
-                // It ends when the client hangs up.
+                // The task ends when the client hangs up.
                 tokio::spawn(speak(Line { stream, number, silent: muted.clone(), heard: Arc::clone(&hears) }));
             }
         });
         Self { address, made, silent, heard }
     }
 
-    /// A Redis whose keys have themselves as values, but for some: see [`value`].
+    /// A Redis in which the value of a key is the key, with some exceptions: see [`value`].
     async fn redis() -> (Self, Cache) {
         let fake = Self::start(redis).await;
         let client = redis::Client::open(("127.0.0.1", fake.address.port())).unwrap();
         (fake, Cache::new(client))
     }
 
-    /// A PostgreSQL in which it is always noon, or that refuses each query for this reason; and a pool of four.
+    /// A PostgreSQL in which it is always noon, or which refuses each query for this reason. Its pool has four connections.
     async fn postgres(refuses: Option<&'static str>) -> (Self, Database) {
         let fake = Self::start(move |line| postgres(line, refuses)).await;
         let mut config = tokio_postgres::Config::new();
@@ -72,19 +72,19 @@ impl Fake {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Connections that there are fall silent; others are served.
+    /// All present connections fall silent. New ones are served.
     fn fails_over(&self) {
         self.silent.send_replace(self.made());
     }
 
-    /// Makes `call`, and drops it when it has been heard but not answered. The answer follows.
+    /// Makes `call` and drops it after the server has heard it and before it answers. The answer follows.
     async fn cut_off(&mut self, call: impl Future) {
         self.fails_over();
         self.heard.borrow_and_update();
         tokio::select! {
             biased;
             _ = self.heard.changed() => {}
-            // Late, on a busy machine.
+            // On a busy machine the call may reach its time limit first.
             _ = call => {}
         }
         self.silent.send_replace(0);
@@ -92,7 +92,7 @@ impl Fake {
 }
 
 impl Line {
-    /// Until what was heard may be answered.
+    /// Waits until the command that was heard may be answered.
     async fn heard(&mut self) {
         self.heard.send_modify(|heard| *heard += 1);
         let number = self.number;
@@ -111,7 +111,7 @@ impl Line {
 async fn redis(mut line: Line) -> io::Result<()> {
     loop {
         let mut words = Vec::new();
-        // *2 $3 GET $1 k, each on a line.
+        // A command is `*2 $3 GET $1 k`, each word on a line.
         let count = line.text().await?[1..].parse().unwrap();
         while words.len() < count {
             line.text().await?;
@@ -122,14 +122,15 @@ async fn redis(mut line: Line) -> io::Result<()> {
                 line.heard().await;
                 value(key)
             }
-            // Who the client is.
+            // The client introduces itself.
             _ => b"+OK\r\n".to_vec(),
         };
         line.stream.write_all(&answer).await?;
     }
 }
 
-/// What a [`Fake`] Redis has under `key`: an error reply where it looks like one, no text or no reply at all, or the key.
+/// The reply of a [`Fake`] Redis for `key`: an error if the key looks like one, bytes that are no text, something that is no
+/// reply, or the key itself.
 fn value(key: &str) -> Vec<u8> {
     match key {
         "bytes" => b"$2\r\n\xff\xfe\r\n".to_vec(),
@@ -152,7 +153,7 @@ async fn postgres(mut line: Line, refuses: Option<&'static str>) -> io::Result<(
                 line.heard().await;
                 message(b'1', &[])
             }
-            // No parameters; a column of text.
+            // The query has no parameters, and its result has one column of text.
             (b'D', _) => [
                 message(b't', &[0, 0]),
                 message(b'T', &[b"\0\x01t\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0".as_slice()].concat()),
@@ -184,7 +185,7 @@ fn failure(kind: FailureKind) -> Outcome {
     Outcome::Failure(kind)
 }
 
-/// An open circuit closes over a new connection when the old ones are dead, whatever serves the new ones.
+/// When the old connections are dead, an open circuit closes by a probe over a new connection.
 async fn closes_after_a_failover(fake: &Fake, call: impl AsyncFn() -> Result<(), Fault>) {
     let config = Config::streak(1).open_for(Duration::from_secs(1)).open_at_most(Duration::from_secs(1)).jitter(false);
     let breaker: Breaker<Streak, _> = Breaker::new(config, ManualClock::new());
@@ -194,7 +195,7 @@ async fn closes_after_a_failover(fake: &Fake, call: impl AsyncFn() -> Result<(),
     let late = breaker.call_async_with(&classify, || call()).await;
     assert!(matches!(late, Err(Error::Inner(Fault::Late))), "{late:?}");
     assert_eq!((breaker.state(), fake.made()), (State::Open, made));
-    // The first probe, unless the machine is so busy that it is late.
+    // The first probe closes it, unless the machine is so busy that the probe is late.
     let mut probes = 0;
     while breaker.state() != State::Closed {
         probes += 1;
@@ -230,7 +231,7 @@ async fn connections_that_idled_beside_a_dead_one_go_with_it() {
     assert!(matches!(late, Err(Fault::Late)), "{late:?}");
     assert_eq!(database.pool().status().size, 0);
 
-    // But one that was of use meanwhile stays. Again if that was late as well, on a busy machine.
+    // A connection that was used meanwhile stays. On a busy machine it may be late as well: then this is tried again.
     until(async || {
         let (fake, database) = Fake::postgres(None).await;
         let two = two(&database).await;
@@ -251,7 +252,7 @@ async fn a_pool_gets_back_what_answered_and_no_more() {
         until(async || {
             let (_fake, database) = Fake::postgres(refuses).await;
             let answer = database.time().await;
-            // Again if it was late.
+            // If it was late, this is tried again.
             !matches!(answer, Err(Fault::Late)) && {
                 assert_eq!((classify(&answer), database.pool().status().size), (outcome, left), "{answer:?}");
                 assert!(answer.is_err() || answer.is_ok_and(|time| time == "noon"));
@@ -261,7 +262,7 @@ async fn a_pool_gets_back_what_answered_and_no_more() {
         .await;
     }
 
-    // In the middle of an answer, for which the next call would have to wait.
+    // A call that is cut off in the middle of its answer: the next call would have to wait for that.
     let (mut fake, database) = Fake::postgres(None).await;
     until(async || database.time().await.is_ok()).await;
     fake.cut_off(database.time()).await;
@@ -276,7 +277,7 @@ async fn an_answer_that_nobody_waits_for_is_not_taken_for_another() {
         fake.cut_off(cache.get("second")).await;
         let third = cache.get("third").await;
         assert!(third.as_ref().map_or(true, |value| value.as_deref() == Some("third")), "{third:?}");
-        // Again if one was late, on a busy machine. One who went away takes nothing from the others.
+        // On a busy machine a call may be late: then this is tried again. A caller that went away takes nothing from others.
         first.is_ok() && third.is_ok() && fake.made() == 1
     })
     .await;
@@ -295,7 +296,7 @@ async fn who_is_late_lets_go_of_its_own_connection_and_not_of_the_next() {
         };
         let ((late, anew), later) = tokio::join!(late_and_anew, later);
         let after = cache.get("after").await;
-        // Again if more were late, on a busy machine.
+        // On a busy machine more calls may be late: then this is tried again.
         late.is_err() && later.is_err() && before.and(anew).and(after).is_ok() && fake.made() == 2
     })
     .await;
@@ -314,7 +315,7 @@ async fn a_key_that_is_of_no_use_is_not_the_caches_fault() {
             let (fake, cache) = Fake::redis().await;
             let answer = cache.get(key).await;
             let after = cache.get("after").await;
-            // Again if one was late.
+            // If one was late, this is tried again.
             !matches!(answer, Err(Fault::Late)) && after.is_ok() && {
                 assert_eq!((classify(&answer), fake.made()), (outcome, connections), "{key}: {answer:?}");
                 true
@@ -325,7 +326,7 @@ async fn a_key_that_is_of_no_use_is_not_the_caches_fault() {
 }
 
 #[test]
-fn each_error_of_redis_says_what_it_says() {
+fn each_error_of_redis_has_its_outcome() {
     let says = |error: RedisError| classify(&Err::<(), _>(Fault::Redis(error)));
     let replied = |line: &str| match redis::parse_redis_value(format!("-{line} as it happens\r\n").as_bytes()) {
         Ok(redis::Value::ServerError(error)) => says(error.into()),
@@ -377,15 +378,15 @@ fn each_error_of_redis_says_what_it_says() {
 }
 
 #[tokio::test]
-async fn each_error_of_postgresql_says_what_it_says() {
+async fn each_error_of_postgresql_has_its_outcome() {
     let says = |error| classify(&Err::<(), _>(Fault::Postgres(error)));
-    // What somebody is told who connects to a server that says this and hangs up.
+    // The outcome of a connection to a server that sends this and hangs up.
     let told = async |said: Vec<u8>| {
         let stream = tokio::io::join(&said[..], tokio::io::sink());
         let error = tokio_postgres::Config::new().user("nobody").connect_raw(stream, NoTls).await.err().unwrap();
         says(PoolError::Backend(error))
     };
-    // No such table, a division by zero, a deadlock, no such database, a reason without a name.
+    // No such table, a division by zero, a deadlock, no such database, two unknown codes.
     for code in ["42P01", "22012", "40P01", "3D000", "ZZZZZ", "?"] {
         assert_eq!(told(refusal(code)).await, Outcome::Alive, "{code}");
     }
@@ -397,7 +398,7 @@ async fn each_error_of_postgresql_says_what_it_says() {
     }
     assert_eq!(told(Vec::new()).await, failure(FailureKind::Reset));
 
-    // Ours but not listened at, so that nobody else answers there.
+    // We hold the port and do not listen, so nobody answers there.
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let mut config = tokio_postgres::Config::new();

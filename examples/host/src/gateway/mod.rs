@@ -1,22 +1,25 @@
-//! A gateway in front of real dependencies, each behind a breaker of its own: an HTTP upstream whose answers stream, and
-//! where there are any a PostgreSQL and a Redis.
+//! A gateway in front of real dependencies: an HTTP upstream whose answers stream and, if asked for, a PostgreSQL and a
+//! Redis. Each is behind a breaker of its own.
 //!
 //! | path | what |
 //! | --- | --- |
 //! | `/` | a status page: each breaker's state, rates and timeline, live |
 //! | `/events` | what the page shows, as server-sent events |
-//! | `/health` | the breakers as JSON; 503 if no dependency may be called |
-//! | `/metrics` | for Prometheus |
-//! | `/upstream/…` | what the upstream has there, as it streams |
-//! | `/time` | the database's clock; a cached reading if it may not be asked, and no time if there is none |
-//! | `PUT /breakers/NAME/MODE` | throws a breaker's switch: `on`, `off`, `open`, `shadow` |
+//! | `/health` | the breakers as JSON; 503 if no dependency can be called |
+//! | `/metrics` | the metrics for Prometheus |
+//! | `/upstream/…` | what the upstream answers there, as it streams |
+//! | `/time` | the database's clock; if the database cannot be asked, a cached reading or else "unknown" |
+//! | `PUT /breakers/NAME/MODE` | switches a breaker to `on`, `off`, `open` or `shadow` |
 
-pub(crate) mod dependency;
+pub(crate) mod args;
+pub mod dependency;
 mod guard;
 mod proxy;
+pub(crate) mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -53,36 +56,35 @@ use tokio::time::{Instant, sleep};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::args::Backends;
-
+use self::args::Backends;
 use self::dependency::{Cache, Database, classify};
 use self::guard::{Guard, Guarded, Move, Timeline};
 
-/// What the gateway is put in front of.
+/// What the gateway serves, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) listen: SocketAddr,
     pub(crate) upstream: Uri,
     pub(crate) backends: Backends,
-    /// Settings of the breakers, watched.
+    /// The file with the settings of the breakers. It is watched.
     pub(crate) settings: Option<PathBuf>,
-    /// Where the breakers' states are kept over a restart.
+    /// The directory that keeps the states of the breakers over a restart.
     pub(crate) state: Option<PathBuf>,
     pub(crate) patience: Patience,
 }
 
-/// How long is waited.
+/// How long the gateway waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// For the head of an answer, from the last frame of the request on; and for a connection.
+    /// For the head of an answer, counted from the last frame of the request. Also for a connection.
     pub(crate) head: Duration,
-    /// For a client that owes a frame of its request.
+    /// For the next frame of a client's request.
     pub(crate) upload: Duration,
-    /// For a frame of an answer: who hangs up later than that speaks of the upstream and not of itself.
+    /// For a frame of an answer, before the upstream counts as stalled: a client that hangs up later is not to blame.
     pub(crate) stall: Duration,
-    /// For a frame of an answer, until it is cut off.
+    /// For a frame of an answer, before the answer is cut off.
     pub(crate) frame: Duration,
-    /// For answers that are under way when the gateway is stopped.
+    /// For answers that are under way when the gateway stops.
     pub(crate) drain: Duration,
 }
 
@@ -108,14 +110,14 @@ pub(crate) struct Gateway {
 /// Connections to the database.
 const POOL: usize = 8;
 
-/// How often the page is told, and over how many of these times its rates are taken.
+/// How often the page gets a frame, and over how many frames its rates are taken.
 const FRAME: Duration = Duration::from_millis(500);
 const FRAMES: usize = 8;
 
 type Call = BoxCloneSyncService<hyper::Request<Body>, hyper::Response<Incoming>, proxy::Fault>;
 type Upstream = BreakerService<Call, Arc<Guarded>, AtEnd<StallAfter<Answers>>>;
 
-/// What the routes share.
+/// What all routes share.
 struct Service {
     guards: Vec<Guard>,
     upstream: Upstream,
@@ -125,29 +127,32 @@ struct Service {
     registry: Registry,
     timeline: Arc<Timeline>,
     patience: Patience,
-    /// Whether it is being stopped: who watches the page never hangs up.
+    /// Whether the gateway is stopping. A browser that shows the page never hangs up, so it must be told.
     stopping: watch::Sender<bool>,
 }
 
-/// Below it is the upstream.
+/// The path below which the upstream is.
 const UPSTREAM: &str = "/upstream";
 
-/// The key under which the last reading of the database's clock is cached.
+/// The cache keeps the last reading of the database's clock under this key.
 const TIME: &str = "gateway:time";
 
 impl Gateway {
-    /// Listens, and makes the breakers; connections are made when they are needed.
+    /// Listens and makes the breakers. Connections are made when they are needed.
     pub(crate) async fn bind(plan: Plan) -> io::Result<Self> {
         let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
         if plan.upstream.query().is_some() {
-            return Err(wrong(format!("{}: what is asked for below it has a query of its own", plan.upstream)));
+            return Err(wrong(format!(
+                "{}: the URL of the upstream must not have a query, because each request has its own",
+                plan.upstream
+            )));
         }
         let mut names = vec!["upstream"];
-        let Backends { postgres, redis } = plan.backends;
-        names.extend(postgres.as_ref().map(|_| "database"));
+        let Backends { database, redis } = plan.backends;
+        names.extend(database.as_ref().map(|_| "database"));
         names.extend(redis.as_ref().map(|_| "cache"));
         let settings = settings::All::read(plan.settings.as_deref(), &names).map_err(wrong)?;
-        // Before states are restored, which uses them up.
+        // This comes before states are restored, because that uses the kept states up.
         let listener = TcpListener::bind(plan.listen).await;
         let listener = listener.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.listen)))?;
         let address = listener.local_addr()?;
@@ -163,13 +168,13 @@ impl Gateway {
         let upstream = guard("upstream", Config::upstream().minimum(10).open_for(Duration::from_secs(1)))?;
         let mut guards = vec![upstream.clone()];
         let mut another = |name| {
-            // A database answers soon or not at all, and few bad answers say so.
+            // A database answers soon or not at all, so few bad answers are enough.
             let base = Config::count(50).failure_permille(500).minimum(10).open_for(Duration::from_secs(1)).probes(3);
             let guard = guard(name, base.successes(2).open_at_most(Duration::from_secs(15)))?;
             guards.push(guard.clone());
             io::Result::Ok(guard.breaker)
         };
-        let database = match postgres.map(|url| url.parse()).transpose().map_err(io::Error::other)? {
+        let database = match database.map(|url| url.parse()).transpose().map_err(io::Error::other)? {
             Some(config) => Some((Database::new(config, POOL), another("database")?)),
             None => None,
         };
@@ -201,16 +206,16 @@ impl Gateway {
         Ok(Self { address, listener, service: Arc::new(service), settings, state: plan.state })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` is over, and then what is under way, but for no longer than it [drains](Patience::drain);
-    /// keeps the states that the breakers have then. What they counted.
+    /// Serves until `stop` is over. Answers that are under way are then finished, within [`drain`](Patience::drain), and the
+    /// states of the breakers are kept. Returns what the breakers counted.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<Vec<Reading>> {
         let router = axum::Router::new()
-            .route("/", get(async || Html(include_str!("gateway/page.html"))))
+            .route("/", get(async || Html(include_str!("page.html"))))
             .route("/events", get(events))
             .route("/health", get(health))
             .route("/metrics", get(metrics))
@@ -228,7 +233,7 @@ impl Gateway {
             stop.await;
             service.stopping.send_replace(true);
         };
-        // A line of a stream waits for no other.
+        // Each line of a stream is sent at once, not together with the next.
         let listener = self.listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let serving = axum::serve(listener, router).with_graceful_shutdown(stop).into_future();
         let mut stopping = self.service.stopping.subscribe();
@@ -244,7 +249,7 @@ impl Gateway {
             follows.abort();
         }
         let kept = match &self.state {
-            // All that can be.
+            // If one cannot be kept, the others still are.
             Some(directory) => self.service.guards.iter().map(|guard| guard.save(directory)).fold(Ok(()), Result::and),
             None => Ok(()),
         };
@@ -252,7 +257,7 @@ impl Gateway {
     }
 }
 
-/// What the upstream's answers, and errors in place of them, say about it.
+/// What an answer of the upstream, or the error in its place, says about the upstream.
 #[derive(Clone, Copy)]
 struct Answers;
 
@@ -265,7 +270,7 @@ impl<B> ClassifyHead<Result<hyper::Response<B>, proxy::Fault>> for Answers {
     }
 }
 
-/// Passes a request on and streams the answer: its breaker hears how it ended when it has.
+/// Passes a request on and streams the answer. The breaker hears of the outcome when the answer has ended.
 async fn upstream(State(service): State<Arc<Service>>, request: Request) -> Response {
     let Some(request) = proxy::onward(request, UPSTREAM, &service.target) else {
         return StatusCode::BAD_REQUEST.into_response();
@@ -278,21 +283,21 @@ async fn upstream(State(service): State<Arc<Service>>, request: Request) -> Resp
     }
 }
 
-/// 503, and when to come back.
+/// 503, with the time after which to come back.
 fn unavailable(rejected: &Rejected) -> Response {
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, rejected.to_string()).into_response();
     if let Some(time) = rejected.retry_in() {
-        // Whole seconds, rounded up: never early.
+        // Whole seconds, rounded up, so that nobody comes too early.
         let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-/// The database's clock; else what the cache remembers of it; else that there is no time.
+/// The database's clock. If that fails, the reading in the cache. If there is none, "unknown".
 async fn time(State(service): State<Arc<Service>>) -> Response {
     let Some((database, breaker)) = &service.database else {
-        return (StatusCode::NOT_FOUND, "no database: --postgres").into_response();
+        return (StatusCode::NOT_FOUND, "there is no database: start the gateway with --database URL").into_response();
     };
     let answer = first(database.time().guarded_with(&**breaker, classify).await)
         .cached_async(|_| async {
@@ -302,7 +307,7 @@ async fn time(State(service): State<Arc<Service>>) -> Response {
         .await;
     let Served { value, level, error } = answer.degraded(|_| "unknown".to_owned());
     if let (Level::Primary, Some((cache, breaker))) = (level, &service.cache) {
-        // A cache that cannot take it is its own breaker's affair.
+        // If the cache cannot take it, the breaker of the cache hears of that.
         let _ = cache.set(TIME, &value).guarded_with(&**breaker, classify).await;
     }
     let body = serde_json::json!({
@@ -329,7 +334,7 @@ impl Service {
         self.guards.iter().map(|guard| guard.breaker.reading()).collect()
     }
 
-    /// What the page shows, given what was read so long ago.
+    /// What the page shows. `before` was read `apart` before `now`.
     fn frame(&self, before: &[Reading], now: &[Reading], apart: Duration) -> String {
         let per_second = |count: u64| {
             #[expect(clippy::cast_precision_loss, reason = "calls within some seconds")]
@@ -353,7 +358,7 @@ impl Service {
     }
 }
 
-/// Calls that have ended.
+/// How many calls have ended.
 const fn calls(reading: &Reading) -> u64 {
     reading.success
         + reading.failure
@@ -369,12 +374,12 @@ struct Frame<'a> {
     health: HealthBody<Vec<Health<'a>>>,
     rates: Vec<Rates>,
     moves: Vec<Move>,
-    /// Moves before that are no longer among them.
+    /// Earlier transitions are no longer in `moves`.
     since_ms: u64,
     now_ms: u64,
 }
 
-/// Per second.
+/// The rates of a breaker, per second, and its open time in all.
 #[derive(Serialize)]
 struct Rates {
     calls: f64,
@@ -422,7 +427,7 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
 
 async fn switch(State(service): State<Arc<Service>>, Path((name, mode)): Path<(String, String)>) -> Response {
     let Some(guard) = service.guards.iter().find(|guard| guard.name == name) else {
-        return (StatusCode::NOT_FOUND, format!("no breaker of the name {name:?}")).into_response();
+        return (StatusCode::NOT_FOUND, format!("there is no breaker with the name {name:?}")).into_response();
     };
     let Some(mode) = Mode::ALL.into_iter().find(|known| known.name() == mode) else {
         return (StatusCode::BAD_REQUEST, "a mode is on, off, open or shadow").into_response();

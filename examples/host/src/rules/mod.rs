@@ -1,7 +1,10 @@
-//! The breaker's promises, each checked against what was recorded.
+//! The breaker's promises, each checked against the record.
 //!
-//! No check asks how fast anything was: a slow machine breaks no promise. Where a bound is a time, it is one the
-//! breaker was configured with, and [`HANDLING`] is all the slack there is.
+//! No check asks how fast anything was, so a slow machine breaks no promise. If a bound is a time, it comes from the
+//! breaker's settings. The only slack is [`HANDLING`] and twice the lateness that was measured in the run.
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::time::Duration;
 
@@ -11,19 +14,19 @@ use crate::record::{Call, End, Move, Outage, Record};
 use crate::tuning::{HOLD_AT_MOST, PROBES};
 use crate::upstream::Mood;
 
-/// How late the clients and the observer may act on what they could know: threads wait for their turn and timers fire
-/// late on a small machine that does other things too. Twice the lateness measured in the run comes on top.
+/// How late the clients and the observer may act on what has happened. On a small machine that does other things too,
+/// threads wait for their turn and timers fire late. Twice the lateness that was measured in the run is added.
 const HANDLING: Duration = Duration::from_millis(100);
 
-/// A tick of the clock, in which periods are counted: rounding up and the slack of the clock add up to one each.
+/// A tick of the clock. Periods are counted in ticks: rounding up adds at most one, and so does the slack of the clock.
 const TICK: Duration = Duration::from_nanos(976_563);
 
-/// A promise, what was found, and whether it was kept.
+/// A promise, and what the record shows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promise {
     pub(crate) text: String,
     pub(crate) found: String,
-    /// What broke it.
+    /// What broke it. If there is nothing, it was kept.
     pub(crate) broken: Vec<String>,
 }
 
@@ -33,25 +36,29 @@ impl Promise {
     }
 }
 
-/// An outage, as both fleets met it.
+/// What both fleets saw of an outage.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Met {
     pub(crate) outage: Outage,
-    /// Bad calls that touched it.
+    /// Wasted calls that touched it.
     pub(crate) wasted: u32,
     pub(crate) wasted_without: Option<u32>,
-    /// The most that may have been wasted: what it takes to trip, what was under way then, a probe per open period.
+    /// How many may be wasted: enough to open the circuit, those under way then, and a probe for each open period.
     pub(crate) bound: u32,
-    /// From its beginning to the circuit's opening.
+    /// The time from its beginning to the opening of the circuit.
     pub(crate) opened: Option<Duration>,
     pub(crate) periods: u32,
-    /// From the recovery to the circuit's closing.
+    /// The time from the recovery to the closing of the circuit.
     pub(crate) closed: Option<Duration>,
-    /// The most that may have taken.
+    /// How long that may take.
     pub(crate) closes_within: Duration,
+    /// Good answers to calls that were sent between the recovery and the closing. With a breaker these are probes.
+    pub(crate) recovering: u32,
+    /// The good answers that the fleet without a breaker got in the same time.
+    pub(crate) recovering_without: Option<u32>,
 }
 
-/// Every outage of the script.
+/// All outages of the script.
 pub(crate) fn meet(record: &Record) -> Vec<Met> {
     let ends = record.outages.iter().skip(1).map(|next| next.from).chain([Duration::MAX]);
     record.outages.iter().zip(ends).map(|(outage, until)| meet_one(record, outage, until)).collect()
@@ -60,31 +67,37 @@ pub(crate) fn meet(record: &Record) -> Vec<Met> {
 fn meet_one(record: &Record, outage: &Outage, until: Duration) -> Met {
     let tuning = &record.tuning;
     let moves = || record.moves.iter().filter(|step| step.at >= outage.from && step.at < until);
-    let wasted = |calls: &[Call]| number(calls.iter().filter(|call| call.is_bad() && call.touches(outage)).count());
+    let wasted = |calls: &[Call]| number(calls.iter().filter(|call| call.is_wasted() && call.touches(outage)).count());
     let periods = number(moves().filter(|step| step.opens()).count());
-    // One answer that says when to come back is enough.
+    // One answer with a Retry-After is enough to open the circuit.
     let trips_after = if outage.mood == Mood::Limits { 1 } else { tuning.threshold() };
     let closed = moves().find(|step| step.to == State::Closed && step.at >= outage.to).map(|step| step.at);
-    // A probe that was under way at the recovery, or that this machine stalled, can end badly after it: the circuit
-    // rightly stays open for one period more.
+    // A probe may end badly after the recovery: it was under way then, or this machine stalled. The circuit then rightly
+    // stays open for one more period.
     let last_bad = record
         .with
         .iter()
-        .filter(|call| call.probe && call.is_bad() && call.told > outage.to && Some(call.told) <= closed)
+        .filter(|call| call.probe && call.is_wasted() && call.told > outage.to && Some(call.told) <= closed)
         .map(|call| call.told)
         .max()
         .unwrap_or(outage.to);
     let period = moves().filter_map(|step| step.lasts).max().unwrap_or_default();
+    let recovered = outage.to..closed.unwrap_or(until);
+    let recovering = |calls: &[Call]| {
+        number(calls.iter().filter(|call| !call.is_wasted() && recovered.contains(&call.sent)).count())
+    };
     Met {
         outage: *outage,
         wasted: wasted(&record.with),
         wasted_without: record.without.as_deref().map(wasted),
-        // Each client has one call at a time, and one of them makes the report that trips.
+        // Each client has one call at a time, and the call of one of them opens the circuit.
         bound: trips_after + u32::from(tuning.clients) - 1 + periods,
         opened: moves().find(|step| step.opens()).map(|step| step.at.saturating_sub(outage.from)),
         periods,
         closed: closed.map(|at| at.saturating_sub(outage.to)),
         closes_within: last_bad.saturating_sub(outage.to) + period + tuning.probing() + slack(record),
+        recovering: recovering(&record.with),
+        recovering_without: record.without.as_deref().map(recovering),
     }
 }
 
@@ -92,7 +105,7 @@ fn slack(record: &Record) -> Duration {
     HANDLING + 2 * record.lateness
 }
 
-/// All promises; an empty script has none about outages.
+/// All promises. Without a script there are none about outages.
 pub(crate) fn check(record: &Record) -> Vec<Promise> {
     let met = meet(record);
     let mut promises = Vec::new();
@@ -121,7 +134,7 @@ fn opens(met: &[Met]) -> Promise {
 fn wastes_little(met: &[Met]) -> Promise {
     let numbers: Vec<_> = met.iter().map(|met| format!("{} <= {}", met.wasted, met.bound)).collect();
     Promise {
-        text: "wastes per outage <= threshold + in flight + one probe per open period".to_owned(),
+        text: "wastes per outage <= threshold + calls under way + one probe per open period".to_owned(),
         found: numbers.join(", "),
         broken: broken(
             met,
@@ -139,7 +152,7 @@ fn closes(met: &[Met]) -> Promise {
     let numbers: Vec<_> = met.iter().map(show).collect();
     let late = |met: &Met| met.closed.is_none_or(|time| time > met.closes_within);
     Promise {
-        text: "closes within one open period of the recovery, and the probes' time".to_owned(),
+        text: "closes within one open period of the recovery, plus the time of the probes".to_owned(),
         found: format!("{} ms", numbers.join(", ")),
         broken: broken(met, late, show),
     }
@@ -149,12 +162,12 @@ fn broken(met: &[Met], is: impl Fn(&Met) -> bool, how: impl Fn(&Met) -> String) 
     met.iter().filter(|met| is(met)).map(|met| format!("{}: {}", met.outage.mood.says(), how(met))).collect()
 }
 
-/// From closed, it opens after enough bad calls or on the server's word.
+/// A closed circuit opens after enough bad calls, or when the server says so by a Retry-After.
 fn opens_for_cause(record: &Record) -> Promise {
     let tuning = &record.tuning;
-    // The breaker's own measure of a call begins after ours and ends before ours: what it found slow, we find slow.
+    // The breaker starts to measure a call after us and stops before us. So if it found a call slow, we find it slow.
     let limited = |call: &Call| matches!(call.end, End::Limited { .. });
-    let bad = |call: &Call| !limited(call) && (call.is_bad() || call.took() + 2 * TICK >= tuning.slow_after);
+    let bad = |call: &Call| !limited(call) && (call.is_wasted() || call.took() + 2 * TICK >= tuning.slow_after);
     let mut since = Duration::ZERO;
     let mut broken = Vec::new();
     let mut openings = 0;
@@ -183,7 +196,7 @@ fn opens_for_cause(record: &Record) -> Promise {
     }
 }
 
-/// Each open period has the configured length, lengthened by at most a quarter; a hold the length that was asked for.
+/// Each open period has the configured length plus at most a quarter. A hold has the length that the server asked for.
 fn stays_open(record: &Record) -> Promise {
     let tuning = &record.tuning;
     let asked = |time: Duration| {
@@ -194,14 +207,14 @@ fn stays_open(record: &Record) -> Promise {
     };
     let right = |step: &Move| match (step.reason, step.lasts) {
         (Some(OpenReason::Hold), Some(time)) => asked(time),
-        // The base is rounded up to a tick; the jitter lengthens whole ticks; the clock's slack is one more.
+        // The base is rounded up to a tick, the jitter adds whole ticks, and the slack of the clock is one more.
         (Some(_), Some(time)) => time >= tuning.open_for && time <= tuning.longest_open() + 3 * TICK,
         _ => false,
     };
     let open = || record.moves.iter().filter(|step| step.to == State::Open);
     let wrong_length =
         open().filter(|step| !right(step)).map(|step| format!("{:?} at {:.3?}: {}", step.lasts, step.at, step.why()));
-    // Both ends are known only by when the observer was told.
+    // Of both ends we know only when the observer heard of them.
     let slack = slack(record);
     let cut_short = record
         .moves
@@ -220,9 +233,9 @@ fn stays_open(record: &Record) -> Promise {
     }
 }
 
-/// While it is open no call gets through.
+/// No call gets through while the circuit is open.
 fn lets_nobody_pass(record: &Record) -> Promise {
-    // The observer is told of a transition after it was made, so the end of a period is known only to within that.
+    // The observer hears of a transition after it was made, so the end of a period is known only to within the slack.
     let slack = slack(record);
     let mut broken = Vec::new();
     for pair in record.moves.windows(2) {
@@ -234,13 +247,13 @@ fn lets_nobody_pass(record: &Record) -> Promise {
         broken.extend(record.with.iter().filter(passed).map(|call| format!("a call at {:.3?}", call.sent)));
     }
     Promise {
-        text: "lets no call through while open".to_owned(),
+        text: "lets no call through while it is open".to_owned(),
         found: format!("{} rejected at once", record.rejected),
         broken,
     }
 }
 
-/// After the server said when to come back, nobody comes sooner.
+/// After the server has said when to come back, no client comes sooner.
 fn obeys_the_server(record: &Record) -> Promise {
     let mut broken = Vec::new();
     let mut holds = 0;
@@ -260,7 +273,7 @@ fn obeys_the_server(record: &Record) -> Promise {
     }
 }
 
-/// One probe at a time, and few.
+/// Probes go out one at a time, and few of them.
 fn probes_gently(record: &Record) -> Promise {
     let mut probes: Vec<&Call> = record.with.iter().filter(|call| call.probe).collect();
     probes.sort_by_key(|call| call.sent);
@@ -290,7 +303,8 @@ fn probes_gently(record: &Record) -> Promise {
     }
 }
 
-/// Every transition is told, once: each begins where the last one ended, in the next generation.
+/// The observer hears of every transition once: each begins in the state in which the last one ended, and its generation
+/// is the next.
 fn tells_all(record: &Record) -> Promise {
     let first = record.moves.first().filter(|step| step.from != State::Closed);
     let mut broken: Vec<String> =
@@ -315,190 +329,4 @@ fn tells_all(record: &Record) -> Promise {
 
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use microbreaker::FailureKind;
-
-    use super::*;
-    use crate::tuning::Tuning;
-
-    const fn ms(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    fn call(at: u64, took: u64, end: End, probe: bool) -> Call {
-        Call { asked: ms(at), sent: ms(at), ended: ms(at + took), told: ms(at + took), end, probe }
-    }
-
-    fn failed(at: u64) -> Call {
-        call(at, 5, End::Failed(FailureKind::Server), false)
-    }
-
-    fn step(at: u64, from: State, to: State, generation: u32) -> Move {
-        let open = to == State::Open;
-        Move {
-            at: ms(at),
-            from,
-            to,
-            reason: open.then_some(OpenReason::Failures),
-            generation,
-            tally: if from == State::HalfOpen { (WindowKind::Probes, 1, 1, 0) } else { (WindowKind::Count, 10, 5, 0) },
-            lasts: open.then_some(ms(450)),
-        }
-    }
-
-    /// Two clients, one outage from 1000 to 2000 ms: tripped at 1055, probed at 1510 (bad) and 1970 (bad), closed
-    /// at 2445.
-    pub(crate) fn good() -> Record {
-        let bad_probe = |at| call(at, 5, End::Failed(FailureKind::Server), true);
-        let good_probe = |at| call(at, 5, End::Good, true);
-        let with = vec![
-            call(900, 4, End::Good, false),
-            failed(1000),
-            failed(1010),
-            failed(1020),
-            failed(1030),
-            failed(1050),
-            bad_probe(1510),
-            bad_probe(1970),
-            good_probe(2430),
-            good_probe(2440),
-            call(2460, 4, End::Good, false),
-        ];
-        Record {
-            tuning: Tuning::scripted(2),
-            outages: vec![Outage { mood: Mood::Fails, from: ms(999), to: ms(2000) }],
-            moves: vec![
-                step(1055, State::Closed, State::Open, 1),
-                step(1510, State::Open, State::HalfOpen, 2),
-                step(1515, State::HalfOpen, State::Open, 3),
-                step(1970, State::Open, State::HalfOpen, 4),
-                step(1975, State::HalfOpen, State::Open, 5),
-                step(2430, State::Open, State::HalfOpen, 6),
-                step(2445, State::HalfOpen, State::Closed, 7),
-            ],
-            with,
-            without: Some((100..300).map(|at| failed(at * 10)).collect()),
-            rejected: 50,
-            most_probes_at_once: Some(1),
-            lateness: ms(2),
-        }
-    }
-
-    /// The promises that a change to the good record breaks.
-    fn broken_by(change: impl FnOnce(&mut Record)) -> Vec<String> {
-        let mut record = good();
-        change(&mut record);
-        check(&record).into_iter().filter(|promise| !promise.kept()).map(|promise| promise.text).collect()
-    }
-
-    fn breaks(promise: &str, change: impl FnOnce(&mut Record)) {
-        let broken = broken_by(change);
-        assert!(broken.iter().any(|text| text.starts_with(promise)), "{promise}: {broken:?}");
-    }
-
-    #[test]
-    fn a_good_record_keeps_them_all() {
-        assert_eq!(broken_by(|_| ()), Vec::<String>::new());
-        let met = meet(&good());
-        assert_eq!((met[0].wasted, met[0].wasted_without, met[0].periods), (7, Some(100), 3));
-        assert_eq!((met[0].opened, met[0].closed), (Some(ms(56)), Some(ms(445))));
-    }
-
-    #[test]
-    fn an_outage_that_never_opens_is_broken() {
-        breaks("opens in every", |record| record.moves.clear());
-    }
-
-    #[test]
-    fn one_wasted_call_too_many_is_broken() {
-        // Threshold 5, one in flight, three open periods: nine.
-        assert!(broken_by(|record| record.with.extend([failed(1052), failed(1053)])).is_empty());
-        breaks("wastes", |record| record.with.extend([failed(1052), failed(1053), failed(1053)]));
-    }
-
-    #[test]
-    fn a_bad_call_after_the_recovery_is_not_the_outages() {
-        let mut record = good();
-        record.with.push(call(2001, 200, End::Slow, false));
-        assert_eq!(meet(&record)[0].wasted, 7);
-    }
-
-    #[test]
-    fn closing_late_or_never_is_broken() {
-        // 450 ms open, 230 ms of probing, 104 ms of slack: by 2784.
-        assert!(broken_by(|record| record.moves[6].at = ms(2784)).is_empty());
-        breaks("closes within", |record| record.moves[6].at = ms(2785));
-        breaks("closes within", |record| {
-            record.moves.pop();
-        });
-    }
-
-    #[test]
-    fn a_probe_that_ends_badly_after_the_recovery_lengthens_it() {
-        let late = |record: &mut Record| {
-            record.with[7].told = ms(2100);
-            record.moves[6].at = ms(2880);
-        };
-        assert!(broken_by(late).is_empty());
-    }
-
-    #[test]
-    fn opening_without_cause_is_broken() {
-        breaks("opens only after", |record| record.with.retain(|call| call.sent != ms(1030)));
-    }
-
-    #[test]
-    fn a_period_too_short_or_too_long_is_broken() {
-        breaks("stays open", |record| record.moves[0].lasts = Some(ms(399)));
-        breaks("stays open", |record| record.moves[0].lasts = Some(ms(504)));
-        breaks("stays open", |record| record.moves[0].lasts = None);
-        // 450 ms from 1055 ms, with 104 ms of slack: not before 1401.
-        assert!(broken_by(|record| record.moves[1].at = ms(1401)).is_empty());
-        breaks("stays open", |record| record.moves[1].at = ms(1400));
-        breaks("stays open", |record| record.moves[0].reason = Some(OpenReason::Hold));
-    }
-
-    #[test]
-    fn a_call_while_open_is_broken() {
-        breaks("lets no call", |record| record.with.push(call(1200, 5, End::Good, false)));
-    }
-
-    #[test]
-    fn a_call_before_retry_after_is_broken() {
-        let held = |at, held| call(at, 5, End::Limited { retry_after: ms(1000), held }, false);
-        assert!(broken_by(|record| record.with.extend([held(3000, true), call(4005, 5, End::Good, false)])).is_empty());
-        breaks("sends nothing", |record| record.with.extend([held(3000, true), call(4003, 5, End::Good, false)]));
-        // Its report came too late to hold anything: the circuit had moved on.
-        assert!(
-            broken_by(|record| record.with.extend([held(3000, false), call(3500, 5, End::Good, false)])).is_empty()
-        );
-    }
-
-    #[test]
-    fn a_wave_of_probes_is_broken() {
-        breaks("probes one", |record| record.most_probes_at_once = Some(2));
-        breaks("probes one", |record| record.with[8].ended = ms(2441));
-        breaks("probes one", |record| record.moves[2].tally = (WindowKind::Probes, 3, 1, 0));
-        breaks("probes one", |record| {
-            record.moves.remove(3);
-            record.with.extend([call(2470, 1, End::Good, true), call(2480, 1, End::Good, true)]);
-        });
-    }
-
-    #[test]
-    fn a_transition_told_twice_or_not_at_all_is_broken() {
-        breaks("tells every", |record| {
-            record.moves.remove(2);
-        });
-        breaks("tells every", |record| {
-            let twice = record.moves[2];
-            record.moves.insert(2, twice);
-        });
-        breaks("tells every", |record| {
-            record.moves.remove(0);
-        });
-    }
 }
