@@ -74,7 +74,7 @@
 //! | tag and turn of a bucket (9 bits) | 512 such steps | a thread stopped as it clears, and the word the same bit for bit: what was counted in between is lost |
 //! | counters of a [`Counters`] | 2³² | they are meant to wrap |
 //!
-//! Each is shown from both sides by `tests/counting/tests/alias.rs` (those of the clock: `tests/reference.rs`).
+//! Each is shown from both sides by `tests/packages/counting/tests/alias.rs` (those of the clock: `tests/model/reference/`).
 //!
 //! A bucket stops counting at 2²³ − 1 calls; a streak at 2¹² − 1. Open times and holds of 2¹⁹
 //! ticks (8 minutes) or more are rounded up by less than a 2¹⁸th, a lease and a ramp by less than a 1024th.

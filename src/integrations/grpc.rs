@@ -32,7 +32,7 @@ use crate::terms::outcome::{FailureKind, Outcome};
 /// UNIMPLEMENTED, 429, 502, 503 and 504 for UNAVAILABLE, all else for UNKNOWN. Where [`HttpStatus`] holds for its
 /// `Retry-After`, so does this.
 ///
-/// By hand, around a generated client of tonic (compiled and run in `tests/server/tests/grpc.rs`):
+/// By hand, around a generated client of tonic (compiled and run in `tests/packages/server/tests/grpc.rs`):
 ///
 /// ```ignore
 /// let classify = |result: &Result<tonic::Response<Reply>, tonic::Status>| match result {
