@@ -1,11 +1,11 @@
-//! What to do instead: a chain of levels, each behind its own breaker.
+//! What to do instead: a chain of tiers, each behind its own breaker.
 
 use core::future::Future;
 
-/// Which level of a chain served a call.
+/// Which tier of a chain served a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Level {
+pub enum Tier {
     /// The first choice.
     Primary,
     /// The so-manyth [`or`](Fallback::or), from 1.
@@ -16,7 +16,7 @@ pub enum Level {
     Degraded,
 }
 
-impl Level {
+impl Tier {
     /// The name in small letters, as metrics want it: the same for every second choice.
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,35 +33,35 @@ impl Level {
 pub struct Served<T, E> {
     /// The answer.
     pub value: T,
-    /// The level it comes from.
-    pub level: Level,
-    /// The error of the level above, the last one; `None` if the first choice served.
+    /// The tier it comes from.
+    pub tier: Tier,
+    /// The error of the tier above, the last one; `None` if the first choice served.
     pub error: Option<E>,
 }
 
-/// A chain of levels under way: an answer, or the error of the last level that was asked.
+/// A chain of tiers under way: an answer, or the error of the last tier that was asked.
 ///
-/// Each level is asked only if those above it failed, and each by a call of its own: through a breaker of its own, so
-/// that a dead primary costs a rejection and not a timeout, and a dead secondary is not asked either. Every level is
+/// Each tier is asked only if those above it failed, and each by a call of its own: through a breaker of its own, so
+/// that a dead primary costs a rejection and not a timeout, and a dead secondary is not asked either. Every tier is
 /// told the error above it; [`Served::error`] keeps the last. So all have errors of one type: `map_err` where they differ.
 /// Nothing is spawned, allocated or raced.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Error, Level, ManualClock, Streak, first};
+/// use microbreaker::{Breaker, Config, Error, Tier, ManualClock, Streak, first};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 /// static SECONDARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 ///
-/// fn rate(cached: Option<u32>) -> (u32, Level) {
+/// fn rate(cached: Option<u32>) -> (u32, Tier) {
 ///     let served = first(PRIMARY.call(|| "down".parse::<u32>()))
 ///         .or(|_| SECONDARY.call(|| "too".parse::<u32>()))
 ///         .cached(|_| cached)
 ///         .degraded(|_| 0);
-///     (served.value, served.level)
+///     (served.value, served.tier)
 /// }
-/// assert_eq!(rate(Some(7)), (7, Level::Cached));
-/// assert_eq!(rate(None), (0, Level::Degraded));
+/// assert_eq!(rate(Some(7)), (7, Tier::Cached));
+/// assert_eq!(rate(None), (0, Tier::Degraded));
 /// ```
 ///
 /// Asynchronous calls are awaited where they stand:
@@ -81,7 +81,7 @@ pub struct Served<T, E> {
 /// # let _ = rate();
 /// ```
 ///
-/// Cancel safety: between two levels it is a plain value; within one, that of the level's own call.
+/// Cancel safety: between two tiers it is a plain value; within one, that of the tier's own call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a chain is asked for its answer: `served` or `degraded`"]
 pub struct Fallback<T, E> {
@@ -92,7 +92,7 @@ pub struct Fallback<T, E> {
 
 /// Begins a chain with what the first choice came to.
 pub fn first<T, E>(result: Result<T, E>) -> Fallback<T, E> {
-    let state = result.map(|value| Served { value, level: Level::Primary, error: None });
+    let state = result.map(|value| Served { value, tier: Tier::Primary, error: None });
     Fallback { state, seconds: 0 }
 }
 
@@ -103,7 +103,7 @@ impl<T, E> Fallback<T, E> {
         let state = match self.state {
             Ok(served) => Ok(served),
             Err(above) => {
-                call(&above).map(|value| Served { value, level: Level::Secondary(seconds), error: Some(above) })
+                call(&above).map(|value| Served { value, tier: Tier::Secondary(seconds), error: Some(above) })
             }
         };
         Self { state, seconds }
@@ -128,7 +128,7 @@ impl<T, E> Fallback<T, E> {
     /// A value kept from before, if there is one.
     pub fn cached(self, look: impl FnOnce(&E) -> Option<T>) -> Self {
         let state = self.state.or_else(|above| match look(&above) {
-            Some(value) => Ok(Served { value, level: Level::Cached, error: Some(above) }),
+            Some(value) => Ok(Served { value, tier: Tier::Cached, error: Some(above) }),
             None => Err(above),
         });
         Self { state, ..self }
@@ -148,10 +148,10 @@ impl<T, E> Fallback<T, E> {
 
     /// The end of the chain, with an answer that says that there is none: an empty list, a static page.
     pub fn degraded(self, answer: impl FnOnce(&E) -> T) -> Served<T, E> {
-        self.state.unwrap_or_else(|above| Served { value: answer(&above), level: Level::Degraded, error: Some(above) })
+        self.state.unwrap_or_else(|above| Served { value: answer(&above), tier: Tier::Degraded, error: Some(above) })
     }
 
-    /// The end of the chain: the answer, or the error of the last level.
+    /// The end of the chain: the answer, or the error of the last tier.
     pub fn served(self) -> Result<Served<T, E>, E> {
         self.state
     }

@@ -10,7 +10,7 @@ use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::{TickRate, Ticks};
-use crate::compose::fallback::Level;
+use crate::compose::fallback::Tier;
 use crate::config::Verdict;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::metrics::counters::Counts;
@@ -123,7 +123,7 @@ format! {
         Self::Open => "open";
         Self::Shadow => "shadow";
     }
-    Level {
+    Tier {
         Self::Primary => "primary";
         Self::Secondary(number) => "secondary {=u8}", number;
         Self::Cached => "cached";

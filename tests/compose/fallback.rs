@@ -1,9 +1,9 @@
-//! A chain of levels: who is asked, who serves, and what is known of those above.
+//! A chain of tiers: who is asked, who serves, and what is known of those above.
 
 use std::cell::Cell;
 
 use crate::common::now;
-use microbreaker::{Breaker, Config, Error, Level, ManualClock, RejectReason, State, Streak, first};
+use microbreaker::{Breaker, Config, Error, ManualClock, RejectReason, State, Streak, Tier, first};
 
 fn breaker() -> Breaker<Streak, ManualClock> {
     Breaker::new(Config::streak(1), ManualClock::new())
@@ -16,7 +16,7 @@ fn nobody_below_the_one_that_serves_is_asked() {
         .or(|_| panic!("asked"))
         .cached(|_| panic!("asked"))
         .degraded(|_| panic!("asked"));
-    assert_eq!((served.value, served.level, served.error), (1, Level::Primary, None));
+    assert_eq!((served.value, served.tier, served.error), (1, Tier::Primary, None));
 
     let served = first(one.call(|| Err("one")))
         .or(|above| {
@@ -26,18 +26,18 @@ fn nobody_below_the_one_that_serves_is_asked() {
         .or(|_| panic!("asked"))
         .served()
         .unwrap();
-    assert_eq!((served.value, served.level, served.error), (2, Level::Secondary(1), Some(Error::Inner("one"))));
+    assert_eq!((served.value, served.tier, served.error), (2, Tier::Secondary(1), Some(Error::Inner("one"))));
 }
 
 #[test]
 fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
     let (one, two, three) = (breaker(), breaker(), breaker());
     let calls = Cell::new([0; 3]);
-    let fail = |level: usize, error: &'static str| {
+    let fail = |tier: usize, error: &'static str| {
         let calls = &calls;
         move || {
             let mut count = calls.get();
-            count[level] += 1;
+            count[tier] += 1;
             calls.set(count);
             Err::<u32, _>(error)
         }
@@ -45,7 +45,7 @@ fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
     let chain = || {
         first(one.call(fail(0, "one"))).or(|_| two.call(fail(1, "two"))).or(|_| three.call(fail(2, "three"))).served()
     };
-    assert_eq!(chain(), Err(Error::Inner("three")), "the error of the last level");
+    assert_eq!(chain(), Err(Error::Inner("three")), "the error of the last tier");
     assert_eq!([&one, &two, &three].map(Breaker::state), [State::Open; 3]);
     let reason = chain().unwrap_err().rejected().map(microbreaker::Rejected::reason);
     assert!(matches!(reason, Some(RejectReason::Open(_))));
@@ -54,7 +54,7 @@ fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
     three.reset();
     let served = first(one.call(fail(0, "one"))).or(|_| two.call(fail(1, "two"))).or(|_| three.call(|| Ok(3))).served();
     let served = served.unwrap();
-    assert_eq!((served.value, served.level), (3, Level::Secondary(2)));
+    assert_eq!((served.value, served.tier), (3, Tier::Secondary(2)));
     assert!(served.error.unwrap().rejected().is_some(), "the last error above: the second's rejection");
     assert_eq!([&one, &two, &three].map(Breaker::state), [State::Open, State::Open, State::Closed]);
 }
@@ -63,12 +63,12 @@ fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
 fn a_cached_value_and_an_explicit_answer_come_last() {
     let chain = |cached: Option<u32>| first(Err::<u32, _>("down")).or(|_| Err("down too")).cached(|_| cached);
     let served = chain(Some(7)).degraded(|_| panic!("asked"));
-    assert_eq!((served.value, served.level, served.error), (7, Level::Cached, Some("down too")));
+    assert_eq!((served.value, served.tier, served.error), (7, Tier::Cached, Some("down too")));
     let served = chain(None).degraded(|above| {
         assert_eq!(*above, "down too");
         0
     });
-    assert_eq!((served.value, served.level, served.error), (0, Level::Degraded, Some("down too")));
+    assert_eq!((served.value, served.tier, served.error), (0, Tier::Degraded, Some("down too")));
     assert_eq!(chain(None).served(), Err("down too"));
 }
 
@@ -83,7 +83,7 @@ fn asynchronous_levels_are_made_only_when_asked_and_count_the_same() {
             .await
             .served()
     });
-    assert_eq!(served.unwrap().level, Level::Primary);
+    assert_eq!(served.unwrap().tier, Tier::Primary);
     let served = now(async {
         first(one.call_async(|| async { Err("one") }).await)
             .or_async(|_| async { Err(Error::Inner("between")) })
@@ -96,7 +96,7 @@ fn asynchronous_levels_are_made_only_when_asked_and_count_the_same() {
             .served()
     });
     let served = served.unwrap();
-    assert_eq!((served.value, served.level, served.error), (2, Level::Secondary(2), Some(Error::Inner("between"))));
+    assert_eq!((served.value, served.tier, served.error), (2, Tier::Secondary(2), Some(Error::Inner("between"))));
     let served = now(async { first(Err::<u32, _>("down")).cached_async(|_| async { Some(9) }).await.served() });
-    assert_eq!(served.unwrap().level, Level::Cached);
+    assert_eq!(served.unwrap().tier, Tier::Cached);
 }

@@ -45,7 +45,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
     AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Guard as _, Head, Health, HealthBody,
-    HttpStatus, Level, Mode, Monitors, Reading, Rejected, Served, StallAfter, first,
+    HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier, first,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -305,14 +305,14 @@ async fn time(State(service): State<Arc<Service>>) -> Response {
             cache.get(TIME).guarded_with(&**breaker, classify).await.ok().flatten()
         })
         .await;
-    let Served { value, level, error } = answer.degraded(|_| "unknown".to_owned());
-    if let (Level::Primary, Some((cache, breaker))) = (level, &service.cache) {
+    let Served { value, tier, error } = answer.degraded(|_| "unknown".to_owned());
+    if let (Tier::Primary, Some((cache, breaker))) = (tier, &service.cache) {
         // If the cache cannot take it, the breaker of the cache hears of that.
         let _ = cache.set(TIME, &value).guarded_with(&**breaker, classify).await;
     }
     let body = serde_json::json!({
         "time": value,
-        "served_by": level.name(),
+        "served_by": tier.name(),
         "because": error.map(|error| match error {
             Error::Rejected(rejected) => rejected.to_string(),
             other => format!("{other:?}"),
