@@ -128,7 +128,7 @@ pub use breaker::snapshot::{Snapshot, SnapshotError};
 pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
-pub use compose::fallback::{Fallback, Served, Tier, first};
+pub use compose::fallback::{Fallback, Served, Tier};
 #[cfg(feature = "heapless")]
 pub use compose::keyed::{InsertError, Keyed};
 #[cfg(feature = "lazy")]

@@ -47,14 +47,14 @@ pub struct Served<T, E> {
 /// Nothing is spawned, allocated or raced.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Error, Tier, ManualClock, Streak, first};
+/// use microbreaker::{Breaker, Config, Error, Fallback, ManualClock, Streak, Tier};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 /// static SECONDARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 ///
 /// fn rate(cached: Option<u32>) -> (u32, Tier) {
-///     let served = first(PRIMARY.call(|| "down".parse::<u32>()))
+///     let served = Fallback::first(PRIMARY.call(|| "down".parse::<u32>()))
 ///         .or(|_| SECONDARY.call(|| "too".parse::<u32>()))
 ///         .cached(|_| cached)
 ///         .degraded(|_| 0);
@@ -67,14 +67,14 @@ pub struct Served<T, E> {
 /// Asynchronous calls are awaited where they stand:
 ///
 /// ```
-/// # use microbreaker::{Breaker, Config, Error, ManualClock, Served, Streak, first};
+/// # use microbreaker::{Breaker, Config, Error, Fallback, ManualClock, Served, Streak};
 /// # static CLOCK: ManualClock = ManualClock::new();
 /// # static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 /// # static SECONDARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 /// # struct Fault;
 /// # async fn ask(_: &str) -> Result<u32, Fault> { Ok(1) }
 /// async fn rate() -> Result<Served<u32, Error<Fault>>, Error<Fault>> {
-///     first(PRIMARY.call_async(|| ask("here")).await)
+///     Fallback::first(PRIMARY.call_async(|| ask("here")).await)
 ///         .or_async(|_| SECONDARY.call_async(|| ask("there"))).await
 ///         .served()
 /// }
@@ -90,13 +90,13 @@ pub struct Fallback<T, E> {
     seconds: u8,
 }
 
-/// Begins a chain with what the first choice came to.
-pub fn first<T, E>(result: Result<T, E>) -> Fallback<T, E> {
-    let state = result.map(|value| Served { value, tier: Tier::Primary, error: None });
-    Fallback { state, seconds: 0 }
-}
-
 impl<T, E> Fallback<T, E> {
+    /// Begins a chain with the result of the first choice.
+    pub fn first(result: Result<T, E>) -> Self {
+        let state = result.map(|value| Served { value, tier: Tier::Primary, error: None });
+        Self { state, seconds: 0 }
+    }
+
     /// Another choice, asked if all above failed.
     pub fn or(self, call: impl FnOnce(&E) -> Result<T, E>) -> Self {
         let seconds = self.seconds.saturating_add(1);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::common::now;
-use microbreaker::{Breaker, Config, Error, ManualClock, RejectReason, State, Streak, Tier, first};
+use microbreaker::{Breaker, Config, Error, Fallback, ManualClock, RejectReason, State, Streak, Tier};
 
 fn breaker() -> Breaker<Streak, ManualClock> {
     Breaker::new(Config::streak(1), ManualClock::new())
@@ -12,13 +12,13 @@ fn breaker() -> Breaker<Streak, ManualClock> {
 #[test]
 fn nobody_below_the_one_that_serves_is_asked() {
     let (one, two) = (breaker(), breaker());
-    let served = first(one.call(|| Ok::<_, &str>(1)))
+    let served = Fallback::first(one.call(|| Ok::<_, &str>(1)))
         .or(|_| panic!("asked"))
         .cached(|_| panic!("asked"))
         .degraded(|_| panic!("asked"));
     assert_eq!((served.value, served.tier, served.error), (1, Tier::Primary, None));
 
-    let served = first(one.call(|| Err("one")))
+    let served = Fallback::first(one.call(|| Err("one")))
         .or(|above| {
             assert_eq!(*above, Error::Inner("one"));
             two.call(|| Ok(2))
@@ -43,7 +43,10 @@ fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
         }
     };
     let chain = || {
-        first(one.call(fail(0, "one"))).or(|_| two.call(fail(1, "two"))).or(|_| three.call(fail(2, "three"))).served()
+        Fallback::first(one.call(fail(0, "one")))
+            .or(|_| two.call(fail(1, "two")))
+            .or(|_| three.call(fail(2, "three")))
+            .served()
     };
     assert_eq!(chain(), Err(Error::Inner("three")), "the error of the last tier");
     assert_eq!([&one, &two, &three].map(Breaker::state), [State::Open; 3]);
@@ -52,7 +55,10 @@ fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
     assert_eq!(calls.get(), [1; 3], "a rejection, not a call");
 
     three.reset();
-    let served = first(one.call(fail(0, "one"))).or(|_| two.call(fail(1, "two"))).or(|_| three.call(|| Ok(3))).served();
+    let served = Fallback::first(one.call(fail(0, "one")))
+        .or(|_| two.call(fail(1, "two")))
+        .or(|_| three.call(|| Ok(3)))
+        .served();
     let served = served.unwrap();
     assert_eq!((served.value, served.tier), (3, Tier::Secondary(2)));
     assert!(served.error.unwrap().rejected().is_some(), "the last error above: the second's rejection");
@@ -61,7 +67,7 @@ fn each_level_has_a_breaker_of_its_own_and_an_open_one_is_not_asked_again() {
 
 #[test]
 fn a_cached_value_and_an_explicit_answer_come_last() {
-    let chain = |cached: Option<u32>| first(Err::<u32, _>("down")).or(|_| Err("down too")).cached(|_| cached);
+    let chain = |cached: Option<u32>| Fallback::first(Err::<u32, _>("down")).or(|_| Err("down too")).cached(|_| cached);
     let served = chain(Some(7)).degraded(|_| panic!("asked"));
     assert_eq!((served.value, served.tier, served.error), (7, Tier::Cached, Some("down too")));
     let served = chain(None).degraded(|above| {
@@ -76,7 +82,7 @@ fn a_cached_value_and_an_explicit_answer_come_last() {
 fn asynchronous_levels_are_made_only_when_asked_and_count_the_same() {
     let (one, two) = (breaker(), breaker());
     let served = now(async {
-        first(one.call_async(|| async { Ok::<_, &str>(1) }).await)
+        Fallback::first(one.call_async(|| async { Ok::<_, &str>(1) }).await)
             .or_async(|_| -> core::future::Ready<_> { panic!("made") })
             .await
             .cached_async(|_| -> core::future::Ready<_> { panic!("made") })
@@ -85,7 +91,7 @@ fn asynchronous_levels_are_made_only_when_asked_and_count_the_same() {
     });
     assert_eq!(served.unwrap().tier, Tier::Primary);
     let served = now(async {
-        first(one.call_async(|| async { Err("one") }).await)
+        Fallback::first(one.call_async(|| async { Err("one") }).await)
             .or_async(|_| async { Err(Error::Inner("between")) })
             .await
             .or_async(|above| {
@@ -97,6 +103,7 @@ fn asynchronous_levels_are_made_only_when_asked_and_count_the_same() {
     });
     let served = served.unwrap();
     assert_eq!((served.value, served.tier, served.error), (2, Tier::Secondary(2), Some(Error::Inner("between"))));
-    let served = now(async { first(Err::<u32, _>("down")).cached_async(|_| async { Some(9) }).await.served() });
+    let served =
+        now(async { Fallback::first(Err::<u32, _>("down")).cached_async(|_| async { Some(9) }).await.served() });
     assert_eq!(served.unwrap().tier, Tier::Cached);
 }

@@ -44,8 +44,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
-    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Guard as _, Head, Health, HealthBody,
-    HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier, first,
+    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Fallback, Guard as _, Head, Health,
+    HealthBody, HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -299,7 +299,7 @@ async fn time(State(service): State<Arc<Service>>) -> Response {
     let Some((database, breaker)) = &service.database else {
         return (StatusCode::NOT_FOUND, "there is no database: start the gateway with --database URL").into_response();
     };
-    let answer = first(database.time().guarded_with(&**breaker, classify).await)
+    let answer = Fallback::first(database.time().guarded_with(&**breaker, classify).await)
         .cached_async(|_| async {
             let (cache, breaker) = service.cache.as_ref()?;
             cache.get(TIME).guarded_with(&**breaker, classify).await.ok().flatten()

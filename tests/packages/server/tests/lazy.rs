@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use microbreaker::{Breaker, Config, Lazy, StdClock, Streak, first};
+use microbreaker::{Breaker, Config, Fallback, Lazy, StdClock, Streak};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 
@@ -55,7 +55,7 @@ async fn a_chain_of_levels_can_be_spawned() {
     static ONE: std::sync::LazyLock<Breaker<Streak, StdClock>> =
         std::sync::LazyLock::new(|| Breaker::new(Config::streak(1), StdClock::new()));
     let served = tokio::spawn(async {
-        first(ONE.call_async(|| async { Err::<u8, _>("down") }).await)
+        Fallback::first(ONE.call_async(|| async { Err::<u8, _>("down") }).await)
             .or_async(|_| async { Ok(2) })
             .await
             .cached_async(|_| async { None })
