@@ -118,7 +118,7 @@ mod platform;
 mod terms;
 
 pub use breaker::Breaker;
-pub use breaker::call::Guard;
+pub use breaker::call::GuardExt;
 pub use breaker::gate::{Gate, Report};
 pub use breaker::holder::Holder;
 pub use breaker::permit::Permit;

@@ -88,7 +88,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use microbreaker::{Breaker, Config, Guard, ManualClock, Streak};
+/// use microbreaker::{Breaker, Config, GuardExt, ManualClock, Streak};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static MODEM: Breaker<Streak, &ManualClock> = Breaker::new(Config::modem(), &CLOCK);
@@ -102,7 +102,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 /// }
 /// # let _ = telemetry();
 /// ```
-pub trait Guard: Future + Sized {
+pub trait GuardExt: Future + Sized {
     /// Asks `gate` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if admitted, and reports its
     /// result: `Ok` a success, `Err` a failure.
     ///
@@ -130,4 +130,4 @@ pub trait Guard: Future + Sized {
     }
 }
 
-impl<F: Future> Guard for F {}
+impl<F: Future> GuardExt for F {}

@@ -12,7 +12,7 @@ use crate::terms::observer::Observer;
 use crate::terms::outcome::Outcome;
 use crate::terms::rejected::{RejectReason, Rejected};
 
-/// Something that admits calls, or rejects them: what the tower layer, [`guarded`](crate::Guard::guarded) and `Lazy`
+/// Something that admits calls, or rejects them: what the tower layer, [`guarded`](crate::GuardExt::guarded) and `Lazy`
 /// ask.
 ///
 /// Every [`Holder`] of a breaker is one: a `&'static`, an `Arc`, a registry's member. Implement it for what stands in front
@@ -21,7 +21,7 @@ use crate::terms::rejected::{RejectReason, Rejected};
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
-/// use microbreaker::{Breaker, Config, Error, Gate, Guard, ManualClock, RejectReason, Rejected, Streak};
+/// use microbreaker::{Breaker, Config, Error, Gate, GuardExt, ManualClock, RejectReason, Rejected, Streak};
 ///
 /// /// A breaker whose calls are counted.
 /// struct Counted {

@@ -80,7 +80,7 @@ where
     /// Has calls timed, and keeps a histogram of it. Without, nothing is timed or exported.
     ///
     /// Calls that the crate makes are timed by `Instant` from their permit to their result: [`call`](Breaker::call),
-    /// [`call_async`](Breaker::call_async) and their kin, [`Guard::guarded`](crate::Guard::guarded), `Lazy` and
+    /// [`call_async`](Breaker::call_async) and their kin, [`GuardExt::guarded`](crate::GuardExt::guarded), `Lazy` and
     /// `BreakerLayer` (so a streamed answer up to its head). Of those reported by hand the time is known if it is given:
     /// [`record_elapsed`](crate::Permit::record_elapsed), or [`on_elapsed`](Observer::on_elapsed) before the report. A call
     /// that is dropped before it has a result is not timed, so a timeout around it cuts the longest times off; one inside

@@ -16,7 +16,7 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Empty, Full};
 use microbreaker::{
-    AtEnd, Breaker, Classify, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, GrpcStatus, Guard,
+    AtEnd, Breaker, Classify, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, GrpcStatus, GuardExt,
     HttpStatus, ManualClock, Meter, Observer, OpenReason, Outcome, Settle, State, StdClock, Streak, TimeWindow, Window,
     count_words,
 };

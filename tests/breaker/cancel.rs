@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, CallReport, Config, Counters, Counts, Effect, Error, FailureKind, Guard, ManualClock, Observer,
+    Breaker, CallReport, Config, Counters, Counts, Effect, Error, FailureKind, GuardExt, ManualClock, Observer,
     OpenReason, Outcome, RejectReason, ReportKind, State, Streak,
 };
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf, Event,
-    FailureKind, Guard, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State, StdClock, Streak,
+    FailureKind, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State, StdClock, Streak,
     Ticks, TimeWindow, Verdict, Window, count_words,
 };
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use microbreaker::{
     AnyError, Bound, Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Counters, Counts,
-    Effect, Error, ErrorIf, Event, FailureKind, Field, Guard, ManualClock, Observer, OpenReason, Outcome, Permit,
+    Effect, Error, ErrorIf, Event, FailureKind, Field, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit,
     RejectReason, Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, Verdict,
     WindowKind, count_words,
 };

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::common::now;
 use microbreaker::{
-    Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, Guard, Latency, ManualClock, Meter, Monitors,
+    Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, GuardExt, Latency, ManualClock, Meter, Monitors,
     Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
 };
 

@@ -145,7 +145,7 @@ where
     /// The breaker of `key`, made if there is none, or the one for overflow if there is no room.
     ///
     /// ```
-    /// use microbreaker::{CoarseClock, Config, Error, Guard, IoError, Registry, RegistryBuilder, Streak};
+    /// use microbreaker::{CoarseClock, Config, Error, GuardExt, IoError, Registry, RegistryBuilder, Streak};
     /// # use std::io;
     ///
     /// async fn connect(host: &str) -> io::Result<()> {

@@ -44,7 +44,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
-    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Fallback, Guard as _, Head, Health,
+    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Fallback, GuardExt as _, Head, Health,
     HealthBody, HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier,
 };
 use prometheus_client::encoding::text::encode;

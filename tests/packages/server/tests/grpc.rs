@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use microbreaker::{
-    AtEnd, Breaker, Config, Counters, Error, FailureKind, GrpcStatus, Guard, GuardedBody, ManualClock, OpenReason,
+    AtEnd, Breaker, Config, Counters, Error, FailureKind, GrpcStatus, GuardExt, GuardedBody, ManualClock, OpenReason,
     Outcome, Permit, Settle, State, Streak,
 };
 use tokio::net::{TcpListener, TcpStream};
