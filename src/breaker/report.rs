@@ -215,22 +215,22 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         match recorded {
             Recorded::Counted => Effect::Counted,
             Recorded::Stale => Effect::Stale,
-            Recorded::Judged(opinion) => {
-                if let Some(reason) = opinion.trip {
-                    let opened = self.take(Some(generation), Step::trip(reason), opinion.tally, None);
+            Recorded::Judged(assessment) => {
+                if let Some(reason) = assessment.trip {
+                    let opened = self.take(Some(generation), Step::trip(reason), assessment.tally, None);
                     return if opened { Effect::Opened(reason) } else { Effect::Counted };
                 }
-                if Self::COLD && opinion.ripe && word.is_cold() {
+                if Self::COLD && assessment.ripe && word.is_cold() {
                     let _ = self.state.step(Some(generation), Step::WARM);
-                    // Judged by thresholds that a reload has replaced meanwhile: they warm nothing.
-                    if self.live.limits() != opinion.limits {
+                    // JudgedProbes by thresholds that a reload has replaced meanwhile: they warm nothing.
+                    if self.live.limits() != assessment.limits {
                         let _ = self.state.step(Some(generation), Step::COOL);
                     }
                 }
                 // The level is advice: of two that differ the later stays, and while it is above 0 every outcome
                 // evaluates it again. A benign race.
-                if opinion.level != word.level() {
-                    let _ = self.state.step(Some(generation), Step::level(opinion.level));
+                if assessment.level != word.level() {
+                    let _ = self.state.step(Some(generation), Step::level(assessment.level));
                 }
                 Effect::Counted
             }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
 use crate::machine::control::{Generation, Step, Word};
-use crate::machine::probes::{Judged, Judgement};
+use crate::machine::probes::{JudgedProbes, Verdict};
 use crate::machine::timer::LONGEST;
 use crate::machine::window::Window;
 use crate::terms::event::{Effect, Event};
@@ -63,11 +63,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// Makes the move that complete probe results call for, unless somebody has.
-    pub(super) fn carry_out(&self, generation: Generation, judged: Judged) -> Option<Effect> {
-        let (step, effect) = match judged.judgement {
-            Judgement::Close if self.live.ramp() > 0 => (const { Step::ramp(Self::COLD) }, Effect::Ramping),
-            Judgement::Close => (const { Step::close(Self::COLD) }, Effect::Closed),
-            Judgement::Reopen(reason) => (Step::reopen(reason), Effect::Opened(reason)),
+    pub(super) fn carry_out(&self, generation: Generation, judged: JudgedProbes) -> Option<Effect> {
+        let (step, effect) = match judged.verdict {
+            Verdict::Close if self.live.ramp() > 0 => (const { Step::ramp(Self::COLD) }, Effect::Ramping),
+            Verdict::Close => (const { Step::close(Self::COLD) }, Effect::Closed),
+            Verdict::Reopen(reason) => (Step::reopen(reason), Effect::Opened(reason)),
         };
         self.take(Some(generation), step, judged.tally, None).then_some(effect)
     }

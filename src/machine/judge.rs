@@ -8,7 +8,7 @@ use crate::terms::tally::Tally;
 /// A judgement of a window's sums.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opinion {
+pub struct Assessment {
     pub(crate) tally: Tally,
     /// What it was judged by.
     pub(crate) limits: Limits,
@@ -37,7 +37,7 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
 }
 
 /// The judgement of sums by shares.
-pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Opinion {
+pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Assessment {
     let limits = scope.live.limits();
     let ripe = tally.total >= limits.minimum();
     let axis = |part: u32, permille: u32| {
@@ -47,7 +47,7 @@ pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Opinion {
         degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), scope.level)
     };
     let level = || axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow()));
-    Opinion { tally, limits, trip: over_threshold(limits, tally), ripe, level: scope.level_by(level) }
+    Assessment { tally, limits, trip: over_threshold(limits, tally), ripe, level: scope.level_by(level) }
 }
 
 /// The level of `value` on the way to `trip`, coming from `level`: it rises at the quarters and falls only an eighth

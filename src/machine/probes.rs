@@ -80,20 +80,20 @@ impl Word {
 
     /// What the results say, if they are enough.
     #[inline(never)]
-    fn verdict(self, rules: Rules, limits: Limits, rates: bool) -> Option<Judgement> {
+    fn verdict(self, rules: Rules, limits: Limits, rates: bool) -> Option<Verdict> {
         if rates {
             let limits = limits.over(rules.probes());
             if self.results() < limits.minimum() {
                 return None;
             }
-            return Some(over_threshold(limits, self.tally(rates)).map_or(Judgement::Close, Judgement::Reopen));
+            return Some(over_threshold(limits, self.tally(rates)).map_or(Verdict::Close, Verdict::Reopen));
         }
         if self.field(BAD) > 0 {
             // Here a slow success is bad, and only those count as slow: failures name the reason first.
             let only_slow = self.field(BAD) == self.field(SLOW);
-            return Some(Judgement::Reopen(if only_slow { OpenReason::Slow } else { OpenReason::Failures }));
+            return Some(Verdict::Reopen(if only_slow { OpenReason::Slow } else { OpenReason::Failures }));
         }
-        (self.field(GOOD) >= rules.successes()).then_some(Judgement::Close)
+        (self.field(GOOD) >= rules.successes()).then_some(Verdict::Close)
     }
 
     fn tally(self, rates: bool) -> Tally {
@@ -106,15 +106,15 @@ impl Word {
 
 /// What the probes say about the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
+pub(crate) enum Verdict {
     Close,
     Reopen(OpenReason),
 }
 
 /// A verdict and the results it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Judged {
-    pub(crate) judgement: Judgement,
+pub(crate) struct JudgedProbes {
+    pub(crate) verdict: Verdict,
     pub(crate) tally: Tally,
 }
 
@@ -126,7 +126,7 @@ pub(crate) enum Admission {
     /// No slot is free; at the latest in this many ticks one is, or the verdict has fallen.
     Full(u32),
     /// The results are complete: carry the verdict out.
-    Complete(Judged),
+    Complete(JudgedProbes),
     /// The generation is over.
     Over,
 }
@@ -137,7 +137,7 @@ pub(crate) struct Reported {
     /// Not, if the results were complete before, or the probe had been written off.
     pub(crate) counted: bool,
     /// The verdict, if the results are complete.
-    pub(crate) judged: Option<Judged>,
+    pub(crate) judged: Option<JudgedProbes>,
 }
 
 #[derive(Debug)]
@@ -188,8 +188,8 @@ impl Probes {
             let (rules, limits) = (live.rules(), live.limits());
             let rates = shares && rules.by_rates();
             let Some((raw, word)) = self.load(state, generation) else { return Admission::Over };
-            if let Some(judgement) = word.verdict(rules, limits, rates) {
-                return Admission::Complete(Judged { judgement, tally: word.tally(rates) });
+            if let Some(verdict) = word.verdict(rules, limits, rates) {
+                return Admission::Complete(JudgedProbes { verdict, tally: word.tally(rates) });
             }
             // Acquire, partner: the Release below: our reading is not older than the one found.
             let latest = self.admitted.load(Ordering::Acquire);
@@ -239,8 +239,8 @@ impl Probes {
             let (rules, limits) = (live.rules(), live.limits());
             let rates = shares && rules.by_rates();
             let Some((raw, word)) = self.load(state, generation) else { break };
-            if let Some(judgement) = word.verdict(rules, limits, rates) {
-                let judged = Some(Judged { judgement, tally: word.tally(rates) });
+            if let Some(verdict) = word.verdict(rules, limits, rates) {
+                let judged = Some(JudgedProbes { verdict, tally: word.tally(rates) });
                 return Reported { counted: false, judged };
             }
             // The tag is short: a probe of 256 generations ago must not pass for one of this.
@@ -254,8 +254,8 @@ impl Probes {
             });
             let next = Word(word.0 - OUT.unit() + result);
             if self.exchange(raw, next) {
-                let judgement = next.verdict(rules, limits, rates);
-                let judged = judgement.map(|judgement| Judged { judgement, tally: next.tally(rates) });
+                let verdict = next.verdict(rules, limits, rates);
+                let judged = verdict.map(|verdict| JudgedProbes { verdict, tally: next.tally(rates) });
                 return Reported { counted: true, judged };
             }
         }

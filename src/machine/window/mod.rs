@@ -12,7 +12,7 @@ pub use self::time::TimeWindow;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::machine::control::Word;
-use crate::machine::judge::Opinion;
+use crate::machine::judge::Assessment;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::initial;
 use crate::terms::tally::Tally;
@@ -33,7 +33,7 @@ pub enum Recorded {
     /// Counted; nothing to judge (it changed nothing, or it was good and nobody asked).
     Counted,
     /// Counted and judged.
-    Judged(Opinion),
+    Judged(Assessment),
 }
 
 /// What a glance at a failure came to.

@@ -5,7 +5,7 @@ use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::machine::control::Word;
-use crate::machine::judge::Opinion;
+use crate::machine::judge::Assessment;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::initial;
 use crate::terms::tally::Tally;
@@ -24,7 +24,7 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
             (Recorded::Judged(a), Recorded::Judged(b)) => {
                 // The tally is that of the window that trips, of the first if both do.
                 let named = if a.trip.is_none() && b.trip.is_some() { b } else { a };
-                Recorded::Judged(Opinion {
+                Recorded::Judged(Assessment {
                     tally: named.tally,
                     limits: a.limits,
                     trip: named.trip,

@@ -15,7 +15,7 @@ use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::machine::control::{GENERATION, Word};
-use crate::machine::judge::{Opinion, degradation};
+use crate::machine::judge::{Assessment, degradation};
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, initial};
 use crate::platform::bits::layout;
@@ -33,11 +33,11 @@ layout! {
 pub struct Streak(AtomicU32);
 
 impl Streak {
-    fn opinion<C>(scope: &Scope<'_, C>, run: u32, failed: bool) -> Opinion {
+    fn assessment<C>(scope: &Scope<'_, C>, run: u32, failed: bool) -> Assessment {
         let tally = Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 };
         let trip = scope.shape.streak();
         let reason = if failed { OpenReason::Failures } else { OpenReason::Slow };
-        Opinion {
+        Assessment {
             tally,
             limits: scope.live.limits(),
             trip: (run >= trip).then_some(reason),
@@ -71,13 +71,13 @@ impl Sealed for Streak {
             if next == 0 && run == 0 {
                 // Already clean: a healthy streak is never written. That a failure may be on its way is a benign
                 // race: the two reports overlap, so either order is a right one.
-                return if eager { Recorded::Judged(Self::opinion(&scope, 0, false)) } else { Recorded::Counted };
+                return if eager { Recorded::Judged(Self::assessment(&scope, 0, false)) } else { Recorded::Counted };
             }
             // Release, partner: the Acquire of this word's loads. The run is decided by one word, so "no lost trip"
             // needs no more: of the failures that reach the threshold one exchange comes last and sees it reached.
             // Acquire on failure for the same reason as the load above.
             match self.0.compare_exchange_weak(word, tag | next, Ordering::Release, Ordering::Acquire) {
-                Ok(_) if next > 0 || eager => return Recorded::Judged(Self::opinion(&scope, next, mark.failed)),
+                Ok(_) if next > 0 || eager => return Recorded::Judged(Self::assessment(&scope, next, mark.failed)),
                 Ok(_) => return Recorded::Counted,
                 Err(present) => word = present,
             }
