@@ -98,7 +98,7 @@ impl<H: Holder> Permit<H> {
     /// permit.answered();
     /// breaker.clock().advance(100 * limit); // the rest of the answer
     /// permit.success();
-    /// assert_eq!((breaker.observer().counts().good, breaker.observer().counts().slow), (1, 0));
+    /// assert_eq!((breaker.observer().counts().success, breaker.observer().counts().slow), (1, 0));
     /// ```
     pub fn answered(&mut self) {
         if self.ticket.kind() & (TIMED | ANSWERED) == TIMED {

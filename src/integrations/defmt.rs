@@ -186,11 +186,11 @@ format! {
             state, reason, level, attempt, generation, probes_out, shadow, tally;
     }
     Counts {
-        Self { permitted, probes, good, bad, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds,
+        Self { permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds,
             latches, transitions, last_failure } =>
-            "{} permitted, {} probes, {} good, {} bad, {} slow, {} alive, {} ignored, {} cancelled, {} rejected, \
+            "{} permitted, {} probes, {} success, {} failure, {} slow, {} alive, {} ignored, {} cancelled, {} rejected, \
             {} would reject, {} stale, {} holds, {} latches, transitions {}, last failure {}",
-            permitted, probes, good, bad, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds, latches,
+            permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds, latches,
             transitions, last_failure;
     }
     Snapshot {

@@ -21,7 +21,7 @@ use crate::terms::state::State;
 /// static MODEM: Breaker<Streak, &ManualClock, Counters> =
 ///     Breaker::observed(Config::streak(5), &CLOCK, Counters::new("modem"));
 /// MODEM.acquire().unwrap().success();
-/// assert_eq!(MODEM.observer().counts().good, 1);
+/// assert_eq!(MODEM.observer().counts().success, 1);
 /// ```
 #[derive(Debug)]
 pub struct Counters<const LANES: usize = 1>
@@ -52,8 +52,8 @@ struct Shard<P> {
 
 const PERMITTED: usize = 0;
 const PROBES: usize = 1;
-const GOOD: usize = 2;
-const BAD: usize = 3;
+const SUCCESS: usize = 2;
+const FAILURE: usize = 3;
 const SLOW: usize = 4;
 const ALIVE: usize = 5;
 const IGNORED: usize = 6;
@@ -74,10 +74,10 @@ pub struct Counts {
     /// Half-open probes admitted.
     pub probes: u32,
     /// Successes reported, slow ones included.
-    pub good: u32,
+    pub success: u32,
     /// Failures reported.
-    pub bad: u32,
-    /// Slow calls among good and bad.
+    pub failure: u32,
+    /// Slow calls among successes and failures.
     pub slow: u32,
     /// Reported alive.
     pub alive: u32,
@@ -144,8 +144,8 @@ where
         Counts {
             permitted: sum(PERMITTED),
             probes: sum(PROBES),
-            good: sum(GOOD),
-            bad: sum(BAD),
+            success: sum(SUCCESS),
+            failure: sum(FAILURE),
             slow: sum(SLOW),
             alive: sum(ALIVE),
             ignored: sum(IGNORED),
@@ -197,8 +197,8 @@ where
 
     fn on_report(&self, report: &CallReport) {
         self.add(match report.kind {
-            ReportKind::Success => GOOD,
-            ReportKind::Failure(_) => BAD,
+            ReportKind::Success => SUCCESS,
+            ReportKind::Failure(_) => FAILURE,
             ReportKind::Alive => ALIVE,
             ReportKind::Ignored => IGNORED,
             ReportKind::Cancelled => CANCELLED,

@@ -198,10 +198,12 @@ where
     fn read(&self, states: States, probes: u32, now: Ticks, rate: TickRate) -> Reading {
         // The words are read under the lock, so that each reading is of later ones than the last, whoever takes it.
         let mut ledger = self.ledger();
-        let Counts { good, bad, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject, .. } =
-            self.counters.counts();
-        let [success, failure, alive, ignored, cancelled, hold, latch, slow, rejected, would_reject] =
-            ledger.counts.read([good, bad, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject]);
+        let Counts {
+            success, failure, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject, ..
+        } = self.counters.counts();
+        let [success, failure, alive, ignored, cancelled, hold, latch, slow, rejected, would_reject] = ledger
+            .counts
+            .read([success, failure, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject]);
         let latency = self.timed.then(|| {
             let (buckets, nanos) = self.times();
             ledger.nanos = ledger.nanos.max(nanos);

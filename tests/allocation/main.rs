@@ -168,7 +168,7 @@ fn a_response_is_classified_and_read_to_its_end_without_allocation() {
             assert!(matches!(GrpcStatus::of(14, &pushback), Outcome::Hold(_)));
         }
     });
-    assert_eq!((counted, breaker.observer().counts().good), (0, 1_000));
+    assert_eq!((counted, breaker.observer().counts().success), (0, 1_000));
 }
 
 /// The allocator does count: otherwise everything here would pass.

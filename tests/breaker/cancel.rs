@@ -37,10 +37,10 @@ fn half_open(config: Config) -> Counted<ManualClock> {
     breaker
 }
 
-/// What the permits came to: permitted, good, bad, cancelled.
+/// What the permits came to: permitted, successes, failures, cancelled.
 fn ledger<C: microbreaker::Clock>(breaker: &Counted<C>) -> [u32; 4] {
-    let Counts { permitted, good, bad, cancelled, .. } = breaker.observer().counts();
-    [permitted, good, bad, cancelled]
+    let Counts { permitted, success, failure, cancelled, .. } = breaker.observer().counts();
+    [permitted, success, failure, cancelled]
 }
 
 /// Runs `call`, which must panic.

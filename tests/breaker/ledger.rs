@@ -126,7 +126,7 @@ fn statics_work() {
     works(&PAIR);
     works(&LARGE_PAIR);
     works(&WATCHED);
-    assert_eq!((COUNTERS.counts().good, WATCHED.observer().name()), (1, "own"));
+    assert_eq!((COUNTERS.counts().success, WATCHED.observer().name()), (1, "own"));
     assert_eq!(REJECTION_HAS_A_NAME, "budget");
 }
 

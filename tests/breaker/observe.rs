@@ -247,9 +247,9 @@ fn counters_count_each_kind_by_itself() {
     let seen = [
         (counts.permitted, 1 + 2 + 3 + 4 + 5 + 6 + 1 + 1 + 8 + 1),
         (counts.probes, 1),
-        (counts.good, 1 + 2 + 8),
+        (counts.success, 1 + 2 + 8),
         (counts.slow, 2),
-        (counts.bad, 3 + 1),
+        (counts.failure, 3 + 1),
         (counts.alive, 4),
         (counts.ignored, 5),
         (counts.cancelled, 6),

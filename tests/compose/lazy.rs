@@ -70,7 +70,7 @@ fn one_creates_and_the_others_wait_each_on_a_permit_of_its_own() {
     assert_eq!((one.poll(), two.poll()), (Poll::Ready(Ok(1)), Poll::Ready(Ok(1))));
     assert_eq!(call().now(), Ok(1));
     let counts = breaker.observer().counts();
-    assert_eq!((created.get(), counts.permitted, counts.good), (1, 3, 3));
+    assert_eq!((created.get(), counts.permitted, counts.success), (1, 3, 3));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn after_creations_that_opened_the_circuit_nobody_tries_another() {
     assert_eq!(results[..2], [Err(Error::Inner("no route")), Err(Error::Inner("no route"))]);
     assert!(results[2..].iter().all(|result| matches!(result, Err(Error::Rejected(_)))));
     assert_eq!((created.get(), breaker.state(), lazy.current()), (2, State::Open, None));
-    assert_eq!(breaker.observer().counts().bad, 2);
+    assert_eq!(breaker.observer().counts().failure, 2);
     // As does who comes later.
     let create = || -> core::future::Ready<Result<(), &str>> { panic!("created") };
     assert!(matches!(Task::new(lazy.get(create)).now(), Err(Error::Rejected(_))));
@@ -170,7 +170,7 @@ fn dropped_while_it_creates_the_turn_and_the_permit_go_back() {
     assert_eq!((breaker.status().probes_out, breaker.observer().counts().cancelled), (0, 1));
     gate.0.set(true);
     assert_eq!(two.now(), Ok(()));
-    assert_eq!((breaker.state(), breaker.observer().counts().bad), (State::Closed, 0));
+    assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Closed, 0));
     // One that only waits holds nothing.
     gate.0.set(false);
     let client = lazy.current().unwrap();

@@ -373,7 +373,7 @@ fn labels_are_what_the_program_knows_and_observers_are_made_by_them() {
     for host in ["a.internal", "b.internal", "example.org", "example.com"] {
         hosts.get_or_create(host).acquire().unwrap().success();
     }
-    assert_eq!((INTERNAL.counts().good, OTHERS.counts().good), (2, 2));
+    assert_eq!((INTERNAL.counts().success, OTHERS.counts().success), (2, 2));
     let mut seen = Vec::new();
     hosts.visit(|key, label, breaker| seen.push((key.cloned(), label, breaker.status().state)));
     let last = seen.pop().unwrap();

@@ -51,7 +51,7 @@ use crate::terms::outcome::{FailureKind, Outcome};
 ///
 /// let permit = breaker.acquire().unwrap();
 /// let response = settle.settle(permit, Response::new(Full::new(&b"hello"[..])));
-/// assert_eq!(breaker.observer().counts().good, 0);
+/// assert_eq!(breaker.observer().counts().success, 0);
 /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
 /// # let body = std::pin::pin!(response.into_body().collect());
 /// # let std::task::Poll::Ready(body) = std::future::Future::poll(body, &mut context) else { unreachable!() };
@@ -59,7 +59,7 @@ use crate::terms::outcome::{FailureKind, Outcome};
 /// let body = response.into_body().collect().await;
 /// # */
 /// assert_eq!(body.unwrap().to_bytes(), "hello");
-/// assert_eq!(breaker.observer().counts().good, 1);
+/// assert_eq!(breaker.observer().counts().success, 1);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AtEnd<K = HttpStatus>(pub K);

@@ -187,10 +187,10 @@ async fn streaming(client: &mut Grpc<Guarded>) -> tonic::Streaming<Bytes> {
     client.server_streaming(request, PATH, Raw).await.unwrap().into_inner()
 }
 
-/// Good, bad, alive, ignored, cancelled.
+/// Successes, failures, alive, ignored, cancelled.
 fn counts(breaker: &Watched) -> [u32; 5] {
     let counts = breaker.observer().counts();
-    [counts.good, counts.bad, counts.alive, counts.ignored, counts.cancelled]
+    [counts.success, counts.failure, counts.alive, counts.ignored, counts.cancelled]
 }
 
 fn last_failure(breaker: &Watched) -> FailureKind {

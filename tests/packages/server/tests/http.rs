@@ -76,10 +76,10 @@ async fn owes(body: &mut (impl Body + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx).is_pending())).await
 }
 
-/// Good, bad, alive, cancelled.
+/// Successes, failures, alive, cancelled.
 fn counts(breaker: &Watched) -> [u32; 4] {
     let counts = breaker.observer().counts();
-    [counts.good, counts.bad, counts.alive, counts.cancelled]
+    [counts.success, counts.failure, counts.alive, counts.cancelled]
 }
 
 fn last_failure(breaker: &Watched) -> Option<FailureKind> {

@@ -85,5 +85,5 @@ async fn a_connector_behind_the_layer() {
     breaker.clock().advance(SECOND);
     assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "good");
     let counts = breaker.observer().counts();
-    assert_eq!((breaker.state(), counts.bad, counts.rejected, counts.good), (State::Closed, 2, 2, 1));
+    assert_eq!((breaker.state(), counts.failure, counts.rejected, counts.success), (State::Closed, 2, 2, 1));
 }

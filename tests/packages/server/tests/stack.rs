@@ -137,7 +137,7 @@ async fn a_timeout_outside_is_seen_by_the_slow_limit() {
     for _ in 0..2 {
         assert!(service.clone().oneshot(()).await.unwrap_err().is::<Elapsed>());
     }
-    assert_eq!((breaker.state(), breaker.observer().counts().bad), (State::Open, 2));
+    assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Open, 2));
     assert!(rejection(&service.oneshot(()).await.unwrap_err()).is_some());
 }
 

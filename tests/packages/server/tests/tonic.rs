@@ -194,7 +194,7 @@ async fn a_channel_that_reconnects_behind_the_layer() {
     down.store(false, Ordering::Relaxed);
     breaker.clock().advance(SECOND);
     assert_eq!(double(service.clone(), 21).await.unwrap(), 42);
-    assert_eq!((breaker.state(), breaker.observer().counts().bad), (State::Closed, 3));
+    assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Closed, 3));
 }
 
 /// A rejection can be a status of one's own choice.

@@ -288,7 +288,7 @@ mod faults {
         for _ in 0..1000 {
             let _ = rejected(ask(&mut service, Ask::Ok));
         }
-        assert_eq!((breaker.observer().counts().bad, breaker.observer().counts().rejected), (2, 1000));
+        assert_eq!((breaker.observer().counts().failure, breaker.observer().counts().rejected), (2, 1000));
         breaker.clock().advance(SECOND);
         assert_ready_ok!(ask(&mut service, Ask::Ok));
         assert_eq!(breaker.state(), State::Closed);
@@ -514,7 +514,7 @@ mod turns {
         breaker.clock().advance(SECOND);
         log.say(Says::Ready);
         assert_ready_ok!(ask(&mut service, Ask::Ok));
-        assert_eq!((breaker.state(), breaker.observer().counts().bad), (State::Closed, 4));
+        assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Closed, 4));
     }
 
     #[test]
@@ -546,7 +546,7 @@ mod turns {
         log.say(Says::Err("refused"));
         assert_ready_ok!(poll_ready(&mut asked));
         assert_ready_ok!(poll_ready(&mut service));
-        assert_eq!((breaker.state(), breaker.observer().counts().bad), (State::HalfOpen, 0));
+        assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::HalfOpen, 0));
         drop(probes);
         assert_ready_err!(poll_ready(&mut service));
         assert_eq!(breaker.state(), State::Open);
@@ -664,7 +664,7 @@ mod turns {
             drop((calls, services));
             assert_eq!(breaker.status().probes_out, 0);
             let counts = breaker.observer().counts();
-            assert_eq!(counts.permitted, counts.good + counts.bad + counts.cancelled, "{counts:?}");
+            assert_eq!(counts.permitted, counts.success + counts.failure + counts.cancelled, "{counts:?}");
             (admitted, rejections) = (admitted + made, rejections + rejected);
             refused_then_ready += u32::from(counts.probes > 0);
         }
@@ -905,7 +905,7 @@ fn fault_2_a_panic_that_is_caught_before_its_call_is_dropped_is_a_failure() {
     assert_eq!(breaker.state(), State::Open, "the probe failed, and its place is free");
     drop(call);
     let counts = breaker.observer().counts();
-    assert_eq!((counts.bad, counts.cancelled), (1, 0));
+    assert_eq!((counts.failure, counts.cancelled), (1, 0));
 }
 
 /// What a call gives back as it is dropped (a connection, say) is there before the next probe is admitted.

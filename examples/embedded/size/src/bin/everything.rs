@@ -73,7 +73,7 @@ fn all<W: Window>(breaker: &'static Watched<W>, config: Config) {
     let status = breaker.status();
     tell(status.retry_in);
     sleep(status.tally.total + breaker.tally().failed + breaker.state() as u32);
-    sleep(breaker.observer().counts().good);
+    sleep(breaker.observer().counts().success);
     let snapshot = match RETAINED.load() {
         Ok(snapshot) => snapshot,
         Err(_) => breaker.snapshot(),
