@@ -87,7 +87,7 @@ fn a_written_off_probe_neither_counts_nor_frees_anothers_slot() {
             }),
         ]);
         // One more completes the three results: nothing was counted twice, nothing got lost.
-        assert_eq!(breaker.status().probes_out, 0);
+        assert_eq!(breaker.status().probes_in_flight, 0);
         assert!(matches!(breaker.acquire().unwrap().success(), Effect::Closed));
     });
 }
@@ -139,7 +139,7 @@ fn a_dropped_permit_always_returns_its_slot() {
             |breaker| drop(breaker.acquire()),
             |breaker| drop(breaker.acquire()),
         );
-        assert_eq!(breaker.status().probes_out, 0);
+        assert_eq!(breaker.status().probes_in_flight, 0);
         assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed);
     });
 }

@@ -56,10 +56,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "metrics ask for it"))]
     pub(crate) fn state_and_probes(&self) -> (State, u8) {
         let word = self.state.load();
-        (word.state(), self.probes_out(word))
+        (word.state(), self.probes_in_flight(word))
     }
 
-    pub(super) fn probes_out(&self, word: Word) -> u8 {
+    pub(super) fn probes_in_flight(&self, word: Word) -> u8 {
         if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 }
     }
 
@@ -75,7 +75,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             attempt,
             generation: word.generation().number(),
             retry_in: self.rest(word).ticks.map(|ticks| C::RATE.duration_of(ticks)),
-            probes_out: self.probes_out(word),
+            probes_in_flight: self.probes_in_flight(word),
             shadow: self.live.rules().shadow(),
             tally: self.window.tally(self.scope(word)),
         }

@@ -181,9 +181,9 @@ format! {
             from, to, reason, generation, attempt, tally, lasts_ticks;
     }
     Status {
-        Self { state, reason, level, attempt, generation, retry_in: _, probes_out, shadow, tally } =>
+        Self { state, reason, level, attempt, generation, retry_in: _, probes_in_flight, shadow, tally } =>
             "{}, reason {}, level {}, attempt {}, generation {}, {} probes out, shadow {}, {}",
-            state, reason, level, attempt, generation, probes_out, shadow, tally;
+            state, reason, level, attempt, generation, probes_in_flight, shadow, tally;
     }
     Counts {
         Self { permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds,

@@ -65,7 +65,7 @@ pub struct Status {
     /// When to ask again: zero for now, `None` for "not before somebody resets it".
     pub retry_in: Option<Duration>,
     /// Half-open probes that are out.
-    pub probes_out: u8,
+    pub probes_in_flight: u8,
     /// Whether the breaker only watches (see [`Config::shadow`](crate::Config::shadow)).
     pub shadow: bool,
     /// The window's sums; of a pair, those of the first.

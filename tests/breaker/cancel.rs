@@ -68,7 +68,7 @@ mod dropped {
         let probe = breaker.acquire().unwrap();
         assert_eq!(breaker.acquire().unwrap_err().reason(), RejectReason::HalfOpen);
         drop(probe);
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 0));
+        assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 0));
         assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed);
     }
 
@@ -80,7 +80,7 @@ mod dropped {
         breaker.clock().advance(SECOND);
         let probe = breaker.acquire().unwrap();
         drop(old);
-        assert_eq!(breaker.status().probes_out, 1);
+        assert_eq!(breaker.status().probes_in_flight, 1);
         assert!(breaker.acquire().is_err());
         assert_eq!(probe.success(), Effect::Closed);
         assert_eq!(breaker.observer().counts().stale, 1);
@@ -426,7 +426,11 @@ mod futures {
                 let probing = leaked(half_open(CONFIG));
                 drop_after(guard(probing), polls);
                 assert_eq!(ledger(probing), [1, 0, 0, 1], "{way} after {polls}");
-                assert_eq!((probing.state(), probing.status().probes_out), (State::HalfOpen, 0), "{way} after {polls}");
+                assert_eq!(
+                    (probing.state(), probing.status().probes_in_flight),
+                    (State::HalfOpen, 0),
+                    "{way} after {polls}"
+                );
                 assert!(probing.acquire().is_ok());
             }
         }
@@ -507,7 +511,7 @@ mod futures {
 
         impl Drop for Connection<'_> {
             fn drop(&mut self) {
-                assert_eq!(self.0.status().probes_out, 1, "a slot is free only when the call has ended");
+                assert_eq!(self.0.status().probes_in_flight, 1, "a slot is free only when the call has ended");
             }
         }
 
@@ -521,7 +525,7 @@ mod futures {
         let mut call = Box::pin(inner.guarded(&breaker));
         assert!(poll(&mut call).is_pending());
         drop(call);
-        assert_eq!(breaker.status().probes_out, 0);
+        assert_eq!(breaker.status().probes_in_flight, 0);
     }
 
     static STATIC: Counted<&ManualClock> = Breaker::observed(CONFIG, &CLOCK, Counters::new("static"));
@@ -539,8 +543,8 @@ mod futures {
         let shared = Arc::new(half_open(CONFIG));
         let mut call: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(three_awaits().guarded(Arc::clone(&shared)));
         assert!(poll(&mut call).is_pending());
-        assert_eq!((Arc::strong_count(&shared), shared.status().probes_out), (2, 1));
+        assert_eq!((Arc::strong_count(&shared), shared.status().probes_in_flight), (2, 1));
         thread::spawn(move || drop(call)).join().unwrap();
-        assert_eq!((Arc::strong_count(&shared), shared.status().probes_out), (1, 0));
+        assert_eq!((Arc::strong_count(&shared), shared.status().probes_in_flight), (1, 0));
     }
 }

@@ -160,7 +160,7 @@ fn fault_04_a_stale_result_counts_for_what_came_after_it() {
     assert_eq!(stale().failure(), Effect::Stale, "nor reopen it");
     assert_eq!(stale().ignore(), Effect::Stale, "nor free the probe's slot");
     drop(stale());
-    assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 1));
+    assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 1));
     assert!(breaker.acquire().is_err());
     assert_eq!(probe.success(), Effect::Closed);
 
@@ -380,7 +380,7 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
     for round in 0..40 {
         // While half-open with all slots out: after the lease the next caller writes them off, and they report late.
         let lost: Vec<_> = (0..3).map(|_| breaker.acquire().unwrap()).collect();
-        assert_eq!(breaker.status().probes_out, 3);
+        assert_eq!(breaker.status().probes_in_flight, 3);
         clock.advance(LEASE);
         assert!(breaker.acquire().is_err(), "round {round}");
         clock.advance(OPEN_FOR);
@@ -391,10 +391,10 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
                 1 => assert_eq!(late.ignore(), Effect::Stale),
                 _ => drop(late),
             }
-            assert_eq!(breaker.status().probes_out, 1, "only the new probe is out");
+            assert_eq!(breaker.status().probes_in_flight, 1, "only the new probe is out");
         }
         drop(probe);
-        assert_eq!(breaker.status().probes_out, 0);
+        assert_eq!(breaker.status().probes_in_flight, 0);
     }
 
     // Written off within one generation, by rates: the late reports must not be taken from the new probes.
@@ -406,10 +406,10 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
     let fresh = [breaker.acquire().unwrap(), breaker.acquire().unwrap()];
     for late in lost {
         assert_eq!(late.failure(), Effect::Stale);
-        assert_eq!(breaker.status().probes_out, 2);
+        assert_eq!(breaker.status().probes_in_flight, 2);
     }
     assert_eq!(fresh.map(Permit::success), [Effect::Counted; 2]);
-    assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 0));
+    assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 0));
     assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed, "2 lost of 5 is below half");
 
     // And all at once.
@@ -428,12 +428,12 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
                             permit.ignore();
                         }
                     }
-                    assert!(breaker.status().probes_out <= 3);
+                    assert!(breaker.status().probes_in_flight <= 3);
                 }
             });
         }
     });
-    assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 0));
+    assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 0));
 }
 
 static NOSY_CLOCK: ManualClock = ManualClock::new();

@@ -165,9 +165,9 @@ fn dropped_while_it_creates_the_turn_and_the_permit_go_back() {
     };
     let (mut one, mut two) = (call(), call());
     assert!(one.poll().is_pending() && two.poll().is_pending());
-    assert_eq!(breaker.status().probes_out, 1);
+    assert_eq!(breaker.status().probes_in_flight, 1);
     drop(one);
-    assert_eq!((breaker.status().probes_out, breaker.observer().counts().cancelled), (0, 1));
+    assert_eq!((breaker.status().probes_in_flight, breaker.observer().counts().cancelled), (0, 1));
     gate.0.set(true);
     assert_eq!(two.now(), Ok(()));
     assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Closed, 0));

@@ -25,7 +25,7 @@ fn one_breaker_tells_all() {
         serde_json::to_value(Health::of("upstream", &breaker)).unwrap(),
         json!({
             "name": "upstream", "state": "closed", "reason": null, "retry_in_ms": 0, "level": 0, "attempt": 0,
-            "generation": 1, "window": { "total": 3, "failed": 1, "slow": 1 }, "probes_out": 0, "shadow": false,
+            "generation": 1, "window": { "total": 3, "failed": 1, "slow": 1 }, "probes_in_flight": 0, "shadow": false,
         })
     );
 
@@ -39,7 +39,7 @@ fn one_breaker_tells_all() {
     clock.advance(2 * SECOND);
     let _probe = breaker.acquire().unwrap();
     let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
-    assert_eq!((&body["state"], &body["probes_out"]), (&json!("half_open"), &json!(1)));
+    assert_eq!((&body["state"], &body["probes_in_flight"]), (&json!("half_open"), &json!(1)));
 
     breaker.latch();
     breaker.watch_only();

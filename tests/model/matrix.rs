@@ -419,7 +419,7 @@ fn a_probe_that_was_written_off_changes_no_result_while_another_is_out() {
         assert_eq!(lost.record(outcome), effect);
         assert_eq!(breaker.state(), state);
         if state == State::HalfOpen {
-            assert_eq!(breaker.status().probes_out, 1);
+            assert_eq!(breaker.status().probes_in_flight, 1);
             assert_eq!(second.success(), Effect::Counted);
             assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed, "1 of 3 failed");
         }
@@ -490,10 +490,10 @@ fn half_open_rejects_while_all_slots_are_out_and_takes_an_ignored_one_back() {
     let breaker: Plant<'_> = Breaker::observed(config(State::HalfOpen), &clock, Events::default());
     enter(&breaker, State::HalfOpen);
     let probe = breaker.acquire().unwrap();
-    assert_eq!(breaker.status().probes_out, 1);
+    assert_eq!(breaker.status().probes_in_flight, 1);
     assert!(breaker.acquire().is_err());
     assert_eq!(probe.ignore(), Effect::Neutral);
-    assert_eq!(breaker.status().probes_out, 0);
+    assert_eq!(breaker.status().probes_in_flight, 0);
     assert!(breaker.acquire().is_ok());
 }
 

@@ -35,7 +35,7 @@ impl Condition {
 /// One breaker's reading, as the body of a status endpoint or a part of [`HealthBody`].
 ///
 /// It is written as `name`, `state` and `reason` (their names, or null), `retry_in_ms` (rounded up; 0 for now, null for "not
-/// before somebody resets it"), `level`, `attempt`, `generation`, `window` (`total`, `failed`, `slow`), `probes_out` and
+/// before somebody resets it"), `level`, `attempt`, `generation`, `window` (`total`, `failed`, `slow`), `probes_in_flight` and
 /// `shadow`. What belongs together in it is that of [`Status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health<'a> {
@@ -84,7 +84,7 @@ impl Serialize for Health<'_> {
         body.serialize_field("attempt", &status.attempt)?;
         body.serialize_field("generation", &status.generation)?;
         body.serialize_field("window", &Sums(status.tally))?;
-        body.serialize_field("probes_out", &status.probes_out)?;
+        body.serialize_field("probes_in_flight", &status.probes_in_flight)?;
         body.serialize_field("shadow", &status.shadow)?;
         body.end()
     }

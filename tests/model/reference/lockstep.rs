@@ -436,7 +436,7 @@ impl<W: Window> Lockstep<'_, W> {
             generation: status.generation.into(),
             // Compared below, as the duration it is.
             retry_in: expected.retry_in,
-            probes_out: status.probes_out.into(),
+            probes_in_flight: status.probes_in_flight.into(),
             shadow: status.shadow,
             sums: sums(status.tally),
         };

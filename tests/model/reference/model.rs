@@ -51,7 +51,7 @@ pub(crate) struct View {
     pub(crate) attempt: u8,
     pub(crate) generation: u64,
     pub(crate) retry_in: Option<u64>,
-    pub(crate) probes_out: usize,
+    pub(crate) probes_in_flight: usize,
     pub(crate) shadow: bool,
     pub(crate) sums: Sums,
 }
@@ -416,7 +416,7 @@ impl Model {
             attempt: self.attempt,
             generation: self.generation,
             retry_in: self.retry_in(),
-            probes_out: if let Phase::HalfOpen(probes) = &self.phase { probes.out.len() } else { 0 },
+            probes_in_flight: if let Phase::HalfOpen(probes) = &self.phase { probes.out.len() } else { 0 },
             shadow: self.shadow,
             sums: self.windows[0].sums(self.now),
         }

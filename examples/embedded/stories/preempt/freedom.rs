@@ -51,11 +51,11 @@ impl Pair {
                 };
                 // One look at the state, and others at the rest, "a moment younger".
                 let rest = look.retry_in == before.retry_in;
-                let probes = look.probes_out == 0 || look.probes_out == before.probes_out;
+                let probes = look.probes_in_flight == 0 || look.probes_in_flight == before.probes_in_flight;
                 let sums = look.sums == Sums(0, 0, 0) || look.sums == before.sums || look.sums.is_after(after.sums);
                 look.is_of(before, after)
                     && (rest || look.retry_in == after.retry_in)
-                    && (probes || look.probes_out == after.probes_out)
+                    && (probes || look.probes_in_flight == after.probes_in_flight)
                     && sums
             }
             // Counted meanwhile: a failure of which the verdict is not carried out yet, or of which a time window has
@@ -90,7 +90,7 @@ impl Pair {
                 let unsaid = opens && look == Look { retry_in: Some(LONGEST), ..after };
                 // The outcome is counted, and a probe back, but the verdict not carried out; or half-open, and no probe
                 // out yet; or lost probes are written off.
-                let between = look.probes_out <= before.probes_out
+                let between = look.probes_in_flight <= before.probes_in_flight
                     && look.sums.is_after(before.sums)
                     && look.retry_in == Some(Duration::ZERO);
                 let acts = matches!(self.operation, Operation::Acquire | Operation::Report(_));

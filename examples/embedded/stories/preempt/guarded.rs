@@ -486,7 +486,7 @@ pub(crate) struct Look {
     pub(crate) level: u8,
     pub(crate) attempt: u8,
     pub(crate) retry_in: Option<Duration>,
-    pub(crate) probes_out: u8,
+    pub(crate) probes_in_flight: u8,
     pub(crate) shadow: bool,
     pub(crate) sums: Sums,
 }
@@ -500,7 +500,7 @@ impl Look {
             level: status.level,
             attempt: status.attempt,
             retry_in: status.retry_in,
-            probes_out: status.probes_out,
+            probes_in_flight: status.probes_in_flight,
             shadow: status.shadow,
             sums: Sums::of(status.tally),
         }

@@ -155,7 +155,7 @@ fn a_probe_is_admitted_to_a_half_open_state_256_transitions_later() {
         let permit = interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
         breaker.clock().advance(SECOND);
         // Stopped before or after all of it, it is a probe of its own time, and out.
-        let is_out = permit && breaker.status().probes_out == 1;
+        let is_out = permit && breaker.status().probes_in_flight == 1;
         Some(!is_out && breaker.state() == State::Open && breaker.acquire().is_err())
     });
     assert_eq!(seen, [256, 512]);
@@ -175,7 +175,7 @@ fn a_probe_reports_to_a_half_open_state_256_transitions_later() {
             mem::forget(other.acquire().unwrap());
         };
         interrupted(access, meanwhile, || probe.success())?;
-        Some(breaker.status().probes_out != 1)
+        Some(breaker.status().probes_in_flight != 1)
     });
     assert_eq!(seen, [256, 512]);
 }

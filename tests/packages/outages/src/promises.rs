@@ -237,7 +237,7 @@ const OPENS_AGAIN: usize = 3;
 fn recovers(record: &Record) -> Promise {
     let status = record.breaker.status();
     let mut broken = Vec::new();
-    if status.state != State::Closed || status.probes_out != 0 {
+    if status.state != State::Closed || status.probes_in_flight != 0 {
         broken.push(format!("{status:?}"));
     }
     let last = calls(record).max_by_key(|call| call.to);

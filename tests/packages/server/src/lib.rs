@@ -26,7 +26,11 @@ pub async fn dropped_after_every_poll<F: Future<Output = bool>>(
         }
         // Were the place lost, it would be rejected.
         assert!(call().await, "after {polls} polls");
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Closed, 0), "dropped after {polls} polls");
+        assert_eq!(
+            (breaker.state(), breaker.status().probes_in_flight),
+            (State::Closed, 0),
+            "dropped after {polls} polls"
+        );
         polls += 1;
     }
 }

@@ -138,11 +138,11 @@ async fn a_client_that_hangs_up_gives_its_probe_back() {
             _ = &mut request => unreachable!("it hangs"),
             () = begun.notified() => {}
         }
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 1));
+        assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 1));
         assert_eq!(status(format!("{server}/good")).await, 503);
     }
     gone.notified().await;
-    assert_eq!((breaker.state(), breaker.status().probes_out), (State::HalfOpen, 0));
+    assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 0));
     assert_eq!(status(format!("{server}/good")).await, 200);
     assert_eq!(breaker.state(), State::Closed);
 }

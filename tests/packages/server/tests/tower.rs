@@ -185,18 +185,18 @@ mod faults {
         for polls in 0..4 {
             assert_ready_ok!(poll_ready(&mut service));
             let mut call = Box::pin(service.call(Ask::After(3)));
-            assert_eq!(breaker.status().probes_out, 1);
+            assert_eq!(breaker.status().probes_in_flight, 1);
             assert_eq!(rejected(ask(&mut service.clone(), Ask::Ok)).reason(), RejectReason::HalfOpen);
             for _ in 0..polls {
                 assert_pending!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())));
             }
             drop(call);
-            assert_eq!((breaker.status().probes_out, breaker.state()), (0, State::HalfOpen));
+            assert_eq!((breaker.status().probes_in_flight, breaker.state()), (0, State::HalfOpen));
         }
         // Ready, but never looked at: still cancelled.
         assert_ready_ok!(poll_ready(&mut service));
         drop(service.call(Ask::Ok));
-        assert_eq!((breaker.status().probes_out, breaker.state()), (0, State::HalfOpen));
+        assert_eq!((breaker.status().probes_in_flight, breaker.state()), (0, State::HalfOpen));
         assert_eq!(breaker.observer().counts().cancelled, 5);
         assert_ready_ok!(ask(&mut service, Ask::Ok));
         assert_eq!((breaker.state(), log.calls()), (State::Closed, 6));
@@ -229,7 +229,7 @@ mod faults {
             let mut clone = service.clone();
             assert_ready_ok!(poll_ready(&mut clone));
         }
-        assert_eq!((breaker.status().probes_out, breaker.observer().counts().permitted), (0, 0));
+        assert_eq!((breaker.status().probes_in_flight, breaker.observer().counts().permitted), (0, 0));
         assert_ready_ok!(ask(&mut service, Ask::Ok));
         assert_eq!(breaker.state(), State::Closed);
     }
@@ -255,10 +255,10 @@ mod faults {
         let now = (State::HalfOpen, 1);
         // A stale success closes nothing; a stale cancelled call frees nobody's place.
         assert_ready_ok!(good.poll());
-        assert_eq!((breaker.state(), breaker.status().probes_out), now);
+        assert_eq!((breaker.state(), breaker.status().probes_in_flight), now);
         assert_pending!(dropped.poll());
         drop(dropped);
-        assert_eq!((breaker.state(), breaker.status().probes_out), now);
+        assert_eq!((breaker.state(), breaker.status().probes_in_flight), now);
         assert_eq!(rejected(ask(&mut service.clone(), Ask::Ok)).reason(), RejectReason::HalfOpen);
         drop(failed);
         assert_ready_ok!(probe.poll());
@@ -417,7 +417,7 @@ mod turns {
         let rejected = rejected(call(&mut service, Ask::Ok));
         assert_eq!((rejected.reason(), rejected.retry_in()), (RejectReason::Open(OpenReason::Hold), Some(SECOND)));
         assert_eq!((log.polls(), breaker.observer().counts().rejected), (0, 1));
-        assert_eq!((breaker.state(), breaker.status().probes_out), (State::Open, 0), "nobody asked");
+        assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::Open, 0), "nobody asked");
         assert_ready_ok!(ask(&mut service, Ask::Ok));
         assert_eq!(breaker.state(), State::Closed);
     }
@@ -654,7 +654,7 @@ mod turns {
                         }
                     }
                 }
-                assert!(u32::from(breaker.status().probes_out) <= 1);
+                assert!(u32::from(breaker.status().probes_in_flight) <= 1);
             }
             let counts = breaker.observer().counts();
             assert_eq!(log.calls(), made);
@@ -662,7 +662,7 @@ mod turns {
             assert!(counts.permitted >= made && counts.permitted <= made + ready_errors, "{counts:?}");
             assert_eq!(counts.permitted + counts.rejected, made + rejected + ready_errors, "each told once");
             drop((calls, services));
-            assert_eq!(breaker.status().probes_out, 0);
+            assert_eq!(breaker.status().probes_in_flight, 0);
             let counts = breaker.observer().counts();
             assert_eq!(counts.permitted, counts.success + counts.failure + counts.cancelled, "{counts:?}");
             (admitted, rejections) = (admitted + made, rejections + rejected);
@@ -804,7 +804,7 @@ mod waiting {
             let mut waits = task::spawn(service.ready());
             assert_pending!(waits.poll());
         }
-        assert_eq!((log.polls(), breaker.observer().counts().permitted, breaker.status().probes_out), (0, 0, 0));
+        assert_eq!((log.polls(), breaker.observer().counts().permitted, breaker.status().probes_in_flight), (0, 0, 0));
         breaker.reset();
         assert_ready_ok!(ask(&mut service, Ask::Ok));
     }
@@ -914,7 +914,7 @@ fn a_call_that_is_dropped_is_gone_before_its_place_is_free() {
     struct Leaves(Held, Arc<AtomicU32>);
     impl Drop for Leaves {
         fn drop(&mut self) {
-            self.1.store(self.0.status().probes_out.into(), Ordering::Relaxed);
+            self.1.store(self.0.status().probes_in_flight.into(), Ordering::Relaxed);
         }
     }
     let (breaker, out) = (half_open(CONFIG), Arc::new(AtomicU32::new(7)));
@@ -930,5 +930,5 @@ fn a_call_that_is_dropped_is_gone_before_its_place_is_free() {
     let mut call = Box::pin(service.call(()));
     assert_pending!(call.as_mut().poll(&mut context));
     drop(call);
-    assert_eq!((out.load(Ordering::Relaxed), breaker.status().probes_out), (1, 0));
+    assert_eq!((out.load(Ordering::Relaxed), breaker.status().probes_in_flight), (1, 0));
 }

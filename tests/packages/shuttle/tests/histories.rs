@@ -604,7 +604,7 @@ fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool 
             let sums = (view.sums.total, view.sums.failed, view.sums.slow);
             (view.state, view.reason, view.attempt) == (status.state, status.reason, status.attempt)
                 && view.retry_in.map(at_least) == status.retry_in
-                && view.probes_out == usize::from(status.probes_out)
+                && view.probes_in_flight == usize::from(status.probes_in_flight)
                 && sums == (tally.total, tally.failed, tally.slow)
         };
         assert!(models.iter().any(|(model, _)| same(model)), "{status:?}\n{story}");
