@@ -228,7 +228,7 @@ fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
     });
 }
 
-/// Warm and quiet: from here on a success is recorded at a glance.
+/// Warm and quiet: from here on a success is recorded on the fast path.
 fn quiet_time_window() -> Arc<Breaker<TimeWindow<2>, Still>> {
     let breaker = shared(plain(time().minimum(1)), Still, ());
     breaker.acquire().unwrap().success();
@@ -236,7 +236,7 @@ fn quiet_time_window() -> Arc<Breaker<TimeWindow<2>, Still>> {
 }
 
 #[test]
-fn of_two_successes_at_a_glance_neither_is_lost() {
+fn of_two_successes_on_the_fast_path_neither_is_lost() {
     explore(|| {
         let breaker = quiet_time_window();
         race!(breaker;
@@ -248,7 +248,7 @@ fn of_two_successes_at_a_glance_neither_is_lost() {
 }
 
 #[test]
-fn a_stale_success_at_a_glance_touches_no_newer_generation() {
+fn a_stale_success_on_the_fast_path_touches_no_newer_generation() {
     beside_the_new_generation(quiet_time_window, Outcome::Success);
 }
 
@@ -287,20 +287,20 @@ fn a_stale_success_in_a_window_with_failures_touches_no_newer_generation() {
 }
 
 #[test]
-fn a_stale_failure_at_a_glance_touches_no_newer_generation() {
+fn a_stale_failure_on_the_fast_path_touches_no_newer_generation() {
     beside_the_new_generation(quiet_count_window, Outcome::Failure(FailureKind::Other));
 }
 
 #[test]
-fn no_trip_is_lost_of_two_failures_at_a_glance() {
+fn no_trip_is_lost_of_two_failures_on_the_fast_path() {
     // Warm and quiet, and two failures of four are too many: into one chunk, or into two.
     for before in [2, 3] {
         two_failures_open::<CountWindow<3>>(Config::count(4).minimum(2).failure_permille(500), before);
     }
 }
 
-/// An outcome at a glance, by a permit of a generation that another thread has just begun and warmed, is in its window.
-fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config, outcome: Outcome) {
+/// An outcome on the fast path, by a permit of a generation that another thread has just begun and warmed, is in its window.
+fn the_fast_path_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config, outcome: Outcome) {
     explore(move || {
         let breaker = shared::<W, _, _>(plain(config.minimum(1).failure_permille(1000)), Still, ());
         for _ in 0..4 {
@@ -330,22 +330,25 @@ fn a_glance_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(con
 }
 
 #[test]
-fn a_glance_at_a_count_window_is_as_new_as_the_control_word() {
+fn the_fast_path_of_a_count_window_is_as_new_as_the_control_word() {
     for outcome in [Outcome::Success, Outcome::Failure(FailureKind::Other)] {
         // Of two chunks of two, the newer has room for a failure.
-        a_glance_is_as_new_as_the_control_word::<CountWindow<3>>(Config::count(3), outcome);
+        the_fast_path_is_as_new_as_the_control_word::<CountWindow<3>>(Config::count(3), outcome);
     }
 }
 
 #[test]
-fn a_glance_at_a_time_window_is_as_new_as_the_control_word() {
-    a_glance_is_as_new_as_the_control_word::<TimeWindow<2>>(time(), Outcome::Success);
-    a_glance_is_as_new_as_the_control_word::<Lanes>(time(), Outcome::Success);
+fn the_fast_path_of_a_time_window_is_as_new_as_the_control_word() {
+    the_fast_path_is_as_new_as_the_control_word::<TimeWindow<2>>(time(), Outcome::Success);
+    the_fast_path_is_as_new_as_the_control_word::<Lanes>(time(), Outcome::Success);
 }
 
 #[test]
-fn a_glance_at_a_pair_is_as_new_as_the_control_word() {
-    a_glance_is_as_new_as_the_control_word::<(CountWindow<3>, TimeWindow<2>)>(time().and_count(2), Outcome::Success);
+fn the_fast_path_of_a_pair_is_as_new_as_the_control_word() {
+    the_fast_path_is_as_new_as_the_control_word::<(CountWindow<3>, TimeWindow<2>)>(
+        time().and_count(2),
+        Outcome::Success,
+    );
 }
 
 #[test]

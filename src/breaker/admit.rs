@@ -53,9 +53,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             // Any start will do, for nobody asks a quiet permit's: this one stands in a register of its own already.
             return Ok(Ticket { word, start: Ticks::new(slow_after.bits()) });
         }
-        // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::glance`.
+        // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::try_fast`.
         if word.is_open()
-            && let Some(rest) = self.timer.glance(word.generation(), &self.clock)
+            && let Some(rest) = self.timer.try_fast(word.generation(), &self.clock)
             && !self.live.rules().shadow()
         {
             let reason = RejectReason::Open(word.reason());

@@ -63,7 +63,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 }
     }
 
-    /// Everything at a glance; see [`Status`].
+    /// Everything in one look; see [`Status`].
     pub fn status(&self) -> Status {
         let word = self.state.load();
         #[expect(clippy::cast_possible_truncation, reason = "five bits")]

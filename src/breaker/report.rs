@@ -7,7 +7,7 @@ use crate::breaker::ticket::{ANSWERED, ERA_AT, PANICKING, PROBE, TIMED, Ticket, 
 use crate::clock::{Clock, Ticks};
 use crate::machine::control::{Generation, Step, Word};
 use crate::machine::scope::Mark;
-use crate::machine::window::{Glance, Placement, Recorded, Window};
+use crate::machine::window::{FastFailure, Placement, Recorded, Window};
 use crate::platform::atomics::panicking;
 use crate::terms::event::{CallReport, Effect, ReportKind};
 use crate::terms::observer::Observer;
@@ -16,13 +16,13 @@ use crate::terms::rejected::RejectReason;
 use crate::terms::state::OpenReason;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// Reports a success, at a glance where nothing has changed since the permit was given and all is well.
+    /// Reports a success, on the fast path where nothing has changed since the permit was given and all is well.
     #[inline(always)]
     pub(super) fn settle_success(&self, ticket: Ticket) -> Effect {
         // One compare: the same generation, still quiet, and a permit that is (any other's word is no control word).
         // Acquire, partner: the exchange that made it quiet. Its thread had judged what a head of this generation
         // counted; without this a window could glance at an older one, find that clean, and lose the success.
-        if self.state.load() == ticket.word && self.window.glance(self.scope(ticket.word), ticket.word, true) {
+        if self.state.load() == ticket.word && self.window.try_fast(self.scope(ticket.word), ticket.word, true) {
             self.tell(ReportKind::Success, false, Effect::Counted);
             return Effect::Counted;
         }
@@ -36,22 +36,22 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(always)]
     pub(super) fn settle_failure(&self, ticket: Ticket) -> Effect {
-        if W::FAILS_AT_A_GLANCE {
-            return self.settle_failure_at_a_glance(ticket);
+        if W::FAILS_FAST {
+            return self.settle_failure_fast(ticket);
         }
         self.settle_failure_slowly(ticket)
     }
 
     #[inline(never)]
-    fn settle_failure_at_a_glance(&self, ticket: Ticket) -> Effect {
+    fn settle_failure_fast(&self, ticket: Ticket) -> Effect {
         // Acquire, and the compare: see `settle_success`.
         if self.state.load() != ticket.word {
             return self.settle_failure_slowly(ticket);
         }
-        let effect = match self.window.glance_failure(self.scope(ticket.word), ticket.word) {
-            Glance::Nothing => return self.settle_failure_slowly(ticket),
-            Glance::Counted => Effect::Counted,
-            Glance::Placed(placement) => self.judge_placed(ticket.word, placement),
+        let effect = match self.window.try_fast_failure(self.scope(ticket.word), ticket.word) {
+            FastFailure::Nothing => return self.settle_failure_slowly(ticket),
+            FastFailure::Counted => Effect::Counted,
+            FastFailure::Placed(placement) => self.judge_placed(ticket.word, placement),
         };
         self.tell(ReportKind::Failure(FailureKind::Other), false, effect);
         effect

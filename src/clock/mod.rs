@@ -206,7 +206,7 @@ pub trait Clock {
     /// The current reading, if it takes no call out of line.
     #[doc(hidden)]
     #[inline(always)]
-    fn glance(&self) -> Option<Ticks> {
+    fn try_fast(&self) -> Option<Ticks> {
         Some(self.now())
     }
 }
@@ -221,8 +221,8 @@ impl<C: Clock + ?Sized> Clock for &C {
     }
 
     #[inline(always)]
-    fn glance(&self) -> Option<Ticks> {
-        (**self).glance()
+    fn try_fast(&self) -> Option<Ticks> {
+        (**self).try_fast()
     }
 }
 

@@ -114,7 +114,7 @@ impl Clock for CoarseClock {
     const SLACK: u32 = 3;
 
     #[inline(always)]
-    fn glance(&self) -> Option<Ticks> {
+    fn try_fast(&self) -> Option<Ticks> {
         match COARSE.load(Ordering::Relaxed) {
             0 => None,
             ticks => Some(Ticks::new(ticks)),
@@ -123,7 +123,7 @@ impl Clock for CoarseClock {
 
     #[inline]
     fn now(&self) -> Ticks {
-        self.glance().unwrap_or_else(Self::first)
+        self.try_fast().unwrap_or_else(Self::first)
     }
 }
 

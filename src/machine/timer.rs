@@ -81,7 +81,7 @@ impl Timer {
 
     /// What is left of a period, if a glance tells: its beginning and length are decided, and it is not over.
     #[inline(always)]
-    pub(crate) fn glance<C: Clock>(&self, generation: Generation, clock: &C) -> Option<u32> {
+    pub(crate) fn try_fast<C: Clock>(&self, generation: Generation, clock: &C) -> Option<u32> {
         let generation = generation.number();
         // Acquire: see `elapsed`.
         let low = self.low.load(Ordering::Acquire) ^ generation;
@@ -92,7 +92,7 @@ impl Timer {
         if (low | high | span & SPAN_TAG.mask()) & HALF_TAG.mask() != 0 {
             return None;
         }
-        let elapsed = clock.glance()?.since(Ticks::new(high | HALF.get(low)));
+        let elapsed = clock.try_fast()?.since(Ticks::new(high | HALF.get(low)));
         let span = unpack(span >> SPAN_TAG.width());
         (elapsed < span).then(|| span - elapsed)
     }

@@ -46,7 +46,7 @@ impl Tally {
     }
 }
 
-/// A breaker at a glance. State, reason, level, attempt and generation come from one load; the rest is read after it
+/// A breaker in one look. State, reason, level, attempt and generation come from one load; the rest is read after it
 /// and may be a moment younger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -28,7 +28,7 @@
 //! active one, which makes "clean" known without a look at them.
 
 use super::sealed::Sealed;
-use super::{Glance, Placement, Recorded};
+use super::{FastFailure, Placement, Recorded};
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::config::live::Shape;
@@ -441,7 +441,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool {
         // Of this generation, or of a newer one: the control word is not quiet before somebody has judged what was
         // counted under a head of its own. Of a newer one, the generation was over in the midst of this report, whose
         // outcome changes nothing either way. Acquire: see `head` and `record`.
@@ -466,26 +466,26 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     }
 
     // A path of its own for the failures of a healthy peer: where flash is scarce, `record` alone.
-    const FAILS_AT_A_GLANCE: bool = cfg!(target_pointer_width = "64");
+    const FAILS_FAST: bool = cfg!(target_pointer_width = "64");
 
     #[inline(always)]
-    fn glance_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> Glance {
-        // Acquire, and the second look at the control word: see `glance`, which this is, for a failure.
+    fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> FastFailure {
+        // Acquire, and the second look at the control word: see `try_fast`, which this is, for a failure.
         let head = Head(self.head.load(Ordering::Acquire));
-        let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return Glance::Nothing };
+        let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return FastFailure::Nothing };
         let raw = word.load(Ordering::Acquire);
         let chunk = Chunk(raw);
         // Begun, clean or not, and not full.
         let has_room = chunk.apart(Self::lap(head)) <= 1 && !chunk.is_full(false);
         if !has_room || scope.state.peek() != quiet {
-            return Glance::Nothing;
+            return FastFailure::Nothing;
         }
         let next = chunk.with(Mark { failed: true, slow: false }, false, false);
         if place(word, raw, next) {
             let is_harmless = self.is_harmless(&scope, head, next);
-            if is_harmless { Glance::Counted } else { Glance::Placed((head.0, next.0)) }
+            if is_harmless { FastFailure::Counted } else { FastFailure::Placed((head.0, next.0)) }
         } else {
-            Glance::Nothing
+            FastFailure::Nothing
         }
     }
 

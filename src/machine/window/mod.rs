@@ -40,7 +40,7 @@ pub enum Recorded {
 #[doc(hidden)]
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Glance {
+pub enum FastFailure {
     /// Nothing was done.
     Nothing,
     /// Counted, and it plainly calls for nothing.
@@ -54,7 +54,7 @@ pub enum Glance {
 pub(crate) type Placement = (u32, u32);
 
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, Glance, Mark, Placement, Recorded, Scope, Tally, Word, initial};
+    use super::{Capacity, Clock, FastFailure, Mark, Placement, Recorded, Scope, Tally, Word, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -73,18 +73,18 @@ pub(crate) mod sealed {
         /// more than a glance, or one exchange. `false`: nothing was done. `alone`: not one of a pair, where an exchange
         /// that the other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own
         /// all the same.
-        fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool;
+        fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool;
 
         /// Whether it can do so with a failure.
-        const FAILS_AT_A_GLANCE: bool = false;
+        const FAILS_FAST: bool = false;
 
-        /// [`glance`](Self::glance) for a failure.
-        fn glance_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> Glance {
+        /// [`try_fast`](Self::try_fast) for a failure.
+        fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> FastFailure {
             let _ = (scope, quiet);
-            Glance::Nothing
+            FastFailure::Nothing
         }
 
-        /// Judges a failure that was placed at a glance.
+        /// Judges a failure that was placed on the fast path.
         fn verdict<C: Clock>(&self, scope: Scope<'_, C>, placement: Placement) -> Recorded {
             let _ = (scope, placement);
             Recorded::Counted

@@ -37,13 +37,13 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
 
     #[inline(always)]
     #[expect(clippy::if_same_then_else, reason = "the order is the point")]
-    fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
         // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes where it is
         // not alone: two of a kind are no pair.
         if A::WRITES {
-            self.1.glance(scope, quiet, false) && self.0.glance(scope, quiet, false)
+            self.1.try_fast(scope, quiet, false) && self.0.try_fast(scope, quiet, false)
         } else {
-            self.0.glance(scope, quiet, false) && self.1.glance(scope, quiet, false)
+            self.0.try_fast(scope, quiet, false) && self.1.try_fast(scope, quiet, false)
         }
     }
 

@@ -85,7 +85,7 @@ impl Sealed for Streak {
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, _: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+    fn try_fast<C: Clock>(&self, _: Scope<'_, C>, quiet: Word, _: bool) -> bool {
         // Relaxed: one word, read for itself; see `record`.
         self.0.load(Ordering::Relaxed) == quiet.bits()
     }

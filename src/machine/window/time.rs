@@ -374,13 +374,13 @@ where
     }
 
     #[inline(always)]
-    fn glance<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
         let lane = &self.lanes[lane(LANES)];
         let ring =
             Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
         // Acquire, and the order of the two: see `current`.
         let head = Head(lane.head.load(Ordering::Acquire));
-        let Some(now) = scope.clock.glance() else { return false };
+        let Some(now) = scope.clock.try_fast() else { return false };
         // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
         // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
         let is_present =
@@ -442,18 +442,18 @@ mod tests {
         test(&window, scope, quiet);
     }
 
-    /// A head of another bucket is not counted under at a glance.
+    /// A head of another bucket is not counted under on the fast path.
     #[test]
-    fn a_glance_counts_in_the_present_bucket_or_not_at_all() {
+    fn the_fast_path_counts_in_the_present_bucket_or_not_at_all() {
         fn refuses_at_first<const LANES: usize>()
         where
             Lanes<LANES>: LaneCount,
         {
             in_use::<LANES>(64, |window, scope, quiet| {
                 for total in [0, 2, 2] {
-                    assert!(!window.glance(scope, quiet, true), "there is no such bucket yet");
+                    assert!(!window.try_fast(scope, quiet, true), "there is no such bucket yet");
                     assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
-                    assert!(window.glance(scope, quiet, true));
+                    assert!(window.try_fast(scope, quiet, true));
                     assert_eq!(window.tally(scope).total, total + 2, "the last two buckets");
                     scope.clock.advance_ticks(64);
                 }
@@ -509,14 +509,14 @@ mod tests {
 
     fn a_full_bucket(window: &TimeWindow<2>, scope: Scope<'_, ManualClock>, quiet: Word) {
         assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
-        assert!(window.glance(scope, quiet, true));
+        assert!(window.try_fast(scope, quiet, true));
         assert_eq!(window.tally(scope).total, 2);
 
         let total = &window.lanes[0].total[0];
         let full = total.load(Ordering::Relaxed) | COUNT.mask();
         for before in [full - COUNT.unit(), full] {
             total.store(before, Ordering::Relaxed);
-            assert_eq!(window.glance(scope, quiet, true), before != full);
+            assert_eq!(window.try_fast(scope, quiet, true), before != full);
             assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
             assert!(matches!(window.record(scope, BAD, false), Recorded::Judged(_)));
             assert_eq!(total.load(Ordering::Relaxed), full);
