@@ -144,7 +144,7 @@ pub use integrations::embassy_time::EmbassyClock;
 #[cfg(feature = "grpc")]
 pub use integrations::grpc::GrpcStatus;
 #[cfg(feature = "http")]
-pub use integrations::http::{AtEnd, ClassifyHead, GuardedBody, Head, HttpStatus, StallAfter, WithErrors};
+pub use integrations::http::{AtEnd, ClassifyHead, GuardedBody, HeadOutcome, HttpStatus, StallAfter, WithErrors};
 #[cfg(feature = "std")]
 pub use integrations::io::IoError;
 #[cfg(feature = "serde")]

@@ -7,7 +7,7 @@ use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::breaker::ticket::{ERA_AT, PANICKING, PROBE, REASON, REFUSED, TIMED, TIMELESS, Ticket, UNCOUNTED};
 use crate::clock::{Clock, Ticks};
-use crate::machine::control::{Step, Word};
+use crate::machine::control::{ControlWord, Step};
 use crate::machine::probes::Admission;
 use crate::machine::window::Window;
 use crate::platform::atomics::panicking;
@@ -73,7 +73,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[inline]
-    pub(super) fn permit(&self, word: Word, mut kind: u32) -> Ticket {
+    pub(super) fn permit(&self, word: ControlWord, mut kind: u32) -> Ticket {
         self.observer.on_permit(kind & PROBE != 0);
         let mut start = Ticks::new(0);
         if self.live.slow_after().limit().is_some() {
@@ -175,7 +175,7 @@ impl Answer {
     fn unpack(self) -> Result<Ticket, Refusal> {
         let Self(head, ticks) = self;
         if head & REFUSED != REFUSED {
-            return Ok(Ticket { word: Word::from_bits(head), start: Ticks::new(ticks) });
+            return Ok(Ticket { word: ControlWord::from_bits(head), start: Ticks::new(ticks) });
         }
         let reason = match REASON.get(head) {
             8 => RejectReason::Latched,

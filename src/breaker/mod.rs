@@ -32,8 +32,8 @@ mod transition;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::error::ConfigError;
-use crate::config::live::{Live, Shape, Words};
-use crate::machine::control::{StateCell, Word};
+use crate::config::live::{ConfigWords, Live, Shape};
+use crate::machine::control::{ControlWord, StateCell};
 use crate::machine::probes::Probes;
 use crate::machine::scope::Scope;
 use crate::machine::timer::Timer;
@@ -95,7 +95,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     pub(super) const COLD: bool = W::SHARES;
 
     const_fn! {
-        pub(super) const fn assemble(words: &Words, clock: C, observer: O) -> Self {
+        pub(super) const fn assemble(words: &ConfigWords, clock: C, observer: O) -> Self {
             Self {
                 state: StateCell::new(Self::COLD),
                 live: Live::new(words),
@@ -126,7 +126,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[inline]
-    pub(super) fn scope(&self, word: Word) -> Scope<'_, C> {
+    pub(super) fn scope(&self, word: ControlWord) -> Scope<'_, C> {
         Scope {
             state: &self.state,
             generation: word.generation(),

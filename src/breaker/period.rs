@@ -3,7 +3,7 @@
 use crate::breaker::Breaker;
 use crate::clock::{Clock, Ticks};
 use crate::machine::backoff;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
@@ -12,14 +12,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// How far the present period (open or ramping) has come, deciding its beginning and length if nobody has; `None`
     /// if the generation is over.
     #[inline]
-    pub(super) fn period(&self, word: Word) -> Option<Period> {
+    pub(super) fn period(&self, word: ControlWord) -> Option<Period> {
         let period = self.period_or_over(word);
         (period.span != Period::OVER.span).then_some(period)
     }
 
     /// [`period`](Self::period), answering in two registers.
     #[inline(never)]
-    pub(super) fn period_or_over(&self, word: Word) -> Period {
+    pub(super) fn period_or_over(&self, word: ControlWord) -> Period {
         let generation = word.generation();
         let Some(elapsed) = self.timer.elapsed(&self.state, generation, &self.clock) else { return Period::OVER };
         let span = self.timer.span(generation).or_else(|| self.decide_span(word, elapsed.opened));
@@ -27,7 +27,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[cold]
-    fn decide_span(&self, word: Word, opened: Ticks) -> Option<u32> {
+    fn decide_span(&self, word: ControlWord, opened: Ticks) -> Option<u32> {
         let generation = word.generation();
         let length = match word.state() {
             State::Ramping => self.live.ramp().max(1),
@@ -44,7 +44,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// Whether it is open for a time that its owner is still about to say.
-    pub(super) fn is_unsaid(&self, word: Word) -> bool {
+    pub(super) fn is_unsaid(&self, word: ControlWord) -> bool {
         word.was_said() && self.timer.span(word.generation()).is_none()
     }
 }

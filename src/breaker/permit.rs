@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::breaker::holder::Holder;
 use crate::breaker::ticket::{ANSWERED, PROBE, TIMED, Ticket, UNCOUNTED};
 use crate::clock::Ticks;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::terms::event::Effect;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
@@ -103,7 +103,7 @@ impl<H: Holder> Permit<H> {
     pub fn answered(&mut self) {
         if self.ticket.kind() & (TIMED | ANSWERED) == TIMED {
             self.ticket.start = Ticks::new(self.holder.breaker().took(self.ticket.start));
-            self.ticket.word = Word::from_bits(self.ticket.word.bits() | ANSWERED);
+            self.ticket.word = ControlWord::from_bits(self.ticket.word.bits() | ANSWERED);
         }
     }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::rejected::{RejectReason, Rejected};
@@ -59,7 +59,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         (word.state(), self.probes_in_flight(word))
     }
 
-    pub(super) fn probes_in_flight(&self, word: Word) -> u8 {
+    pub(super) fn probes_in_flight(&self, word: ControlWord) -> u8 {
         if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 }
     }
 
@@ -109,7 +109,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// When it pays to ask. Of `word`'s generation, or of a later one if that is over.
-    pub(crate) fn rest(&self, mut word: Word) -> Rest {
+    pub(crate) fn rest(&self, mut word: ControlWord) -> Rest {
         loop {
             let generation = word.generation();
             let (ticks, may_shrink) = match word.state() {
@@ -142,7 +142,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 #[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
 pub(crate) struct Rest {
     /// Of the generation that was looked at.
-    pub(crate) word: Word,
+    pub(crate) word: ControlWord,
     /// `None`: not by waiting.
     pub(crate) ticks: Option<u32>,
     /// It is the longest that it can be: a probe may report, or a hold's owner say less.

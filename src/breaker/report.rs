@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::breaker::Breaker;
 use crate::breaker::ticket::{ANSWERED, ERA_AT, PANICKING, PROBE, TIMED, Ticket, UNCOUNTED};
 use crate::clock::{Clock, Ticks};
-use crate::machine::control::{Generation, Step, Word};
+use crate::machine::control::{ControlWord, Generation, Step};
 use crate::machine::scope::Mark;
 use crate::machine::window::{FastFailure, Placement, Recorded, Window};
 use crate::platform::atomics::panicking;
@@ -58,7 +58,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[cold]
-    fn judge_placed(&self, word: Word, placement: Placement) -> Effect {
+    fn judge_placed(&self, word: ControlWord, placement: Placement) -> Effect {
         self.recorded(word, self.window.verdict(self.scope(word), placement))
     }
 
@@ -210,7 +210,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// What it comes to that an outcome, under the control word `word`, was `recorded` so.
     #[inline]
-    fn recorded(&self, word: Word, recorded: Recorded) -> Effect {
+    fn recorded(&self, word: ControlWord, recorded: Recorded) -> Effect {
         let generation = word.generation();
         match recorded {
             Recorded::Counted => Effect::Counted,

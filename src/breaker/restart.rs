@@ -8,7 +8,7 @@ use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::Clock;
 use crate::machine::backoff;
 use crate::machine::control::{ATTEMPT_MAX, Step};
-use crate::machine::timer::LONGEST;
+use crate::machine::timer::LONGEST_SPAN;
 use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
@@ -73,7 +73,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             }
             state => (state, snapshot.reason, snapshot.attempt, snapshot.rest),
         };
-        let span = rest.saturating_sub(passed).saturating_add(C::SLACK).min(LONGEST);
+        let span = rest.saturating_sub(passed).saturating_add(C::SLACK).min(LONGEST_SPAN);
         let tally = self.window_tally();
         let restore = Step::restore(state, reason, attempt, Self::COLD);
         let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };

@@ -18,14 +18,14 @@
 //! in the place of a ticket on the way out of the slow path; its second word is in how many ticks to ask again.
 
 use crate::clock::Ticks;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::platform::bits::Bits;
 
 /// What a permit knows. A quiet one (the ordinary permit of a healthy breaker) carries the control word that it was
 /// given under; any other the same generation and level, and what kind it is. Two words: it travels in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Ticket {
-    pub(super) word: Word,
+    pub(super) word: ControlWord,
     pub(super) start: Ticks,
 }
 

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
-use crate::machine::control::{Generation, Step, Word};
+use crate::machine::control::{ControlWord, Generation, Step};
 use crate::machine::probes::{JudgedProbes, Verdict};
-use crate::machine::timer::LONGEST;
+use crate::machine::timer::LONGEST_SPAN;
 use crate::machine::window::Window;
 use crate::terms::event::{Effect, Event};
 use crate::terms::observer::Observer;
@@ -30,7 +30,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// The winner's part. All of it may also be done, or be found done, by others: nobody waits for us.
-    pub(super) fn entered(&self, from: Word, to: Word, tally: Tally, span: Option<u32>) {
+    pub(super) fn entered(&self, from: ControlWord, to: ControlWord, tally: Tally, span: Option<u32>) {
         let generation = to.generation();
         let lasts_ticks = if matches!(to.state(), State::Open | State::Ramping) {
             if let Some(span) = span {
@@ -81,7 +81,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// See [`open_for`](Self::open_for); slack included.
     pub(super) fn open_for_ticks(&self, mut own: Option<Generation>, reason: OpenReason, ticks: u32) -> Effect {
         // What is longer could never be found covered.
-        let ticks = ticks.min(LONGEST);
+        let ticks = ticks.min(LONGEST_SPAN);
         let mut effect = None;
         loop {
             let word = self.state.load();

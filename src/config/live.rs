@@ -5,7 +5,7 @@ use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 use crate::platform::bits::layout;
 
 /// A checked configuration, as words.
-pub(crate) struct Words {
+pub(crate) struct ConfigWords {
     pub(crate) shape: Shape,
     pub(super) base: u32,
     pub(super) cap: u32,
@@ -189,7 +189,7 @@ pub(crate) struct Live {
 
 impl Live {
     const_fn! {
-        pub(crate) const fn new(words: &Words) -> Self {
+        pub(crate) const fn new(words: &ConfigWords) -> Self {
             Self {
                 base: AtomicU32::new(words.base),
                 cap: AtomicU32::new(words.cap),
@@ -204,7 +204,7 @@ impl Live {
     }
 
     /// Takes `words` over, but for the shadow switch, which is moved by hand.
-    pub(crate) fn replace(&self, words: &Words) {
+    pub(crate) fn replace(&self, words: &ConfigWords) {
         self.base.store(words.base, Ordering::Relaxed);
         self.cap.store(words.cap, Ordering::Relaxed);
         self.hold.store(words.hold, Ordering::Relaxed);

@@ -10,9 +10,9 @@ use crate::clock::{HORIZON, TickRate};
 use crate::config::capacity::Capacity;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::config::live::{
-    AT_ONCE, BUCKET_SHIFT, BUCKETS_LESS_ONE, COUNT, COUNTS_SLOW, FACTOR_1024THS, FAILURE_PERMILLE, HAS_SLOW_LIMIT,
-    JITTER, LEASE, LEVELS, MINIMUM, PROBES, RAMP, RATES, SHADOW, SLOW_LIMIT, SLOW_PERMILLE, STREAK, SUCCESSES, Shape,
-    Words, short,
+    AT_ONCE, BUCKET_SHIFT, BUCKETS_LESS_ONE, COUNT, COUNTS_SLOW, ConfigWords, FACTOR_1024THS, FAILURE_PERMILLE,
+    HAS_SLOW_LIMIT, JITTER, LEASE, LEVELS, MINIMUM, PROBES, RAMP, RATES, SHADOW, SLOW_LIMIT, SLOW_PERMILLE, STREAK,
+    SUCCESSES, Shape, short,
 };
 
 /// How half-open probes are judged.
@@ -303,14 +303,14 @@ impl Config {
     }
 
     /// Checks the settings against what `capacity` can hold and turns them into words at `rate`.
-    pub(crate) const fn words(&self, rate: &'static TickRate, capacity: Capacity) -> Result<Words, ConfigError> {
+    pub(crate) const fn words(&self, rate: &'static TickRate, capacity: Capacity) -> Result<ConfigWords, ConfigError> {
         match self.check(*rate, capacity) {
             Ok(words) => Ok(words),
             Err((field, value, bound)) => Err(ConfigError::new(field, value, bound, rate)),
         }
     }
 
-    const fn check(&self, rate: TickRate, capacity: Capacity) -> Result<Words, Broken> {
+    const fn check(&self, rate: TickRate, capacity: Capacity) -> Result<ConfigWords, Broken> {
         macro_rules! check {
             ($checked:expr) => {
                 match $checked {
@@ -367,7 +367,7 @@ impl Config {
             Some(time) => check!(ticks(Field::Ramp, time, rate)),
             None => 0,
         };
-        Ok(Words {
+        Ok(ConfigWords {
             shape,
             base,
             cap,

@@ -55,7 +55,7 @@ fn never(reason: RejectReason) -> Rejected {
 }
 
 /// How long [`Breaker::ready`] sleeps at a time where the wait may become shorter: a second.
-const LOOK: u32 = match EmbassyClock::RATE.ticks_in(Duration::from_secs(1)) {
+const RECHECK_TICKS: u32 = match EmbassyClock::RATE.ticks_in(Duration::from_secs(1)) {
     Some(ticks) => ticks,
     None => HORIZON,
 };
@@ -80,7 +80,7 @@ impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
             let ticks = match (rest.ticks, rest.word.state()) {
                 _ if self.is_watch_only() => return Ok(()),
                 (Some(0), _) => return Ok(()),
-                (Some(ticks), _) if rest.may_shrink => ticks.min(LOOK),
+                (Some(ticks), _) if rest.may_shrink => ticks.min(RECHECK_TICKS),
                 (Some(ticks), _) => ticks,
                 (None, State::Latched) => return Err(never(RejectReason::Latched)),
                 (None, _) => return Err(never(RejectReason::ForcedOpen)),

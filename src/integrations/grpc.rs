@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::integrations::http::head::{ClassifyHead, Head};
+use crate::integrations::http::head::{ClassifyHead, HeadOutcome};
 use crate::integrations::http::status::{HttpStatus, WithErrors};
 use crate::terms::outcome::{FailureKind, Outcome};
 
@@ -105,20 +105,20 @@ fn pushback(metadata: &HeaderMap) -> Option<Duration> {
 }
 
 impl<B> ClassifyHead<Response<B>> for GrpcStatus {
-    fn classify_head(&self, response: &Response<B>) -> Head {
+    fn classify_head(&self, response: &Response<B>) -> HeadOutcome {
         match Self::told(response.headers()) {
-            Some(outcome) => Head::Settles(outcome),
-            None if response.status() == StatusCode::OK => Head::Streams(Self::of_end),
-            None => Head::Settles(Self::of_proxy(response.status(), response.headers())),
+            Some(outcome) => HeadOutcome::Settles(outcome),
+            None if response.status() == StatusCode::OK => HeadOutcome::Streams(Self::of_end),
+            None => HeadOutcome::Settles(Self::of_proxy(response.status(), response.headers())),
         }
     }
 }
 
 impl<B, E> ClassifyHead<Result<Response<B>, E>> for GrpcStatus {
-    fn classify_head(&self, result: &Result<Response<B>, E>) -> Head {
+    fn classify_head(&self, result: &Result<Response<B>, E>) -> HeadOutcome {
         match result {
             Ok(response) => self.classify_head(response),
-            Err(_) => Head::Settles(Outcome::Failure(FailureKind::Other)),
+            Err(_) => HeadOutcome::Settles(Outcome::Failure(FailureKind::Other)),
         }
     }
 }

@@ -103,9 +103,9 @@ impl Generation {
 /// One value of the control word: plain, copied, pure.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word(u32);
+pub struct ControlWord(u32);
 
-impl Word {
+impl ControlWord {
     /// Closed, in generation 1: words that were never written carry tag 0 and are empty by that.
     pub(crate) const fn initial(cold: bool) -> Self {
         Self(GENERATION.of(1) | Self::fresh(cold))
@@ -304,12 +304,12 @@ impl Step {
 
     /// Probes succeeded. `cold`, here and below: whether there is a minimum of calls, so that successes judge.
     pub(crate) const fn close(cold: bool) -> Self {
-        Self::into(&[State::HalfOpen], 0, State::Closed, Word::fresh(cold))
+        Self::into(&[State::HalfOpen], 0, State::Closed, ControlWord::fresh(cold))
     }
 
     /// Probes succeeded, and a ramp is configured.
     pub(crate) const fn ramp(cold: bool) -> Self {
-        Self::into(&[State::HalfOpen], ATTEMPT.mask(), State::Ramping, Word::fresh(cold))
+        Self::into(&[State::HalfOpen], ATTEMPT.mask(), State::Ramping, ControlWord::fresh(cold))
     }
 
     /// The ramp's time is over. Ramping and Closed share a window, so they share a generation: nothing but the state and
@@ -319,7 +319,7 @@ impl Step {
     pub(crate) const LATCH: Self = Self::into(&ORDINARY, ATTEMPT.mask(), State::Latched, 0);
 
     pub(crate) const fn reset(cold: bool) -> Self {
-        Self::into(&State::ALL, 0, State::Closed, Word::fresh(cold))
+        Self::into(&State::ALL, 0, State::Closed, ControlWord::fresh(cold))
     }
 
     pub(crate) const FORCE: Self = Self::into(
@@ -340,7 +340,7 @@ impl Step {
     pub(crate) const fn restore(state: State, reason: OpenReason, attempt: u32, cold: bool) -> Self {
         const RESTORE: Step = Step::into(&State::ALL, 0, State::Closed, 0);
         let detail = match state {
-            State::Closed | State::Ramping => Word::fresh(cold),
+            State::Closed | State::Ramping => ControlWord::fresh(cold),
             State::Open => REASON.of(reason as u32) | SAID.mask(),
             State::Latched | State::HalfOpen | State::ForcedOpen | State::Disabled => 0,
         };
@@ -377,18 +377,18 @@ const ORDINARY: [State; 4] = [State::Closed, State::Open, State::HalfOpen, State
 #[must_use]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moved {
-    from: Word,
+    from: ControlWord,
     /// No control word, if it was refused.
-    to: Word,
+    to: ControlWord,
 }
 
 impl Moved {
     /// The step does nothing from here, or the generation it was meant for is over.
-    const REFUSED: Self = Self { from: Word(NO_STATE), to: Word(NO_STATE) };
+    const REFUSED: Self = Self { from: ControlWord(NO_STATE), to: ControlWord(NO_STATE) };
 
     /// From where to where this caller, and nobody else, moved the word.
     #[inline]
-    pub(crate) fn won(self) -> Option<(Word, Word)> {
+    pub(crate) fn won(self) -> Option<(ControlWord, ControlWord)> {
         (STATE.get(self.to.0) != NO_STATE).then_some((self.from, self.to))
     }
 }
@@ -400,7 +400,7 @@ pub(crate) struct StateCell(AtomicU32);
 impl StateCell {
     const_fn! {
         pub(crate) const fn new(cold: bool) -> Self {
-            Self(AtomicU32::new(Word::initial(cold).0))
+            Self(AtomicU32::new(ControlWord::initial(cold).0))
         }
     }
 
@@ -409,8 +409,8 @@ impl StateCell {
     /// Relaxed: whatever is read next carries its own tag and is checked against this word, so no order between the
     /// two is needed; a stale value only makes the caller act as one that came a moment earlier.
     #[inline]
-    pub(crate) fn peek(&self) -> Word {
-        Word(self.0.load(Ordering::Relaxed))
+    pub(crate) fn peek(&self) -> ControlWord {
+        ControlWord(self.0.load(Ordering::Relaxed))
     }
 
     /// A look that time is measured from, or by which a window is known to have begun.
@@ -418,8 +418,8 @@ impl StateCell {
     /// Acquire, partner: the Release half of the exchange in `step`. Without it the clock could be read *before* the
     /// generation is seen, so a period would begin before its transition and end early.
     #[inline]
-    pub(crate) fn load(&self) -> Word {
-        Word(self.0.load(Ordering::Acquire))
+    pub(crate) fn load(&self) -> ControlWord {
+        ControlWord(self.0.load(Ordering::Acquire))
     }
 
     /// The second look, between loading a tagged word and writing it: whether `generation` is still the present one.
@@ -447,7 +447,7 @@ impl StateCell {
             // Bounded: a failed exchange means another thread moved the word.
             match self.0.compare_exchange_weak(from.0, to.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Moved { from, to },
-                Err(present) => from = Word(present),
+                Err(present) => from = ControlWord(present),
             }
         }
     }
@@ -457,8 +457,8 @@ impl StateCell {
 mod tests {
     use super::*;
 
-    fn word(state: State, attempt: u32, detail: u32) -> Word {
-        Word(GENERATION.of(1) | ATTEMPT.of(attempt) | DETAIL.of(detail) | STATE.of(state as u32))
+    fn word(state: State, attempt: u32, detail: u32) -> ControlWord {
+        ControlWord(GENERATION.of(1) | ATTEMPT.of(attempt) | DETAIL.of(detail) | STATE.of(state as u32))
     }
 
     #[test]
@@ -492,17 +492,17 @@ mod tests {
 
     #[test]
     fn generations_wrap_and_nothing_leaks_into_the_neighbours() {
-        let mut word = Word::initial(false);
+        let mut word = ControlWord::initial(false);
         for _ in 0..GENERATION.max() {
             word = word.after(Step::reset(false)).unwrap();
         }
-        assert_eq!(word, Word(0), "generation 0 after a whole wrap less one");
-        assert_eq!(word.after(Step::reset(false)), Some(Word::initial(false)));
+        assert_eq!(word, ControlWord(0), "generation 0 after a whole wrap less one");
+        assert_eq!(word.after(Step::reset(false)), Some(ControlWord::initial(false)));
     }
 
     #[test]
     fn the_attempt_saturates() {
-        let mut word = Word::initial(false).after(Step::trip(OpenReason::Failures)).unwrap();
+        let mut word = ControlWord::initial(false).after(Step::trip(OpenReason::Failures)).unwrap();
         for expected in (1..=31).chain([31, 31]) {
             word = word.after(Step::PROBE).unwrap().after(Step::reopen(OpenReason::Slow)).unwrap();
             assert_eq!(word.attempt(), expected);

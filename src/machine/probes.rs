@@ -41,9 +41,9 @@ layout! {
 
 /// One value of the probes word while half-open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Word(u32);
+struct ProbesWord(u32);
 
-impl Word {
+impl ProbesWord {
     const fn empty(generation: Generation) -> Self {
         Self(generation.tag(TAG.width()))
     }
@@ -156,19 +156,19 @@ impl Probes {
     }
 
     /// The word as stored, and as it reads in `generation`; `None` if that is over.
-    fn load(&self, state: &StateCell, generation: Generation) -> Option<(u32, Word)> {
+    fn load(&self, state: &StateCell, generation: Generation) -> Option<(u32, ProbesWord)> {
         // Acquire, partner: the Release of every exchange on this word. It orders `state.is` (see there) and the load
         // of `admitted` behind the admission that this word shows.
         let raw = self.word.load(Ordering::Acquire);
         if TAG.get(raw) == generation.tag(TAG.width()) {
-            return Some((raw, Word(raw)));
+            return Some((raw, ProbesWord(raw)));
         }
-        state.is(generation).then(|| (raw, Word::empty(generation)))
+        state.is(generation).then(|| (raw, ProbesWord::empty(generation)))
     }
 
     /// One exchange; `true` if it happened.
     #[inline(never)]
-    fn exchange(&self, raw: u32, next: Word) -> bool {
+    fn exchange(&self, raw: u32, next: ProbesWord) -> bool {
         // Release, partner: the Acquire of `load`: who sees this word sees the admission tick written before it, and
         // the control word its writer saw. Relaxed on failure: the caller starts over with `load`.
         self.word.compare_exchange(raw, next.0, Ordering::Release, Ordering::Relaxed).is_ok()
@@ -252,7 +252,7 @@ impl Probes {
                 let slow = mark.slow && (rates || !mark.failed);
                 (if bad { BAD.unit() } else { GOOD.unit() }) + if slow { SLOW.unit() } else { 0 }
             });
-            let next = Word(word.0 - OUT.unit() + result);
+            let next = ProbesWord(word.0 - OUT.unit() + result);
             if self.exchange(raw, next) {
                 let verdict = next.verdict(rules, limits, rates);
                 let judged = verdict.map(|verdict| JudgedProbes { verdict, tally: next.tally(rates) });
@@ -270,7 +270,7 @@ impl Probes {
             if !state.is(generation) {
                 return None;
             }
-            if self.exchange(raw, Word(word.0.wrapping_add(CALLS.unit()))) {
+            if self.exchange(raw, ProbesWord(word.0.wrapping_add(CALLS.unit()))) {
                 // Spreads `share` admissions evenly over any 16 calls in a row (Bresenham).
                 return Some((word.field(CALLS) & 15) * share & 15 < share);
             }
@@ -304,7 +304,7 @@ impl Probes {
 
     /// Probes that are out in `generation`; for status only.
     pub(crate) fn out(&self, generation: Generation) -> u8 {
-        let word = Word(self.word.load(Ordering::Relaxed));
+        let word = ProbesWord(self.word.load(Ordering::Relaxed));
         #[expect(clippy::cast_possible_truncation, reason = "four bits")]
         let out = word.field(OUT) as u8;
         if word.field(TAG) == generation.tag(TAG.width()) { out } else { 0 }
@@ -322,10 +322,10 @@ mod tests {
 
     #[test]
     fn no_field_spills_into_its_neighbour() {
-        let mut word = Word(0xAB);
+        let mut word = ProbesWord(0xAB);
         for _ in 0..40 {
             word = word.with_probe();
-            word = Word(word.0 - OUT.unit());
+            word = ProbesWord(word.0 - OUT.unit());
         }
         assert_eq!((word.field(TAG), word.field(ERA), word.field(TURN)), (0xAB, 0, 40 % 16));
         for _ in 0..15 {

@@ -193,12 +193,12 @@ pub(crate) fn renew(word: &AtomicU32, state: &StateCell, generation: Generation,
 }
 
 /// The longest that a length is kept as: far more than the horizon, a quarter of jitter and the slack of any clock.
-pub(crate) const LONGEST: u32 = MANTISSA.max() << (u32::BITS - MANTISSA.width());
+pub(crate) const LONGEST_SPAN: u32 = MANTISSA.max() << (u32::BITS - MANTISSA.width());
 
 /// A length in 24 bits: exact below 2^19 ticks, above rounded up by less than a 2^18th.
 fn pack(ticks: u32) -> u32 {
     let mut shift = 0;
-    let ticks = ticks.min(LONGEST);
+    let ticks = ticks.min(LONGEST_SPAN);
     let mut mantissa = ticks;
     while mantissa > MANTISSA.max() {
         shift += 1;
@@ -222,7 +222,11 @@ mod tests {
         for ticks in [0, 1, 1000, (1 << 19) - 1] {
             assert_eq!(unpack(pack(ticks)), ticks);
         }
-        assert_eq!((unpack(pack(u32::MAX)), unpack(pack(LONGEST))), (LONGEST, LONGEST), "no less for being too long");
+        assert_eq!(
+            (unpack(pack(u32::MAX)), unpack(pack(LONGEST_SPAN))),
+            (LONGEST_SPAN, LONGEST_SPAN),
+            "no less for being too long"
+        );
         for ticks in [1 << 19, (1 << 19) + 1, 88_473_601, (1 << 20) - 1, HORIZON, HORIZON + HORIZON / 4 - 1, 1 << 31] {
             let kept = unpack(pack(ticks));
             assert!(kept >= ticks && kept - ticks <= ticks >> 18, "{ticks} -> {kept}");

@@ -96,7 +96,7 @@ const MAGIC: u32 = 0x4D43_4200;
 const VERSION: u32 = 1;
 
 /// More than any period has left: the horizon, a quarter of jitter, and a clock's slack.
-const LONGEST: u32 = 2 * HORIZON;
+const LONGEST_REMAINING: u32 = 2 * HORIZON;
 
 // The second word.
 layout! {
@@ -150,7 +150,7 @@ impl Snapshot {
         };
         let timed = matches!(state, State::Open | State::Ramping);
         if attempt > most
-            || rest > LONGEST
+            || rest > LONGEST_REMAINING
             || !timed && (rest, age) != (0, 0)
             || state != State::Open && reason as u32 != 0
         {

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use crate::breaker::gate::Report;
 use crate::breaker::settle::Settle;
 use crate::clock::Ticks;
-use crate::integrations::http::head::{ClassifyHead, Head};
+use crate::integrations::http::head::{ClassifyHead, HeadOutcome};
 use crate::integrations::http::status::HttpStatus;
 use crate::terms::outcome::{FailureKind, Outcome};
 
@@ -84,7 +84,7 @@ pub struct StallAfter<K> {
 }
 
 impl<T, K: ClassifyHead<T>> ClassifyHead<T> for StallAfter<K> {
-    fn classify_head(&self, response: &T) -> Head {
+    fn classify_head(&self, response: &T) -> HeadOutcome {
         self.head.classify_head(response)
     }
 
@@ -119,13 +119,13 @@ impl<P: Report, B: Body, E, K: ClassifyHead<Result<Response<B>, E>>> Settle<P, R
 
 fn guard<B: Body, P: Report>(
     mut permit: P,
-    head: Head,
+    head: HeadOutcome,
     stall_after: Option<Duration>,
     response: Response<B>,
 ) -> Response<GuardedBody<B, P>> {
     let empty = matches!(response.status().as_u16(), 204 | 205 | 304) || response.body().is_end_stream();
     let call = match head {
-        Head::Streams(end) if !empty => {
+        HeadOutcome::Streams(end) if !empty => {
             permit.answered();
             let length = response.body().size_hint().exact();
             let (announced, given) = (length.is_some(), length == Some(0));
@@ -145,7 +145,7 @@ pin_project! {
     ///
     /// | what happens | outcome |
     /// | --- | --- |
-    /// | the last frame, or the end, or trailers | what the head's [`Head::Streams`] says: of [`HttpStatus`] a success |
+    /// | the last frame, or the end, or trailers | what the head's [`HeadOutcome::Streams`] says: of [`HttpStatus`] a success |
     /// | a frame of a half-open probe's body when half of the [lease](crate::Config::lease) is over | success |
     /// | an error | failure: [reset](FailureKind::Reset) |
     /// | dropped when it has given the length that it announced | the same as its end, if that is a success |

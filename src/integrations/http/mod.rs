@@ -8,5 +8,5 @@ pub(crate) mod head;
 pub(crate) mod status;
 
 pub use self::body::{AtEnd, GuardedBody, StallAfter};
-pub use self::head::{ClassifyHead, Head};
+pub use self::head::{ClassifyHead, HeadOutcome};
 pub use self::status::{HttpStatus, WithErrors};

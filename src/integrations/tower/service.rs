@@ -66,7 +66,7 @@ impl<I, G, S, R> BreakerService<I, G, S, R> {
         let (Some(sleep), Some(time)) = (&self.guard.sleep, rejected.retry_in()) else { return Poll::Ready(()) };
         let mut sleeping = match core::mem::replace(&mut self.turn, Turn::Unasked) {
             Turn::Waiting(sleeping) => sleeping,
-            _ => sleep(time.min(LOOK)),
+            _ => sleep(time.min(RECHECK_EVERY)),
         };
         match sleeping.as_mut().poll(context) {
             Poll::Pending => self.turn = Turn::Waiting(sleeping),
@@ -155,7 +155,7 @@ impl<I: fmt::Debug, G, S, R> fmt::Debug for BreakerService<I, G, S, R> {
 }
 
 /// How long it sleeps at a time.
-const LOOK: Duration = Duration::from_secs(1);
+const RECHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// What was said since the last call. See the table above.
 pub(super) enum Turn {

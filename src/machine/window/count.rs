@@ -32,7 +32,7 @@ use super::{FastFailure, Placement, Recorded};
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::config::live::Shape;
-use crate::machine::control::{Generation, Word};
+use crate::machine::control::{ControlWord, Generation};
 use crate::machine::judge::judge_shares;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
@@ -105,9 +105,9 @@ pub struct CountWindow<const WORDS: usize> {
 
 /// One value of the head.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Head(u32);
+struct RingHead(u32);
 
-impl Head {
+impl RingHead {
     const fn new(generation: Generation, first: bool, run: u32, index: u32) -> Self {
         let tag = HEAD_TAG.of(generation.tag(HEAD_TAG.width()));
         Self(tag | HEAD_FIRST.flag(first) | RUN.of(run) | INDEX.of(index & INDEX.max()))
@@ -193,7 +193,7 @@ impl Chunk {
 
     /// With one outcome more, as the active chunk of `head`; clean if the last N are then all good.
     #[inline]
-    fn after(self, mark: Mark, head: Head, slow: bool, shape: Shape) -> Self {
+    fn after(self, mark: Mark, head: RingHead, slow: bool, shape: Shape) -> Self {
         let next = self.with(mark, slow, false);
         if next.is_all_good() && head.run() * per_chunk(slow) + next.len(slow) >= shape.count() {
             return self.with(mark, slow, true);
@@ -204,7 +204,7 @@ impl Chunk {
     /// [`after`](Self::after) a success, of a chunk that is neither clean nor full, where slow calls are not counted: all of it
     /// moves up by a bit.
     #[inline(always)]
-    fn after_success(self, head: Head, shape: Shape) -> Self {
+    fn after_success(self, head: RingHead, shape: Shape) -> Self {
         let next = Self(self.0 + self.payload());
         let is_clean = self.is_all_good() && head.run() * per_chunk(false) + next.len(false) >= shape.count();
         if is_clean { Self(next.0 | CLEAN.mask()) } else { next }
@@ -253,46 +253,46 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     const SLOT_BITS: u32 = Self::WORDS.next_power_of_two().trailing_zeros();
 
     #[inline]
-    fn slot(head: Head) -> u32 {
+    fn slot(head: RingHead) -> u32 {
         head.index() & ((1 << Self::SLOT_BITS) - 1)
     }
 
     /// The lap as far as a chunk carries it.
     #[inline]
-    fn lap(head: Head) -> u32 {
+    fn lap(head: RingHead) -> u32 {
         head.index() >> Self::SLOT_BITS & LAP.max()
     }
 
-    fn next_index(head: Head) -> u32 {
+    fn next_index(head: RingHead) -> u32 {
         let slot = Self::slot(head);
         if slot + 1 < Self::WORDS { head.index() + 1 } else { head.index() - slot + (1 << Self::SLOT_BITS) }
     }
 
     /// The active chunk of `head` before its first outcome.
-    fn empty(head: Head) -> Chunk {
+    fn empty(head: RingHead) -> Chunk {
         Chunk::empty(Self::lap(head), head.is_first())
     }
 
     /// The head of `scope`'s generation, which this begins if nobody has; `None` if it is over.
     #[inline]
-    fn head<C>(&self, scope: &Scope<'_, C>) -> Option<Head> {
+    fn head<C>(&self, scope: &Scope<'_, C>) -> Option<RingHead> {
         // Acquire, partner: the Release of the head's exchanges. Behind a head that moved on stands a full chunk, and
         // this makes it visible; it also lets `is_current` see at least the generation this head belongs to.
-        let head = Head(self.head.load(Ordering::Acquire));
+        let head = RingHead(self.head.load(Ordering::Acquire));
         if head.is_of(scope.generation) { Some(head) } else { self.begin(scope, head) }
     }
 
     #[cold]
-    fn begin<C>(&self, scope: &Scope<'_, C>, mut head: Head) -> Option<Head> {
+    fn begin<C>(&self, scope: &Scope<'_, C>, mut head: RingHead) -> Option<RingHead> {
         while !head.is_of(scope.generation) {
             if !scope.is_current() {
                 return None;
             }
-            let next = Head::new(scope.generation, true, 0, Self::next_index(head));
+            let next = RingHead::new(scope.generation, true, 0, Self::next_index(head));
             // Release and Acquire as in `head`. Bounded: a failure means somebody else wrote a head.
             match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(next),
-                Err(present) => head = Head(present),
+                Err(present) => head = RingHead(present),
             }
         }
         Some(head)
@@ -303,9 +303,9 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// A thread stopped in here until the index has come round (2¹⁵ laps and slots: 16 640 chunks or more), to the very
     /// head it read, steps over a chunk that is not full. Then the window is short of up to a chunk of outcomes until
     /// that chunk has left it; the sums stay those of real outcomes.
-    fn advance(&self, generation: Generation, head: Head, filled: Chunk) {
+    fn advance(&self, generation: Generation, head: RingHead, filled: Chunk) {
         let run = if filled.is_all_good() { (head.run() + 1).min(RUN.max()) } else { 0 };
-        let next = Head::new(generation, false, run, Self::next_index(head));
+        let next = RingHead::new(generation, false, run, Self::next_index(head));
         // Release, partner: the Acquire of `head`: who sees the new head sees the chunk behind it full.
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
     }
@@ -314,7 +314,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// among the last N cannot reach a threshold of `permille`. `false` where that is not plain. For windows that count
     /// no slow calls.
     #[inline]
-    fn shows_health(&self, shape: Shape, head: Head, active: Chunk, permille: u32) -> bool {
+    fn shows_health(&self, shape: Shape, head: RingHead, active: Chunk, permille: u32) -> bool {
         const FULL: u32 = 1 << per_chunk(false);
         // If more good ones than this are among N outcomes, then so great a share of fewer is good.
         let spare = shape.count() * (1000 - permille) / 1000;
@@ -348,7 +348,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     }
 
     /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled or begun meanwhile.
-    fn sums(&self, shape: Shape, head: Head, active: Chunk) -> Option<Tally> {
+    fn sums(&self, shape: Shape, head: RingHead, active: Chunk) -> Option<Tally> {
         let slow = shape.counts_slow();
         let (mut slot, mut lap) = (Self::slot(head), Self::lap(head));
         // A head that was not written to yet has an empty active chunk of an older lap.
@@ -441,11 +441,11 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     }
 
     #[inline(always)]
-    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, alone: bool) -> bool {
         // Of this generation, or of a newer one: the control word is not quiet before somebody has judged what was
         // counted under a head of its own. Of a newer one, the generation was over in the midst of this report, whose
         // outcome changes nothing either way. Acquire: see `head` and `record`.
-        let head = Head(self.head.load(Ordering::Acquire));
+        let head = RingHead(self.head.load(Ordering::Acquire));
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return false };
         let raw = word.load(Ordering::Acquire);
         let chunk = Chunk(raw);
@@ -461,7 +461,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         }
         // Loaded again, for a register less on the clean path. Relaxed: if the head has moved on, the chunk was filled, and
         // the exchange below fails.
-        let head = Head(self.head.load(Ordering::Relaxed));
+        let head = RingHead(self.head.load(Ordering::Relaxed));
         place(word, raw, chunk.after_success(head, *scope.shape))
     }
 
@@ -469,9 +469,9 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     const FAILS_FAST: bool = cfg!(target_pointer_width = "64");
 
     #[inline(always)]
-    fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> FastFailure {
+    fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord) -> FastFailure {
         // Acquire, and the second look at the control word: see `try_fast`, which this is, for a failure.
-        let head = Head(self.head.load(Ordering::Acquire));
+        let head = RingHead(self.head.load(Ordering::Acquire));
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return FastFailure::Nothing };
         let raw = word.load(Ordering::Acquire);
         let chunk = Chunk(raw);
@@ -493,14 +493,14 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     /// of them reported during this call), the present sums are as right: the reports overlap.
     #[inline(never)]
     fn verdict<C: Clock>(&self, scope: Scope<'_, C>, (head, placed): Placement) -> Recorded {
-        let tally = self.sums(*scope.shape, Head(head), Chunk(placed)).unwrap_or_else(|| self.tally(scope));
+        let tally = self.sums(*scope.shape, RingHead(head), Chunk(placed)).unwrap_or_else(|| self.tally(scope));
         Recorded::Judged(judge_shares(&scope, tally))
     }
 
     fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
         loop {
             // Acquire on both: see `record`.
-            let head = Head(self.head.load(Ordering::Acquire));
+            let head = RingHead(self.head.load(Ordering::Acquire));
             if !head.is_of(scope.generation) {
                 return Tally::empty(WindowKind::Count);
             }
@@ -527,7 +527,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
 impl<const WORDS: usize> CountWindow<WORDS> {
     /// Whether a failure, `placed` under `head` while the window was ripe and its level 0, plainly calls for nothing.
     #[inline]
-    fn is_harmless<C: Clock>(&self, scope: &Scope<'_, C>, head: Head, placed: Chunk) -> bool {
+    fn is_harmless<C: Clock>(&self, scope: &Scope<'_, C>, head: RingHead, placed: Chunk) -> bool {
         let limits = scope.live.limits();
         // The sums may be wanted for more than a trip by failures.
         limits.slow() == 0

@@ -11,7 +11,7 @@ pub use self::time::TimeWindow;
 
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::machine::judge::Assessment;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::initial;
@@ -54,7 +54,7 @@ pub enum FastFailure {
 pub(crate) type Placement = (u32, u32);
 
 pub(crate) mod sealed {
-    use super::{Capacity, Clock, FastFailure, Mark, Placement, Recorded, Scope, Tally, Word, initial};
+    use super::{Capacity, Clock, ControlWord, FastFailure, Mark, Placement, Recorded, Scope, Tally, initial};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -73,13 +73,13 @@ pub(crate) mod sealed {
         /// more than a glance, or one exchange. `false`: nothing was done. `alone`: not one of a pair, where an exchange
         /// that the other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own
         /// all the same.
-        fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, alone: bool) -> bool;
+        fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, alone: bool) -> bool;
 
         /// Whether it can do so with a failure.
         const FAILS_FAST: bool = false;
 
         /// [`try_fast`](Self::try_fast) for a failure.
-        fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word) -> FastFailure {
+        fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord) -> FastFailure {
             let _ = (scope, quiet);
             FastFailure::Nothing
         }

@@ -4,7 +4,7 @@ use super::Recorded;
 use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::machine::judge::Assessment;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::initial;
@@ -37,7 +37,7 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
 
     #[inline(always)]
     #[expect(clippy::if_same_then_else, reason = "the order is the point")]
-    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, _: bool) -> bool {
         // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes where it is
         // not alone: two of a kind are no pair.
         if A::WRITES {

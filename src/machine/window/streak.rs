@@ -14,7 +14,7 @@ use super::Recorded;
 use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
-use crate::machine::control::{GENERATION, Word};
+use crate::machine::control::{ControlWord, GENERATION};
 use crate::machine::judge::{Assessment, degradation};
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, initial};
@@ -52,7 +52,7 @@ impl Sealed for Streak {
     const SHARES: bool = false;
     const WRITES: bool = false;
     // Clean in the first generation.
-    initial!(give Self(AtomicU32::new(Word::initial(false).bits())));
+    initial!(give Self(AtomicU32::new(ControlWord::initial(false).bits())));
 
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
@@ -85,7 +85,7 @@ impl Sealed for Streak {
     }
 
     #[inline(always)]
-    fn try_fast<C: Clock>(&self, _: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+    fn try_fast<C: Clock>(&self, _: Scope<'_, C>, quiet: ControlWord, _: bool) -> bool {
         // Relaxed: one word, read for itself; see `record`.
         self.0.load(Ordering::Relaxed) == quiet.bits()
     }

@@ -20,7 +20,7 @@ use super::Recorded;
 use super::sealed::Sealed;
 use crate::clock::{Clock, Ticks};
 use crate::config::capacity::Capacity;
-use crate::machine::control::Word;
+use crate::machine::control::ControlWord;
 use crate::machine::judge::judge_shares;
 use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::{AtomicU32, Ordering, fence, initial, zeroed};
@@ -68,7 +68,7 @@ struct Lane<const SLOTS: usize, P> {
 
 /// One value of a head, and how to read it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Head(u32);
+struct LaneHead(u32);
 
 /// Bucket length, ring length and generation: what turns ticks into epochs, epochs into slots and tags.
 #[derive(Clone, Copy)]
@@ -80,18 +80,18 @@ struct Ring {
 
 impl Ring {
     #[inline]
-    fn head(self, now: Ticks) -> Head {
+    fn head(self, now: Ticks) -> LaneHead {
         // The upper bits of the one and the lower bits of the other.
-        Head((now.count() ^ self.generation) & u32::MAX << self.shift ^ self.generation)
+        LaneHead((now.count() ^ self.generation) & u32::MAX << self.shift ^ self.generation)
     }
 
     #[inline]
-    fn is_of_generation(self, head: Head) -> bool {
+    fn is_of_generation(self, head: LaneHead) -> bool {
         (head.0 ^ self.generation) & ((1 << self.shift) - 1) == 0
     }
 
     #[inline]
-    fn epoch(self, head: Head) -> u32 {
+    fn epoch(self, head: LaneHead) -> u32 {
         head.0 >> self.shift
     }
 
@@ -129,10 +129,10 @@ impl Ring {
 impl<const SLOTS: usize, P> Lane<SLOTS, P> {
     /// The head to record under, which this moves on if the clock has; `None` if the generation is over.
     #[inline]
-    fn current<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring) -> Option<Head> {
+    fn current<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring) -> Option<LaneHead> {
         // Acquire, partner: the Release of the exchange in `advance`: words of the new epochs are clear, and the
         // clock reading below is not older than the head. It also lets `is_current` see at least its generation.
-        let head = Head(self.head.load(Ordering::Acquire));
+        let head = LaneHead(self.head.load(Ordering::Acquire));
         let wanted = ring.head(scope.clock.now());
         // The same head, or a clock slightly behind it: the head's epoch is used.
         let in_place =
@@ -141,7 +141,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
     }
 
     #[cold]
-    fn advance<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, mut head: Head) -> Option<Head> {
+    fn advance<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, mut head: LaneHead) -> Option<LaneHead> {
         loop {
             let next = ring.head(scope.clock.now());
             if !ring.is_of_generation(head) && !scope.is_current() {
@@ -160,17 +160,17 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 // Release and Acquire as in `current`. Bounded: a failure means somebody else moved the head.
                 match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => return Some(next),
-                    Err(present) => head = Head(present),
+                    Err(present) => head = LaneHead(present),
                 }
             } else {
-                head = Head(self.head.load(Ordering::Acquire));
+                head = LaneHead(self.head.load(Ordering::Acquire));
             }
         }
     }
 
     /// Empties the words of the `passed` epochs up to `last` whose tag, left there laps ago, would be taken for
     /// theirs. `false` if the head moved from `head` meanwhile.
-    fn clear(&self, ring: Ring, head: Head, last: u32, passed: u32) -> bool {
+    fn clear(&self, ring: Ring, head: LaneHead, last: u32, passed: u32) -> bool {
         for back in 0..passed {
             let epoch = last.wrapping_sub(back);
             let tag = ring.tag(epoch);
@@ -205,7 +205,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
 
     /// Adds one to a word of `head`'s bucket. `None` if its slot was recycled; `Some(false)` if the bucket is full.
     #[inline]
-    fn count<C>(&self, scope: &Scope<'_, C>, ring: Ring, head: Head, word: &AtomicU32) -> Option<bool> {
+    fn count<C>(&self, scope: &Scope<'_, C>, ring: Ring, head: LaneHead, word: &AtomicU32) -> Option<bool> {
         let epoch = ring.epoch(head);
         let tag = ring.tag(epoch);
         // Acquire, partner: the Release below: a word of a newer lap makes the newer head visible to the look at it.
@@ -220,7 +220,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 // Relaxed, behind the Acquire above. Without this look a writer that slept through a lap would put an
                 // old bucket in the place of a new one. The control word too, for the head's tag is short: a writer
                 // of 64 generations ago must not take a word of this one for an old one.
-                let moved = Head(self.head.load(Ordering::Relaxed));
+                let moved = LaneHead(self.head.load(Ordering::Relaxed));
                 let recycled = ring.distance(ring.epoch(moved), epoch) >= ring.slots;
                 if !ring.is_of_generation(moved) || recycled || !scope.is_current() {
                     return None;
@@ -267,7 +267,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
     fn sum<C: Clock>(&self, ring: Ring, buckets: u32, clock: &C, tally: &mut Tally) {
         // Acquire, partner: `advance`: the words of the epochs it names are clear of older laps, and the clock reading
         // below is not older than it.
-        let head = Head(self.head.load(Ordering::Acquire));
+        let head = LaneHead(self.head.load(Ordering::Acquire));
         if !ring.is_of_generation(head) {
             return;
         }
@@ -317,9 +317,9 @@ where
             return self.lanes[0].record(scope, ring, mark);
         }
         // Relaxed, twice: whose move of the head it was does not matter, each is followed by somebody.
-        let before = Head(self.lanes[lane].head.load(Ordering::Relaxed));
+        let before = LaneHead(self.lanes[lane].head.load(Ordering::Relaxed));
         let recorded = self.lanes[lane].record(scope, ring, mark);
-        let after = Head(self.lanes[lane].head.load(Ordering::Relaxed));
+        let after = LaneHead(self.lanes[lane].head.load(Ordering::Relaxed));
         if before != after {
             self.follow(scope, ring, before, after);
         }
@@ -330,7 +330,7 @@ where
     /// sleep through a wrap of the clock, and show what it had as recent. So none is behind by more than 64 buckets, 2³⁰
     /// ticks at most, or the time between two calls.
     #[cold]
-    fn follow<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, before: Head, after: Head) {
+    fn follow<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, before: LaneHead, after: LaneHead) {
         let passed = ring.distance(ring.epoch(after), ring.epoch(before)) as usize;
         for back in 0..passed.min(LANES) {
             let lane = (ring.epoch(after) as usize).wrapping_sub(back) & (LANES - 1);
@@ -374,17 +374,17 @@ where
     }
 
     #[inline(always)]
-    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: Word, _: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, _: bool) -> bool {
         let lane = &self.lanes[lane(LANES)];
         let ring =
             Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
         // Acquire, and the order of the two: see `current`.
-        let head = Head(lane.head.load(Ordering::Acquire));
+        let head = LaneHead(lane.head.load(Ordering::Acquire));
         let Some(now) = scope.clock.try_fast() else { return false };
         // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
         // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
         let is_present =
-            if LANES == 1 { ring.epoch(head) == ring.epoch(Head(now.count())) } else { head == ring.head(now) };
+            if LANES == 1 { ring.epoch(head) == ring.epoch(LaneHead(now.count())) } else { head == ring.head(now) };
         if !is_present {
             return false;
         }
@@ -428,8 +428,10 @@ mod tests {
     const BAD: Mark = Mark { failed: true, slow: false };
 
     /// A window of two buckets, so long, in use.
-    fn in_use<const LANES: usize>(bucket: u32, test: impl FnOnce(&TimeWindow<2, LANES>, Scope<'_, ManualClock>, Word))
-    where
+    fn in_use<const LANES: usize>(
+        bucket: u32,
+        test: impl FnOnce(&TimeWindow<2, LANES>, Scope<'_, ManualClock>, ControlWord),
+    ) where
         Lanes<LANES>: LaneCount,
     {
         let config = Config::time(2, ManualClock::RATE.duration_of(bucket));
@@ -507,7 +509,7 @@ mod tests {
         in_use::<1>(64, a_full_bucket);
     }
 
-    fn a_full_bucket(window: &TimeWindow<2>, scope: Scope<'_, ManualClock>, quiet: Word) {
+    fn a_full_bucket(window: &TimeWindow<2>, scope: Scope<'_, ManualClock>, quiet: ControlWord) {
         assert_eq!(window.record(scope, GOOD, false), Recorded::Counted);
         assert!(window.try_fast(scope, quiet, true));
         assert_eq!(window.tally(scope).total, 2);

@@ -13,8 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Limited;
 use microbreaker::{
     AtEnd, Breaker, CallReport, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody,
-    Head, HttpStatus, ManualClock, Observer, OpenReason, Outcome, Permit, ReportKind, Settle, State, Streak, TickRate,
-    Ticks, count_words,
+    HeadOutcome, HttpStatus, ManualClock, Observer, OpenReason, Outcome, Permit, ReportKind, Settle, State, Streak,
+    TickRate, Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -217,8 +217,8 @@ fn a_body_that_gave_its_length_is_a_success_though_its_end_is_still_to_come() {
 fn a_body_of_known_length_is_judged_by_the_trailers_that_come() {
     struct Trailed;
     impl ClassifyHead<Response<Script>> for Trailed {
-        fn classify_head(&self, _: &Response<Script>) -> Head {
-            Head::Streams(|trailers| match trailers {
+        fn classify_head(&self, _: &Response<Script>) -> HeadOutcome {
+            HeadOutcome::Streams(|trailers| match trailers {
                 Some(_) => Outcome::Failure(FailureKind::Server),
                 None => Outcome::Success,
             })

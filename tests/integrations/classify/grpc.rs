@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use microbreaker::{
-    AtEnd, ClassifyHead, Config, FailureKind, GrpcStatus, Head, OpenReason, Outcome, ReportKind, Settle, State,
+    AtEnd, ClassifyHead, Config, FailureKind, GrpcStatus, HeadOutcome, OpenReason, Outcome, ReportKind, Settle, State,
 };
 
 use super::body::{Announces, Script, Step, poll, reported, script, watched};
@@ -140,7 +140,7 @@ fn what_something_on_the_way_answers_stands_for_a_code() {
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         let expected = GrpcStatus::of(code, &HeaderMap::new());
         assert!(
-            matches!(GrpcStatus.classify_head(&response), Head::Settles(outcome) if outcome == expected),
+            matches!(GrpcStatus.classify_head(&response), HeadOutcome::Settles(outcome) if outcome == expected),
             "{status}"
         );
         // A status of its own goes before.

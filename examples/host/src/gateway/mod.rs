@@ -44,8 +44,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use microbreaker::{
-    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Fallback, GuardExt as _, Head, Health,
-    HealthBody, HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier,
+    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Fallback, GuardExt as _, HeadOutcome,
+    Health, HealthBody, HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -262,10 +262,10 @@ impl Gateway {
 struct Answers;
 
 impl<B> ClassifyHead<Result<hyper::Response<B>, proxy::Fault>> for Answers {
-    fn classify_head(&self, result: &Result<hyper::Response<B>, proxy::Fault>) -> Head {
+    fn classify_head(&self, result: &Result<hyper::Response<B>, proxy::Fault>) -> HeadOutcome {
         match result {
             Ok(response) => HttpStatus.classify_head(response),
-            Err(fault) => Head::of(fault.outcome()),
+            Err(fault) => HeadOutcome::of(fault.outcome()),
         }
     }
 }
