@@ -220,7 +220,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     let opened = self.take(Some(generation), Step::trip(reason), assessment.tally, None);
                     return if opened { Effect::Opened(reason) } else { Effect::Counted };
                 }
-                if Self::COLD && assessment.ripe && word.is_cold() {
+                if Self::COLD && assessment.minimum_reached && word.is_cold() {
                     let _ = self.state.step(Some(generation), Step::WARM);
                     // JudgedProbes by thresholds that a reload has replaced meanwhile: they warm nothing.
                     if self.live.limits() != assessment.limits {

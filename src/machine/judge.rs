@@ -14,7 +14,7 @@ pub struct Assessment {
     pub(crate) limits: Limits,
     pub(crate) trip: Option<OpenReason>,
     /// Whether the minimum is reached.
-    pub(crate) ripe: bool,
+    pub(crate) minimum_reached: bool,
     pub(crate) level: u8,
 }
 
@@ -39,15 +39,15 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
 /// The judgement of sums by shares.
 pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Assessment {
     let limits = scope.live.limits();
-    let ripe = tally.total >= limits.minimum();
+    let minimum_reached = tally.total >= limits.minimum();
     let axis = |part: u32, permille: u32| {
-        if permille == 0 || !ripe {
+        if permille == 0 || !minimum_reached {
             return 0;
         }
         degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), scope.level)
     };
     let level = || axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow()));
-    Assessment { tally, limits, trip: over_threshold(limits, tally), ripe, level: scope.level_by(level) }
+    Assessment { tally, limits, trip: over_threshold(limits, tally), minimum_reached, level: scope.level_by(level) }
 }
 
 /// The level of `value` on the way to `trip`, coming from `level`: it rises at the quarters and falls only an eighth

@@ -153,7 +153,7 @@ impl Chunk {
 
     /// What sets it apart from a chunk of `lap` that is not clean: nothing, or 1 if it is clean, or more.
     #[inline(always)]
-    const fn apart(self, lap: u32) -> u32 {
+    const fn lap_and_clean_diff(self, lap: u32) -> u32 {
         self.0 >> CLEAN.at() ^ lap << 1
     }
 
@@ -172,12 +172,12 @@ impl Chunk {
 
     /// Whether the sentinel stands as high as it can.
     const fn is_full(self, slow: bool) -> bool {
-        self.beyond(slow) != 0
+        self.full_bits(slow) != 0
     }
 
     /// Nothing, unless it is full.
     #[inline(always)]
-    const fn beyond(self, slow: bool) -> u32 {
+    const fn full_bits(self, slow: bool) -> u32 {
         self.payload() >> (per_chunk(slow) << (slow as u32))
     }
 
@@ -400,7 +400,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     initial!(give Self { head: AtomicU32::new(1 << Self::SLOT_BITS), chunks: zeroed!(WORDS) });
 
     #[inline]
-    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
         let slow = scope.shape.counts_slow();
         // Without slow calls in its shape, the window knows good and failed.
         let mark = Mark { failed: mark.failed, slow: mark.slow && slow };
@@ -424,7 +424,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
                 chunk = Self::empty(head);
             } else if chunk.is_clean() && mark.is_good() {
                 // One more changes nothing, and nothing is written.
-                return if eager { self.verdict(scope, (head.0, raw)) } else { Recorded::Counted };
+                return if judge_always { self.verdict(scope, (head.0, raw)) } else { Recorded::Counted };
             } else if chunk.is_full(slow) {
                 self.advance(scope.generation, head, chunk);
                 continue;
@@ -433,7 +433,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
             if !place(word, raw, next) {
                 continue;
             }
-            if !eager && (mark.is_good() || self.is_harmless(&scope, head, next)) {
+            if !judge_always && (mark.is_good() || self.is_harmless(&scope, head, next)) {
                 return Recorded::Counted;
             }
             return self.verdict(scope, (head.0, next.0));
@@ -441,7 +441,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     }
 
     #[inline(always)]
-    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, alone: bool) -> bool {
+    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, may_write: bool) -> bool {
         // Of this generation, or of a newer one: the control word is not quiet before somebody has judged what was
         // counted under a head of its own. Of a newer one, the generation was over in the midst of this report, whose
         // outcome changes nothing either way. Acquire: see `head` and `record`.
@@ -449,14 +449,14 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return false };
         let raw = word.load(Ordering::Acquire);
         let chunk = Chunk(raw);
-        let apart = chunk.apart(Self::lap(head));
-        if apart == 1 {
+        let diff = chunk.lap_and_clean_diff(Self::lap(head));
+        if diff == 1 {
             return true;
         }
         // Not clean: to be placed, if the chunk is begun and has room. A quiet permit says that there is no slow limit, so
         // slow calls are not counted. The second look at the control word: see `record`; by it the head is not of a newer
         // generation either.
-        if !alone || apart | chunk.beyond(false) != 0 || scope.state.peek() != quiet {
+        if !may_write || diff | chunk.full_bits(false) != 0 || scope.state.peek() != quiet {
             return false;
         }
         // Loaded again, for a register less on the clean path. Relaxed: if the head has moved on, the chunk was filled, and
@@ -476,7 +476,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         let raw = word.load(Ordering::Acquire);
         let chunk = Chunk(raw);
         // Begun, clean or not, and not full.
-        let has_room = chunk.apart(Self::lap(head)) <= 1 && !chunk.is_full(false);
+        let has_room = chunk.lap_and_clean_diff(Self::lap(head)) <= 1 && !chunk.is_full(false);
         if !has_room || scope.state.peek() != quiet {
             return FastFailure::Nothing;
         }
@@ -525,7 +525,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
 }
 
 impl<const WORDS: usize> CountWindow<WORDS> {
-    /// Whether a failure, `placed` under `head` while the window was ripe and its level 0, plainly calls for nothing.
+    /// Whether a failure, `placed` under `head` while the window was minimum_reached and its level 0, plainly calls for nothing.
     #[inline]
     fn is_harmless<C: Clock>(&self, scope: &Scope<'_, C>, head: RingHead, placed: Chunk) -> bool {
         let limits = scope.live.limits();

@@ -63,17 +63,17 @@ pub(crate) mod sealed {
         const SHARES: bool;
         initial!(declare);
 
-        /// Counts one outcome. Judges it if it is bad or slow, and any if `eager`.
-        fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded;
+        /// Counts one outcome. Judges it if it is bad or slow, and any if `judge_always`.
+        fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded;
 
         /// Whether a good outcome writes even when nothing is wrong.
         const WRITES: bool;
 
         /// Counts a good outcome under a `quiet` control word, which was just seen to be the present one, if that takes no
-        /// more than a glance, or one exchange. `false`: nothing was done. `alone`: not one of a pair, where an exchange
+        /// more than a glance, or one exchange. `false`: nothing was done. `may_write`: not one of a pair, where an exchange
         /// that the other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own
         /// all the same.
-        fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, alone: bool) -> bool;
+        fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, may_write: bool) -> bool;
 
         /// Whether it can do so with a failure.
         const FAILS_FAST: bool = false;

@@ -17,8 +17,8 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
     initial!(give(initial!(take A), initial!(take B)));
 
     #[inline]
-    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
-        match (self.0.record(scope, mark, eager), self.1.record(scope, mark, eager)) {
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
+        match (self.0.record(scope, mark, judge_always), self.1.record(scope, mark, judge_always)) {
             (Recorded::Stale, _) | (_, Recorded::Stale) => Recorded::Stale,
             (Recorded::Counted, other) | (other, Recorded::Counted) => other,
             (Recorded::Judged(a), Recorded::Judged(b)) => {
@@ -28,7 +28,7 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
                     tally: named.tally,
                     limits: a.limits,
                     trip: named.trip,
-                    ripe: a.ripe && b.ripe,
+                    minimum_reached: a.minimum_reached && b.minimum_reached,
                     level: a.level.max(b.level),
                 })
             }

@@ -41,7 +41,7 @@ impl Streak {
             tally,
             limits: scope.live.limits(),
             trip: (run >= trip).then_some(reason),
-            ripe: true,
+            minimum_reached: true,
             level: scope.level_by(|| degradation(u64::from(run), u64::from(trip), scope.level)),
         }
     }
@@ -55,7 +55,7 @@ impl Sealed for Streak {
     initial!(give Self(AtomicU32::new(ControlWord::initial(false).bits())));
 
     #[inline]
-    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
         let tag = GENERATION.of(scope.generation.number());
         // Acquire, partner: the Release below: lets `is_current` see at least the generation this word belongs to.
         let mut word = self.0.load(Ordering::Acquire);
@@ -71,13 +71,19 @@ impl Sealed for Streak {
             if next == 0 && run == 0 {
                 // Already clean: a healthy streak is never written. That a failure may be on its way is a benign
                 // race: the two reports overlap, so either order is a right one.
-                return if eager { Recorded::Judged(Self::assessment(&scope, 0, false)) } else { Recorded::Counted };
+                return if judge_always {
+                    Recorded::Judged(Self::assessment(&scope, 0, false))
+                } else {
+                    Recorded::Counted
+                };
             }
             // Release, partner: the Acquire of this word's loads. The run is decided by one word, so "no lost trip"
             // needs no more: of the failures that reach the threshold one exchange comes last and sees it reached.
             // Acquire on failure for the same reason as the load above.
             match self.0.compare_exchange_weak(word, tag | next, Ordering::Release, Ordering::Acquire) {
-                Ok(_) if next > 0 || eager => return Recorded::Judged(Self::assessment(&scope, next, mark.failed)),
+                Ok(_) if next > 0 || judge_always => {
+                    return Recorded::Judged(Self::assessment(&scope, next, mark.failed));
+                }
                 Ok(_) => return Recorded::Counted,
                 Err(present) => word = present,
             }

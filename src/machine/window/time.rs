@@ -358,12 +358,12 @@ where
     }) });
 
     #[inline]
-    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, eager: bool) -> Recorded {
+    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
         let ring = Self::ring(&scope);
         if !self.record_in(lane(LANES), &scope, ring, mark) {
             return Recorded::Stale;
         }
-        if mark.is_good() && !eager {
+        if mark.is_good() && !judge_always {
             return Recorded::Counted;
         }
         // SeqCst, partner: this fence in every other recorder. Each has published to its own words and now reads the
