@@ -31,7 +31,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let generation = word.generation();
         let length = match word.state() {
             State::Ramping => self.live.ramp().max(1),
-            _ if !word.was_said() => backoff::open_time(&self.live, word.attempt(), opened),
+            _ if !word.time_was_given() => backoff::open_time(&self.live, word.attempt(), opened),
             // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
             // longest it can be: never early (unless a reload lowers the cap just then), and not for ever should it never
             // come back.
@@ -44,8 +44,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// Whether it is open for a time that its owner is still about to say.
-    pub(super) fn is_unsaid(&self, word: ControlWord) -> bool {
-        word.was_said() && self.timer.span(word.generation()).is_none()
+    pub(super) fn time_is_not_given_yet(&self, word: ControlWord) -> bool {
+        word.time_was_given() && self.timer.span(word.generation()).is_none()
     }
 }
 

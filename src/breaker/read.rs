@@ -115,7 +115,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let (ticks, may_shrink) = match word.state() {
                 State::Closed | State::Ramping | State::Disabled => (Some(0), false),
                 State::Open => {
-                    let unsaid = self.is_unsaid(word);
+                    let unsaid = self.time_is_not_given_yet(word);
                     let Some(period) = self.period(word) else {
                         word = self.state.load();
                         continue;

@@ -92,7 +92,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner finds a
                     // shorter time than its own and opens anew. (Moving on at once instead would lose the owner's hold,
                     // if it were the longer one and said so in the same moment.)
-                    let unsaid = self.is_unsaid(word);
+                    let unsaid = self.time_is_not_given_yet(word);
                     if unsaid {
                         let _ = self.timer.settle_span(&self.state, generation, ticks);
                     }

@@ -50,7 +50,7 @@ layout! {
 layout! {
     STATE,
     REASON: 3,
-    SAID: 1,
+    TIME_GIVEN: 1,
     ATTEMPT,
     GENERATION,
 }
@@ -147,8 +147,8 @@ impl ControlWord {
     }
 
     /// Open for a time that somebody said, rather than one that follows from the attempt.
-    pub(crate) const fn was_said(self) -> bool {
-        SAID.is_set(self.0)
+    pub(crate) const fn time_was_given(self) -> bool {
+        TIME_GIVEN.is_set(self.0)
     }
 
     /// Whether outcomes go to the window.
@@ -289,7 +289,7 @@ impl Step {
 
     /// Someone said to open, and for how long: a hold, or a trip from outside.
     pub(crate) const fn ask(reason: OpenReason) -> Self {
-        const ASK: Step = Step::into(&ORDINARY, ATTEMPT.mask(), State::Open, SAID.mask());
+        const ASK: Step = Step::into(&ORDINARY, ATTEMPT.mask(), State::Open, TIME_GIVEN.mask());
         Self(ASK.0 | REASON.of(reason as u32))
     }
 
@@ -341,7 +341,7 @@ impl Step {
         const RESTORE: Step = Step::into(&State::ALL, 0, State::Closed, 0);
         let detail = match state {
             State::Closed | State::Ramping => ControlWord::fresh(cold),
-            State::Open => REASON.of(reason as u32) | SAID.mask(),
+            State::Open => REASON.of(reason as u32) | TIME_GIVEN.mask(),
             State::Latched | State::HalfOpen | State::ForcedOpen | State::Disabled => 0,
         };
         Self(RESTORE.0 | ATTEMPT.of(attempt) | detail | STATE.of(state as u32))
