@@ -55,12 +55,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
         // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::try_fast`.
         if word.is_open()
-            && let Some(rest) = self.timer.try_fast(word.generation(), &self.clock)
+            && let Some(remaining) = self.timer.try_fast(word.generation(), &self.clock)
             && !self.live.rules().shadow()
         {
             let reason = RejectReason::Open(word.reason());
             self.observer.on_reject(reason);
-            return Err((reason, Some(rest)));
+            return Err((reason, Some(remaining)));
         }
         self.admit_packed().unpack()
     }
@@ -102,7 +102,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                         continue;
                     }
                     if word.is_open() {
-                        (RejectReason::Open(word.reason()), Some(period.rest()))
+                        (RejectReason::Open(word.reason()), Some(period.remaining()))
                     } else {
                         let share = period.share();
                         match self.probes.ramp(&self.state, generation, share) {
@@ -115,7 +115,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::HalfOpen => {
                     match self.probes.admit(&self.state, generation, &self.live, &self.clock, Self::COLD) {
                         Admission::Probe(era) => return Ok(self.permit(word, PROBE | u32::from(era) << ERA_AT)),
-                        Admission::Full(rest) => (RejectReason::HalfOpen, Some(rest)),
+                        Admission::Full(remaining) => (RejectReason::HalfOpen, Some(remaining)),
                         Admission::Complete(judged) => {
                             self.carry_out(generation, judged);
                             continue;

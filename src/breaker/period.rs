@@ -61,7 +61,7 @@ impl Period {
     pub(super) const OVER: Self = Self { elapsed: 0, span: u32::MAX };
 
     #[inline]
-    pub(super) fn rest(self) -> u32 {
+    pub(super) fn remaining(self) -> u32 {
         self.span.saturating_sub(self.elapsed)
     }
 

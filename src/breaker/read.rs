@@ -35,7 +35,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(never)]
     fn peek_unhealthy(&self) -> Result<(), Rejected> {
-        let Rest { word, ticks, .. } = self.present_rest();
+        let Remaining { word, ticks, .. } = self.present_remaining();
         let reason = match word.state() {
             _ if ticks == Some(0) => return Ok(()),
             State::Open => RejectReason::Open(word.reason()),
@@ -74,7 +74,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             level: word.level(),
             attempt,
             generation: word.generation().number(),
-            retry_in: self.rest(word).ticks.map(|ticks| C::RATE.duration_of(ticks)),
+            retry_in: self.remaining(word).ticks.map(|ticks| C::RATE.duration_of(ticks)),
             probes_in_flight: self.probes_in_flight(word),
             shadow: self.live.rules().shadow(),
             tally: self.window.tally(self.scope(word)),
@@ -84,12 +84,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// When to ask again: zero for now, `None` for "not before somebody resets it". Rounded up. While closed it reads
     /// no clock.
     pub fn retry_in(&self) -> Option<Duration> {
-        self.present_rest().ticks.map(|ticks| C::RATE.duration_of(ticks))
+        self.present_remaining().ticks.map(|ticks| C::RATE.duration_of(ticks))
     }
 
     /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock: the same without any arithmetic.
     pub fn retry_in_ticks(&self) -> Option<u32> {
-        self.present_rest().ticks
+        self.present_remaining().ticks
     }
 
     /// The window's sums; of a pair, those of the first. Empty unless closed or ramping.
@@ -109,7 +109,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// When it pays to ask. Of `word`'s generation, or of a later one if that is over.
-    pub(crate) fn rest(&self, mut word: ControlWord) -> Rest {
+    pub(crate) fn remaining(&self, mut word: ControlWord) -> Remaining {
         loop {
             let generation = word.generation();
             let (ticks, may_shrink) = match word.state() {
@@ -120,27 +120,27 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                         word = self.state.load();
                         continue;
                     };
-                    (Some(period.rest()), unsaid)
+                    (Some(period.remaining()), unsaid)
                 }
                 State::HalfOpen => {
                     (Some(self.probes.free_in(&self.state, generation, &self.live, &self.clock, Self::COLD)), true)
                 }
                 State::Latched | State::ForcedOpen => (None, false),
             };
-            return Rest { word, ticks, may_shrink };
+            return Remaining { word, ticks, may_shrink };
         }
     }
 
     /// The present rest.
-    pub(crate) fn present_rest(&self) -> Rest {
-        self.rest(self.state.load())
+    pub(crate) fn present_remaining(&self) -> Remaining {
+        self.remaining(self.state.load())
     }
 }
 
 /// When it pays to ask.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
-pub(crate) struct Rest {
+pub(crate) struct Remaining {
     /// Of the generation that was looked at.
     pub(crate) word: ControlWord,
     /// `None`: not by waiting.

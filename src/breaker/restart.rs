@@ -34,7 +34,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 state: word.state(),
                 reason: if word.is_open() { word.reason() } else { OpenReason::Failures },
                 attempt: word.attempt(),
-                rest: period.rest(),
+                remaining: period.remaining(),
                 age: period.elapsed,
                 sequence: 0,
                 rate: C::RATE.ratio(),
@@ -66,14 +66,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             (None, Some(half)) => 2 * half.saturating_sub(1),
             (None, None) => u32::MAX,
         });
-        let (state, reason, attempt, rest) = match snapshot.state {
+        let (state, reason, attempt, remaining) = match snapshot.state {
             State::HalfOpen => {
                 let attempt = (snapshot.attempt + 1).min(ATTEMPT_MAX);
                 (State::Open, OpenReason::Failures, attempt, backoff::open_time(&self.live, attempt, self.clock.now()))
             }
-            state => (state, snapshot.reason, snapshot.attempt, snapshot.rest),
+            state => (state, snapshot.reason, snapshot.attempt, snapshot.remaining),
         };
-        let span = rest.saturating_sub(passed).saturating_add(C::SLACK).min(LONGEST_SPAN);
+        let span = remaining.saturating_sub(passed).saturating_add(C::SLACK).min(LONGEST_SPAN);
         let tally = self.window_tally();
         let restore = Step::restore(state, reason, attempt, Self::COLD);
         let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };

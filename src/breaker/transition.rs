@@ -98,9 +98,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     }
                     match self.period(word) {
                         None => continue,
-                        Some(period) if period.rest() > ticks => return effect.unwrap_or(Effect::Unchanged),
+                        Some(period) if period.remaining() > ticks => return effect.unwrap_or(Effect::Unchanged),
                         // As long as that, but perhaps by what this one said: the move, and its reason, are still due.
-                        Some(period) if period.rest() == ticks && !unsaid => {
+                        Some(period) if period.remaining() == ticks && !unsaid => {
                             return effect.unwrap_or(Effect::Unchanged);
                         }
                         Some(_) => {}

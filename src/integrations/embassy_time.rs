@@ -76,11 +76,11 @@ impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
     /// Cancel safety: it holds nothing. Dropped at any time, it has changed nothing.
     pub async fn ready(&self) -> Result<(), Rejected> {
         loop {
-            let rest = self.present_rest();
-            let ticks = match (rest.ticks, rest.word.state()) {
+            let remaining = self.present_remaining();
+            let ticks = match (remaining.ticks, remaining.word.state()) {
                 _ if self.is_watch_only() => return Ok(()),
                 (Some(0), _) => return Ok(()),
-                (Some(ticks), _) if rest.may_shrink => ticks.min(RECHECK_TICKS),
+                (Some(ticks), _) if remaining.may_shrink => ticks.min(RECHECK_TICKS),
                 (Some(ticks), _) => ticks,
                 (None, State::Latched) => return Err(never(RejectReason::Latched)),
                 (None, _) => return Err(never(RejectReason::ForcedOpen)),

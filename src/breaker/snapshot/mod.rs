@@ -76,7 +76,7 @@ pub struct Snapshot {
     pub(crate) state: State,
     pub(crate) reason: OpenReason,
     pub(crate) attempt: u32,
-    pub(crate) rest: u32,
+    pub(crate) remaining: u32,
     pub(crate) age: u32,
     pub(crate) sequence: u32,
     /// [`TickRate::ratio`]
@@ -116,7 +116,7 @@ impl Snapshot {
         let mut words = [
             MAGIC | VERSION,
             ATTEMPT.of(self.attempt) | REASON.of(self.reason as u32) | STATE.of(self.state as u32),
-            self.rest,
+            self.remaining,
             self.age,
             self.sequence,
             self.rate.0,
@@ -129,7 +129,7 @@ impl Snapshot {
 
     /// The opposite of [`words`](Self::words).
     pub fn from_words(words: &[u32; Self::WORDS]) -> Result<Self, SnapshotError> {
-        let &[head, control, rest, age, sequence, ticks, seconds, check] = words;
+        let &[head, control, remaining, age, sequence, ticks, seconds, check] = words;
         if head & !0xFF != MAGIC {
             return Err(SnapshotError::Foreign);
         }
@@ -150,13 +150,13 @@ impl Snapshot {
         };
         let timed = matches!(state, State::Open | State::Ramping);
         if attempt > most
-            || rest > LONGEST_REMAINING
-            || !timed && (rest, age) != (0, 0)
+            || remaining > LONGEST_REMAINING
+            || !timed && (remaining, age) != (0, 0)
             || state != State::Open && reason as u32 != 0
         {
             return Err(SnapshotError::Corrupt);
         }
-        Ok(Self { state, reason, attempt, rest, age, sequence, rate: (ticks, seconds) })
+        Ok(Self { state, reason, attempt, remaining, age, sequence, rate: (ticks, seconds) })
     }
 
     /// As bytes, each word with its lowest first.
@@ -200,7 +200,7 @@ impl Snapshot {
 
     /// What is left of the open time or of the ramp, in ticks of the breaker's clock, rounded up; 0 in other states.
     pub const fn remaining_ticks(&self) -> u32 {
-        self.rest
+        self.remaining
     }
 
     /// How long the open time or the ramp has lasted, in ticks of the breaker's clock; 0 in other states. For people and

@@ -110,7 +110,7 @@ mod tests {
         }
         for seconds in 2..9 {
             retained.save(&snapshot(seconds));
-            assert_eq!(retained.load().map(|latest| latest.rest), Ok(snapshot(seconds).rest));
+            assert_eq!(retained.load().map(|latest| latest.remaining), Ok(snapshot(seconds).remaining));
         }
     }
 }
