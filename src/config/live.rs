@@ -11,7 +11,7 @@ pub(crate) struct ConfigWords {
     pub(super) cap: u32,
     pub(super) hold: u32,
     pub(super) slow_after: u32,
-    pub(super) pace: u32,
+    pub(super) lease_and_ramp: u32,
     pub(super) limits: u32,
     pub(super) rules: u32,
 }
@@ -180,7 +180,7 @@ pub(crate) struct Live {
     hold: AtomicU32,
     slow_after: AtomicU32,
     /// Lease and ramp.
-    pace: AtomicU32,
+    lease_and_ramp: AtomicU32,
     limits: AtomicU32,
     /// The only one that is changed in place (the shadow switch), so it is never stored to, only exchanged.
     rules: AtomicU32,
@@ -195,7 +195,7 @@ impl Live {
                 cap: AtomicU32::new(words.cap),
                 hold: AtomicU32::new(words.hold),
                 slow_after: AtomicU32::new(words.slow_after),
-                pace: AtomicU32::new(words.pace),
+                lease_and_ramp: AtomicU32::new(words.lease_and_ramp),
                 limits: AtomicU32::new(words.limits),
                 rules: AtomicU32::new(words.rules),
                 seed: AtomicU32::new(0),
@@ -209,7 +209,7 @@ impl Live {
         self.cap.store(words.cap, Ordering::Relaxed);
         self.hold.store(words.hold, Ordering::Relaxed);
         self.slow_after.store(words.slow_after, Ordering::Relaxed);
-        self.pace.store(words.pace, Ordering::Relaxed);
+        self.lease_and_ramp.store(words.lease_and_ramp, Ordering::Relaxed);
         self.limits.store(words.limits, Ordering::Relaxed);
         self.change_rules(|rules| words.rules & !SHADOW.mask() | rules & SHADOW.mask());
     }
@@ -263,12 +263,12 @@ impl Live {
     }
 
     pub(crate) fn lease(&self) -> u32 {
-        long(LEASE.get(self.pace.load(Ordering::Relaxed)))
+        long(LEASE.get(self.lease_and_ramp.load(Ordering::Relaxed)))
     }
 
     /// Ticks the ramp lasts; 0: there is none.
     pub(crate) fn ramp(&self) -> u32 {
-        long(RAMP.get(self.pace.load(Ordering::Relaxed)))
+        long(RAMP.get(self.lease_and_ramp.load(Ordering::Relaxed)))
     }
 }
 

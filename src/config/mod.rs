@@ -373,7 +373,7 @@ impl Config {
             cap,
             hold,
             slow_after,
-            pace: LEASE.of(short(lease)) | RAMP.of(short(ramp)),
+            lease_and_ramp: LEASE.of(short(lease)) | RAMP.of(short(ramp)),
             limits: FAILURE_PERMILLE.of(failure) | SLOW_PERMILLE.of(slow) | MINIMUM.of(minimum),
             rules: FACTOR_1024THS.of(factor)
                 | PROBES.of(probes)
