@@ -98,7 +98,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     if period.is_over() {
                         // The first caller after it. Whoever wins, all then compete for a probe, or are closed.
                         let step = if word.is_open() { Step::PROBE } else { Step::FINISH };
-                        self.take(Some(generation), step, self.window_tally(), None);
+                        self.transition(Some(generation), step, self.window_tally(), None);
                         continue;
                     }
                     if word.is_open() {

@@ -16,7 +16,7 @@ use crate::terms::state::{OpenReason, State};
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Closes the circuit and empties its window, whatever the state. Permits that are out become stale.
     pub fn reset(&self) {
-        self.take(None, const { Step::reset(Self::COLD) }, self.window_tally(), None);
+        self.transition(None, const { Step::reset(Self::COLD) }, self.window_tally(), None);
     }
 
     /// Opens the circuit for `time`, capped by [`Config::hold_at_most`]: what layers above use (a budget, a
@@ -38,12 +38,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Rejects everything and records nothing until [`reset`](Self::reset): maintenance. `false` if it already did.
     pub fn force_open(&self) -> bool {
-        self.take(None, Step::FORCE, self.window_tally(), None)
+        self.transition(None, Step::FORCE, self.window_tally(), None)
     }
 
     /// Admits everything and records nothing until [`reset`](Self::reset). `false` if it already did.
     pub fn disable(&self) -> bool {
-        self.take(None, Step::DISABLE, self.window_tally(), None)
+        self.transition(None, Step::DISABLE, self.window_tally(), None)
     }
 
     /// Ends shadow: from now on, rejections are real.

@@ -217,7 +217,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             Recorded::Stale => Effect::Stale,
             Recorded::Judged(assessment) => {
                 if let Some(reason) = assessment.trip {
-                    let opened = self.take(Some(generation), Step::trip(reason), assessment.tally, None);
+                    let opened = self.transition(Some(generation), Step::trip(reason), assessment.tally, None);
                     return if opened { Effect::Opened(reason) } else { Effect::Counted };
                 }
                 if Self::COLD && assessment.minimum_reached && word.is_cold() {

@@ -77,7 +77,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let tally = self.window_tally();
         let restore = Step::restore(state, reason, attempt, Self::COLD);
         let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };
-        self.entered(from, to, tally, Some(span));
+        self.after_transition(from, to, tally, Some(span));
         if state == State::Open && self.timer.span(to.generation()).is_none_or(|decided| decided < span) {
             // A shorter hold, reported meanwhile, said how long before we could, or somebody moved on: see that ours is
             // covered.

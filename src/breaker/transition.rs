@@ -21,16 +21,22 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     /// Takes a step and, as its winner, does all that a transition entails. `span`: how long, if somebody said so.
     /// `false` if another was faster, or there is nothing to do.
-    pub(super) fn take(&self, generation: Option<Generation>, step: Step, tally: Tally, span: Option<u32>) -> bool {
+    pub(super) fn transition(
+        &self,
+        generation: Option<Generation>,
+        step: Step,
+        tally: Tally,
+        span: Option<u32>,
+    ) -> bool {
         let moved = self.state.step(generation, step).won();
         if let Some((from, to)) = moved {
-            self.entered(from, to, tally, span);
+            self.after_transition(from, to, tally, span);
         }
         moved.is_some()
     }
 
     /// The winner's part. All of it may also be done, or be found done, by others: nobody waits for us.
-    pub(super) fn entered(&self, from: ControlWord, to: ControlWord, tally: Tally, span: Option<u32>) {
+    pub(super) fn after_transition(&self, from: ControlWord, to: ControlWord, tally: Tally, span: Option<u32>) {
         let generation = to.generation();
         let lasts_ticks = if matches!(to.state(), State::Open | State::Ramping) {
             if let Some(span) = span {
@@ -69,7 +75,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             Verdict::Close => (const { Step::close(Self::COLD) }, Effect::Closed),
             Verdict::Reopen(reason) => (Step::reopen(reason), Effect::Opened(reason)),
         };
-        self.take(Some(generation), step, judged.tally, None).then_some(effect)
+        self.transition(Some(generation), step, judged.tally, None).then_some(effect)
     }
 
     /// Opens for a time that somebody said. `own` is the generation of the permit it came with, if it came with one.
@@ -114,7 +120,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             // caller after the old one, and the hold would be lost.
             let tally = self.window_tally();
             let Some((from, to)) = self.state.step(Some(generation), Step::ask(reason)).won() else { continue };
-            self.entered(from, to, tally, Some(ticks));
+            self.after_transition(from, to, tally, Some(ticks));
             effect = Some(Effect::Opened(reason));
             if self.timer.span(to.generation()).is_some_and(|decided| decided >= ticks) {
                 return Effect::Opened(reason);
@@ -137,7 +143,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::Latched | State::ForcedOpen | State::Disabled => return Effect::Unchanged,
                 State::Closed | State::Open | State::HalfOpen | State::Ramping => {}
             }
-            if self.take(Some(word.generation()), Step::LATCH, self.window_tally(), None) {
+            if self.transition(Some(word.generation()), Step::LATCH, self.window_tally(), None) {
                 return Effect::Latched;
             }
         }
