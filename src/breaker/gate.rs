@@ -41,7 +41,7 @@ use crate::terms::rejected::{RejectReason, Rejected};
 ///         self.breaker.peek()
 ///     }
 ///
-///     fn tell_rejected(&self, _: RejectReason) {}
+///     fn notify_rejected(&self, _: RejectReason) {}
 /// }
 ///
 /// let counted = Counted { breaker: Breaker::new(Config::streak(3), ManualClock::new()), calls: AtomicU32::new(0) };
@@ -68,7 +68,7 @@ pub trait Gate: Sized {
     fn look(&self) -> Result<(), Rejected>;
 
     /// Tells the observer that a call was rejected by what [`look`](Self::look) said, so that `enter` was never asked.
-    fn tell_rejected(&self, reason: RejectReason);
+    fn notify_rejected(&self, reason: RejectReason);
 }
 
 /// A permit, as integrations need it: [`Permit`] is one, and so is whatever carries one.
@@ -88,7 +88,7 @@ pub trait Report: Sized {
     fn times_calls(&self) -> bool;
 
     /// Tells the observer how long the call took, as measured by the maker of the call.
-    fn tell_elapsed(&self, elapsed: Duration);
+    fn notify_elapsed(&self, elapsed: Duration);
 
     /// A reading of the breaker's clock.
     fn now(&self) -> Ticks;
@@ -113,8 +113,8 @@ impl<H: Holder> Gate for H {
         self.breaker().peek()
     }
 
-    fn tell_rejected(&self, reason: RejectReason) {
-        Breaker::tell_rejected(self.breaker(), reason);
+    fn notify_rejected(&self, reason: RejectReason) {
+        Breaker::notify_rejected(self.breaker(), reason);
     }
 }
 
@@ -138,7 +138,7 @@ impl<H: Holder> Report for Permit<H> {
         self.holder.breaker().observer.times_calls()
     }
 
-    fn tell_elapsed(&self, elapsed: Duration) {
+    fn notify_elapsed(&self, elapsed: Duration) {
         self.holder.breaker().observer.on_elapsed(elapsed);
     }
 

@@ -23,7 +23,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         // Acquire, partner: the exchange that made it quiet. Its thread had judged what a head of this generation
         // counted; without this a window could glance at an older one, find that clean, and lose the success.
         if self.state.load() == ticket.word && self.window.try_fast(self.scope(ticket.word), ticket.word, true) {
-            self.tell(ReportKind::Success, false, Effect::Counted);
+            self.notify(ReportKind::Success, false, Effect::Counted);
             return Effect::Counted;
         }
         self.settle_success_slowly(ticket)
@@ -53,7 +53,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             FastFailure::Counted => Effect::Counted,
             FastFailure::Placed(placement) => self.judge_placed(ticket.word, placement),
         };
-        self.tell(ReportKind::Failure(FailureKind::Other), false, effect);
+        self.notify(ReportKind::Failure(FailureKind::Other), false, effect);
         effect
     }
 
@@ -88,7 +88,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         } else {
             self.settle_special(ticket, Some(mark))
         };
-        self.tell(kind, slow, effect);
+        self.notify(kind, slow, effect);
         effect
     }
 
@@ -109,7 +109,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             Outcome::Alive => (ReportKind::Alive, self.settle_neutral(ticket)),
             _ => (ReportKind::Ignored, self.settle_neutral(ticket)),
         };
-        self.tell(kind, false, effect);
+        self.notify(kind, false, effect);
         effect
     }
 
@@ -126,7 +126,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             self.settle(ticket, Outcome::Failure(FailureKind::Timeout), None);
         } else {
             let effect = self.settle_neutral(ticket);
-            self.tell(ReportKind::Cancelled, false, effect);
+            self.notify(ReportKind::Cancelled, false, effect);
         }
     }
 
@@ -193,7 +193,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// Tells the observer of a rejection that was decided by a look alone.
-    pub(super) fn tell_rejected(&self, reason: RejectReason) {
+    pub(super) fn notify_rejected(&self, reason: RejectReason) {
         self.observer.on_reject(reason);
     }
 
@@ -238,7 +238,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[inline]
-    pub(super) fn tell(&self, kind: ReportKind, slow: bool, effect: Effect) {
+    pub(super) fn notify(&self, kind: ReportKind, slow: bool, effect: Effect) {
         if O::WATCHES {
             let at = matches!(kind, ReportKind::Failure(_)).then(|| self.clock.now());
             self.observer.on_report(&CallReport { kind, slow, effect, at });

@@ -25,7 +25,7 @@ impl<P: Report> Timed<P> {
     #[inline(always)]
     pub(crate) fn stop(self) -> P {
         if let Some(begun) = self.begun {
-            self.permit.tell_elapsed(begun.elapsed());
+            self.permit.notify_elapsed(begun.elapsed());
         }
         self.permit
     }

@@ -159,7 +159,7 @@ impl<T, G: Gate + Clone> Lazy<T, G> {
         // Who cannot be admitted does not wait, for the one whose turn it is may hang: on the only probe, say.
         if let Err(rejected) = self.breaker.look() {
             // The breaker was not asked, so it has not told.
-            self.breaker.tell_rejected(rejected.reason());
+            self.breaker.notify_rejected(rejected.reason());
             return Err(Error::Rejected(rejected));
         }
         let _turn = self.turn.lock().await;

@@ -141,7 +141,7 @@ where
                 _ => Rejected::UNREADY,
             };
             // The breaker was not asked, so it has not told.
-            self.guard.gate.tell_rejected(rejected.reason());
+            self.guard.gate.notify_rejected(rejected.reason());
             rejected
         };
         BreakerFuture { state: Stage::Rejected { rejected: Some((rejected, self.guard.refuse.clone())) } }
