@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::breaker::Breaker;
 use crate::clock::{Clock, HORIZON};
 use crate::compose::registry::used::Used;
-use crate::compose::registry::{Cold, FERTILE, Label, Member, Registry, Slot};
+use crate::compose::registry::{Admin, Label, Member, NEVER, Registry, Slot};
 use crate::config::Config;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::machine::window::Window;
@@ -153,8 +153,8 @@ impl<K> RegistryBuilder<K> {
         };
         Ok(Registry {
             map: papaya::HashMap::new(),
-            cold: Mutex::new(Cold { template: self.template, overrides: HashMap::new(), members: 0 }),
-            barren: AtomicU32::new(FERTILE),
+            admin: Mutex::new(Admin { template: self.template, overrides: HashMap::new(), members: 0 }),
+            nothing_evictable_at: AtomicU32::new(NEVER),
             overflow: Member(Arc::new(overflow)),
             clock,
             capacity: self.capacity,

@@ -40,8 +40,8 @@ use crate::platform::atomics::{AtomicU32, Ordering};
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
 
-/// No stamp, for those have 31 bits at most: not known to be barren.
-const FERTILE: u32 = u32::MAX;
+/// No stamp, for those have 31 bits at most: not known to be nothing_evictable_at.
+const NEVER: u32 = u32::MAX;
 
 type Label<K> = Box<dyn Fn(&K) -> &'static str + Send + Sync>;
 type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
@@ -103,9 +103,9 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 /// often (a thousand at 1024 Hz: every half hour).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
-    cold: Mutex<Cold<K>>,
+    admin: Mutex<Admin<K>>,
     /// When (a stamp) all were looked at and none could go.
-    barren: AtomicU32,
+    nothing_evictable_at: AtomicU32,
     overflow: Member<W, C, O>,
     clock: C,
     capacity: usize,
@@ -120,7 +120,7 @@ pub struct Registry<K, W, C, O = ()> {
 }
 
 /// What only creation, eviction and the operator need. No hook is called under its lock.
-struct Cold<K> {
+struct Admin<K> {
     template: Config,
     /// Checked, each: a breaker can be made of it.
     overrides: HashMap<K, Config>,
@@ -174,7 +174,7 @@ where
             return member;
         }
         // Relaxed: a hint. An older value costs a look under the lock, or an eighth of the idle time at the overflow's.
-        if self.barren.load(Ordering::Relaxed) == self.stamp() {
+        if self.nothing_evictable_at.load(Ordering::Relaxed) == self.stamp() {
             return self.overflow.clone();
         }
         self.create(key.to_owned())
@@ -199,23 +199,23 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let mut cold = self.cold();
+        let mut admin = self.admin();
         let guard = self.map.guard();
         let slot = self.map.remove(key, &guard)?;
         slot.used.take_anyway();
-        cold.members -= 1;
-        self.barren.store(FERTILE, Ordering::Relaxed);
+        admin.members -= 1;
+        self.nothing_evictable_at.store(NEVER, Ordering::Relaxed);
         Some(Member(Arc::clone(slot)))
     }
 
     /// Takes a new template over, for breakers to come and live for those that have no settings of their own: see
     /// [`Breaker::reconfigure`]. On an error nothing changes.
     pub fn reconfigure(&self, template: &Config) -> Result<(), ConfigError> {
-        let mut cold = self.cold();
+        let mut admin = self.admin();
         // All that follow the template have the same fixed shape and the same types: what suits one suits all.
         self.overflow.reconfigure(template)?;
-        cold.template = *template;
-        for (_, slot) in self.map.iter(&self.map.guard()).filter(|(key, _)| !cold.overrides.contains_key(*key)) {
+        admin.template = *template;
+        for (_, slot) in self.map.iter(&self.map.guard()).filter(|(key, _)| !admin.overrides.contains_key(*key)) {
             slot.breaker.reconfigure(template)?;
         }
         Ok(())
@@ -226,12 +226,12 @@ where
     ///
     /// They are kept until [`unconfigure`](Self::unconfigure), beyond the capacity: meant for keys that an operator knows.
     pub fn configure(&self, key: K, config: Config) -> Result<(), ConfigError> {
-        let mut cold = self.cold();
+        let mut admin = self.admin();
         match self.map.get(&key, &self.map.guard()) {
             Some(slot) => slot.breaker.reconfigure(&config)?,
             None => _ = config.words(const { &C::RATE }, W::CAPACITY)?,
         }
-        cold.overrides.insert(key, config);
+        admin.overrides.insert(key, config);
         Ok(())
     }
 
@@ -242,11 +242,11 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let mut cold = self.cold();
+        let mut admin = self.admin();
         if let Some(slot) = self.map.get(key, &self.map.guard()) {
-            slot.breaker.reconfigure(&cold.template)?;
+            slot.breaker.reconfigure(&admin.template)?;
         }
-        cold.overrides.remove(key);
+        admin.overrides.remove(key);
         Ok(())
     }
 
@@ -283,7 +283,7 @@ where
 
     /// How many keys have a breaker of their own.
     pub fn len(&self) -> usize {
-        self.cold().members
+        self.admin().members
     }
 
     /// Whether no key has.
@@ -296,9 +296,9 @@ where
         self.capacity
     }
 
-    fn cold(&self) -> MutexGuard<'_, Cold<K>> {
+    fn admin(&self) -> MutexGuard<'_, Admin<K>> {
         // Poisoned by a panic in a key's `Hash` or `Eq`, which loses a place at worst.
-        self.cold.lock().unwrap_or_else(PoisonError::into_inner)
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The time, coarsely: 31 bits at most, which wrap.
@@ -329,20 +329,20 @@ where
         // The hooks, before the lock: they may use the registry.
         let label = (self.label)(&key);
         let observer = (self.observe)(label);
-        let mut cold = self.cold();
+        let mut admin = self.admin();
         // Made by another meanwhile?
         if let Some(member) = self.look(&key) {
             return member;
         }
         let mut gone = None;
-        if cold.members == self.capacity {
-            gone = self.make_room(&mut cold);
+        if admin.members == self.capacity {
+            gone = self.make_room(&mut admin);
             if gone.is_none() {
-                self.barren.store(self.stamp(), Ordering::Relaxed);
+                self.nothing_evictable_at.store(self.stamp(), Ordering::Relaxed);
                 return self.overflow.clone();
             }
         }
-        let config = *cold.overrides.get(&key).unwrap_or(&cold.template);
+        let config = *admin.overrides.get(&key).unwrap_or(&admin.template);
         // It was checked as it was set.
         let Ok(breaker) = Breaker::try_observed(config, self.clock.clone(), observer) else {
             return self.overflow.clone();
@@ -351,8 +351,8 @@ where
         // Counted before it is to be found, as in `look`.
         let member = Member(Arc::clone(&slot));
         self.map.insert(key, slot, &self.map.guard());
-        cold.members += 1;
-        drop(cold);
+        admin.members += 1;
+        drop(admin);
         // Forgotten: whoever counts what is open hears that it is no more.
         if let Some(gone) = gone
             && gone.breaker.state() != State::Closed
@@ -363,7 +363,7 @@ where
     }
 
     /// Takes the breaker out that is idle longest and may go, a clean one if there is. `None` if there is none.
-    fn make_room(&self, cold: &mut Cold<K>) -> Option<Arc<Slot<W, C, O>>> {
+    fn make_room(&self, admin: &mut Admin<K>) -> Option<Arc<Slot<W, C, O>>> {
         let guard = self.map.guard();
         // Another round only if somebody asked for the one found, which by that is idle no more.
         loop {
@@ -380,7 +380,7 @@ where
             let (_, used, key, slot) = self.map.iter(&guard).filter_map(may_go).max_by_key(|&(rank, ..)| rank)?;
             if slot.used.take(used) {
                 self.map.remove(key, &guard);
-                cold.members -= 1;
+                admin.members -= 1;
                 return Some(Arc::clone(slot));
             }
         }
