@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use microbreaker::{
     Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, OpenReason,
-    RejectReason, State, Streak, TickRate, Ticks, TimeWindow, Verdict, Window, count_words,
+    ProbeRule, RejectReason, State, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -388,12 +388,12 @@ fn rows() -> Vec<Row> {
         ),
         Row(
             ON_STREAK,
-            STREAK.verdict(Verdict::Rates),
-            Field::Verdict,
+            STREAK.probe_rule(ProbeRule::Rates),
+            Field::ProbeRule,
             0,
             NeedsShares,
             "a verdict by rates needs a count or a time window",
-            STREAK.verdict(Verdict::FirstFailure),
+            STREAK.probe_rule(ProbeRule::FirstFailure),
         ),
         Row(
             ON_STREAK,
@@ -586,7 +586,7 @@ fn a_refused_reload_changes_nothing() {
         .probes(1)
         .hold_at_most(SECOND)
         .ramp(SECOND)
-        .verdict(Verdict::Rates);
+        .probe_rule(ProbeRule::Rates);
     let refused = [
         other.probes(16),
         other.open_for(ZERO),

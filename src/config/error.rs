@@ -32,8 +32,8 @@ pub enum Field {
     OpenAtMost,
     /// [`Config::hold_at_most`], in ticks
     HoldAtMost,
-    /// [`Config::verdict`]
-    Verdict,
+    /// [`Config::probe_rule`]
+    ProbeRule,
     /// [`Config::probes`]
     Probes,
     /// [`Config::at_once`]
@@ -147,7 +147,7 @@ impl ConfigError {
             (Field::OpenAtMost, _) => "open_at_most is past the horizon",
             (Field::HoldAtMost, Bound::AtLeast(_)) => "hold_at_most must be at least 1 tick",
             (Field::HoldAtMost, _) => "hold_at_most is past the horizon",
-            (Field::Verdict, _) => "a verdict by rates needs a count or a time window",
+            (Field::ProbeRule, _) => "a verdict by rates needs a count or a time window",
             (Field::Probes, Bound::AtLeast(_)) => "probes must be at least 1",
             (Field::Probes, _) => "probes may be at most 15",
             (Field::AtOnce, Bound::AtLeast(_)) => "at_once must be at least 1",

@@ -14,7 +14,7 @@ use crate::config::live::{JITTER, LEVELS, RATES, SHADOW, Shape, Words, short};
 /// How half-open probes are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum ProbeRule {
     /// The first bad probe reopens, a number of good ones closes. A slow success is bad.
     FirstFailure,
     /// The window's own thresholds over the probes' results, taken once min(minimum, probes) are in.
@@ -51,7 +51,7 @@ pub struct Config {
     open_at_most: Option<Duration>,
     jitter: bool,
     hold_at_most: Duration,
-    verdict: Verdict,
+    probe_rule: ProbeRule,
     probes: u8,
     at_once: Option<u8>,
     successes: Option<u8>,
@@ -75,7 +75,7 @@ impl Config {
         open_at_most: None,
         jitter: true,
         hold_at_most: Duration::from_secs(3600),
-        verdict: Verdict::FirstFailure,
+        probe_rule: ProbeRule::FirstFailure,
         probes: 1,
         at_once: None,
         successes: None,
@@ -234,9 +234,9 @@ impl Config {
         self
     }
 
-    /// How probes are judged (default: [`FirstFailure`](Verdict::FirstFailure)).
-    pub const fn verdict(mut self, verdict: Verdict) -> Self {
-        self.verdict = verdict;
+    /// How probes are judged (default: [`FirstFailure`](ProbeRule::FirstFailure)).
+    pub const fn probe_rule(mut self, rule: ProbeRule) -> Self {
+        self.probe_rule = rule;
         self
     }
 
@@ -254,7 +254,7 @@ impl Config {
         self
     }
 
-    /// How many good probes close, under [`FirstFailure`](Verdict::FirstFailure) (1 to `probes`, default: all). A verdict
+    /// How many good probes close, under [`FirstFailure`](ProbeRule::FirstFailure) (1 to `probes`, default: all). A verdict
     /// by rates does not look at it.
     pub const fn successes(mut self, successes: u8) -> Self {
         self.successes = Some(successes);
@@ -317,8 +317,8 @@ impl Config {
         }
         let shape = check!(self.shape(rate, capacity));
         let rates = capacity.count || capacity.time_slots > 0;
-        if matches!(self.verdict, Verdict::Rates) && !rates {
-            return Err((Field::Verdict, 0, Bound::NeedsShares));
+        if matches!(self.probe_rule, ProbeRule::Rates) && !rates {
+            return Err((Field::ProbeRule, 0, Bound::NeedsShares));
         }
         if rates && self.failure_permille.is_none() && self.slow_permille.is_none() {
             return Err((Field::FailurePermille, 0, Bound::AtLeast(1)));
@@ -375,7 +375,7 @@ impl Config {
                 | probes << 12
                 | at_once << 8
                 | successes << 4
-                | matches!(self.verdict, Verdict::Rates) as u32 * RATES
+                | matches!(self.probe_rule, ProbeRule::Rates) as u32 * RATES
                 | self.jitter as u32 * JITTER
                 | self.levels as u32 * LEVELS
                 | self.shadow as u32 * SHADOW,

@@ -11,7 +11,7 @@ use crate::breaker::permit::Permit;
 use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::{TickRate, Ticks};
 use crate::compose::fallback::Level;
-use crate::config::Verdict;
+use crate::config::ProbeRule;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::metrics::counters::Counts;
 use crate::terms::event::{Effect, Event, Report, ReportKind};
@@ -113,7 +113,7 @@ format! {
         Self::Time => "time";
         Self::Probes => "probes";
     }
-    Verdict {
+    ProbeRule {
         Self::FirstFailure => "first failure";
         Self::Rates => "rates";
     }
@@ -151,7 +151,7 @@ format! {
         Self::Backoff => "backoff_1024ths";
         Self::OpenAtMost => "open_at_most";
         Self::HoldAtMost => "hold_at_most";
-        Self::Verdict => "verdict";
+        Self::ProbeRule => "probe_rule";
         Self::Probes => "probes";
         Self::AtOnce => "at_once";
         Self::Successes => "successes";

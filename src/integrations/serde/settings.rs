@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::error::ConfigError;
-use crate::config::{Config, Verdict};
+use crate::config::{Config, ProbeRule};
 use crate::machine::window::Window;
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
@@ -144,8 +144,8 @@ settings! {
     jitter: bool,
     /// [`Config::hold_at_most`]
     hold_at_most: Duration,
-    /// [`Config::verdict`]: `first_failure` or `rates`
-    verdict: Verdict,
+    /// [`Config::probe_rule`]: `first_failure` or `rates`
+    probe_rule: ProbeRule,
     /// [`Config::probes`]
     probes: u8,
     /// [`Config::at_once`]
@@ -209,7 +209,7 @@ impl Settings {
         if let Some(time) = self.ramp {
             config = time.map_or(config.no_ramp(), |time| config.ramp(time));
         }
-        set!(config: slow_permille minimum open_for backoff_1024ths open_at_most jitter hold_at_most verdict probes);
+        set!(config: slow_permille minimum open_for backoff_1024ths open_at_most jitter hold_at_most probe_rule probes);
         set!(config: at_once successes lease levels);
         if let Some(mode) = self.mode {
             config = config.shadow(mode == Mode::Shadow);
@@ -369,7 +369,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl Value for Verdict {
+impl Value for ProbeRule {
     const EXPECTED: &'static str = "\"first_failure\" or \"rates\"";
 
     fn from_text(text: &str) -> Option<Self> {
