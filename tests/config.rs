@@ -359,6 +359,16 @@ fn rows() -> Vec<Row> {
             "open_at_most must be at least open_for (it is 999.023438ms, the least is 1s)",
             STREAK.open_for(SECOND).open_at_most(SECOND),
         ),
+        // Not the one tick that any time must last: the cap's own bound is larger.
+        Row(
+            ON_STREAK,
+            STREAK.open_for(SECOND).open_at_most(ZERO),
+            Field::OpenAtMost,
+            0,
+            AtLeast(1024),
+            "open_at_most must be at least open_for (it is 0ns, the least is 1s)",
+            STREAK.open_for(SECOND).open_at_most(SECOND),
+        ),
         Row(
             ON_STREAK,
             STREAK.open_at_most(TOO_FAR),

@@ -343,7 +343,13 @@ impl Config {
         let base = check!(ticks(Field::OpenFor, self.open_for, rate));
         let factor = check!(within(Field::Backoff, self.factor_1024ths, 1024, 0xFFFF));
         let cap = match self.open_at_most {
-            Some(cap) => check!(within(Field::OpenAtMost, check!(ticks(Field::OpenAtMost, cap, rate)), base, HORIZON)),
+            Some(cap) => {
+                let cap = match rate.ticks_in(cap) {
+                    Some(cap) => cap,
+                    None => u32::MAX,
+                };
+                check!(within(Field::OpenAtMost, cap, base, HORIZON))
+            }
             None if base > HORIZON / 8 => HORIZON,
             None => base * 8,
         };
