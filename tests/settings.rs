@@ -178,6 +178,23 @@ fn a_bad_value_is_named_with_its_field() {
     assert!(error.contains("duplicate field `probes`"), "{error}");
 }
 
+/// An error names a setting as the file does.
+#[test]
+fn the_file_has_the_names_of_the_fields() {
+    let file: serde_json::Map<String, serde_json::Value> = serde_json::from_str(ALL).unwrap();
+    let fields: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+    let not_in_the_file: Vec<&str> = fields.iter().copied().filter(|name| !file.contains_key(*name)).collect();
+    assert_eq!(not_in_the_file, ["shape", "capacity", "idle_after", "forget_after"]);
+    let mut unbounded: Vec<&str> = file.keys().map(String::as_str).filter(|name| !fields.contains(name)).collect();
+    unbounded.sort_unstable();
+    assert_eq!(unbounded, ["jitter", "levels", "mode"]);
+    // `ALL` is all that the file may have, in its order.
+    let unknown = json(r#"{"colour": "red"}"#).unwrap_err();
+    let listed: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+    let given: Vec<&str> = ALL.split('"').filter(|text| file.contains_key(*text)).collect();
+    assert_eq!(listed, given);
+}
+
 /// Every setting that has a bound, past it: the error names the setting by the name it has in the file.
 #[test]
 fn a_value_out_of_bounds_is_named_with_its_field_and_its_bound() {

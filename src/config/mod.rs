@@ -1,13 +1,16 @@
 //! Settings: a `const` builder, and the check that turns it into words.
 
 pub(crate) mod capacity;
+pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod live;
+pub(crate) mod table;
 
 use core::time::Duration;
 
 use crate::clock::{HORIZON, TickRate};
 use crate::config::capacity::Capacity;
+use crate::config::check::{Broken, missing, ticks, within};
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::config::live::{JITTER, LEVELS, RATES, SHADOW, Shape, Words, short};
 
@@ -321,52 +324,52 @@ impl Config {
             return Err((Field::ProbeRule, 0, Bound::NeedsShares));
         }
         if rates && self.failure_permille.is_none() && self.slow_permille.is_none() {
-            return Err((Field::FailurePermille, 0, Bound::AtLeast(1)));
+            return missing!(FailurePermille);
         }
-        let failure = check!(share(Field::FailurePermille, self.failure_permille));
-        let slow = check!(share(Field::SlowPermille, self.slow_permille));
+        let failure = match self.failure_permille {
+            Some(share) => check!(within!(FailurePermille, share as u32)),
+            None => 0,
+        };
+        let slow = match self.slow_permille {
+            Some(share) => check!(within!(SlowPermille, share as u32)),
+            None => 0,
+        };
         let slow_after = match self.slow_after {
             None if slow > 0 => return Err((Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
             None => 0,
-            Some(limit) => check!(ticks(Field::SlowAfter, limit, rate)) << 1 | 1,
+            Some(limit) => check!(within!(SlowAfter, ticks(limit, rate))) << 1 | 1,
         };
         let full = match self.count {
             Some(calls) => calls as u32,
             None => MINIMUM_MAX,
         };
         let minimum = match self.minimum {
-            Some(calls) => check!(within(Field::Minimum, calls as u32, 1, full)),
+            Some(calls) => check!(within!(Minimum, calls as u32, most full)),
             None if full < MINIMUM_MAX => full,
             None => 20,
         };
 
-        let base = check!(ticks(Field::OpenFor, self.open_for, rate));
-        let factor = check!(within(Field::Backoff, self.factor_1024ths, 1024, 0xFFFF));
+        let base = check!(within!(OpenFor, ticks(self.open_for, rate)));
+        let factor = check!(within!(Backoff, self.factor_1024ths));
         let cap = match self.open_at_most {
-            Some(cap) => {
-                let cap = match rate.ticks_in(cap) {
-                    Some(cap) => cap,
-                    None => u32::MAX,
-                };
-                check!(within(Field::OpenAtMost, cap, base, HORIZON))
-            }
+            Some(cap) => check!(within!(OpenAtMost, ticks(cap, rate), least base)),
             None if base > HORIZON / 8 => HORIZON,
             None => base * 8,
         };
-        let hold = check!(ticks(Field::HoldAtMost, self.hold_at_most, rate));
+        let hold = check!(within!(HoldAtMost, ticks(self.hold_at_most, rate)));
 
-        let probes = check!(within(Field::Probes, self.probes as u32, 1, 15));
+        let probes = check!(within!(Probes, self.probes as u32));
         let at_once = match self.at_once {
-            Some(at_once) => check!(within(Field::AtOnce, at_once as u32, 1, probes)),
+            Some(at_once) => check!(within!(AtOnce, at_once as u32, most probes)),
             None => probes,
         };
         let successes = match self.successes {
-            Some(successes) => check!(within(Field::Successes, successes as u32, 1, probes)),
+            Some(successes) => check!(within!(Successes, successes as u32, most probes)),
             None => probes,
         };
-        let lease = check!(ticks(Field::Lease, self.lease, rate));
+        let lease = check!(within!(Lease, ticks(self.lease, rate)));
         let ramp = match self.ramp {
-            Some(time) => check!(ticks(Field::Ramp, time, rate)),
+            Some(time) => check!(within!(Ramp, ticks(time, rate))),
             None => 0,
         };
         Ok(Words {
@@ -399,29 +402,26 @@ impl Config {
         }
         // What the type cannot hold is an error rather than ignored: the window would silently count something else.
         let streak = match (self.streak, capacity.streak) {
-            (Some(failures), true) => check!(within(Field::Streak, failures as u32, 1, STREAK_MAX)),
+            (Some(failures), true) => check!(within!(Streak, failures as u32)),
             (Some(failures), false) => return Err((Field::Streak, failures as u32, Bound::NotInType)),
-            (None, true) => return Err((Field::Streak, 0, Bound::AtLeast(1))),
+            (None, true) => return missing!(Streak),
             (None, false) => 0,
         };
         let slow = self.slow_permille.is_some();
         let count = match (self.count, capacity.count) {
-            (Some(calls), true) => check!(within(Field::Count, calls as u32, 1, capacity.calls(slow))),
+            (Some(calls), true) => check!(within!(Count, calls as u32, most capacity.calls(slow))),
             (Some(calls), false) => return Err((Field::Count, calls as u32, Bound::NotInType)),
-            (None, true) => return Err((Field::Count, 0, Bound::AtLeast(1))),
+            (None, true) => return missing!(Count),
             (None, false) => 0,
         };
         let (buckets, shift) = match (self.time, capacity.time_slots > 0) {
             (Some((buckets, bucket)), true) => {
-                let most = if capacity.time_slots < 64 { capacity.time_slots } else { 64 };
-                let buckets = check!(within(Field::Buckets, buckets as u32, 1, most));
+                const MOST: u32 = Field::Buckets.most();
+                let most = if capacity.time_slots < MOST { capacity.time_slots } else { MOST };
+                let buckets = check!(within!(Buckets, buckets as u32, most most));
                 // At most so long that an epoch's slot runs on across the wrap of the ticks, and that a window is
                 // shorter than a wrap.
-                let bucket = match rate.ticks_in(bucket) {
-                    Some(bucket) => bucket,
-                    None => u32::MAX,
-                };
-                let bucket = check!(within(Field::Bucket, bucket, 64, HORIZON / 64));
+                let bucket = check!(within!(Bucket, ticks(bucket, rate)));
                 if !bucket.is_power_of_two() {
                     return Err((Field::Bucket, bucket, Bound::PowerOfTwo));
                 }
@@ -430,40 +430,11 @@ impl Config {
             (Some((buckets, _)), false) => {
                 return Err((Field::Buckets, buckets as u32, Bound::NotInType));
             }
-            (None, true) => return Err((Field::Buckets, 0, Bound::AtLeast(1))),
+            (None, true) => return missing!(Buckets),
             (None, false) => (1, 0),
         };
         Ok(Shape(streak << 22 | count << 12 | (buckets - 1) << 6 | (slow as u32) << 5 | shift))
     }
 }
 
-/// What becomes a [`ConfigError`] with the rate of the ticks.
-type Broken = (Field, u32, Bound);
-
-const STREAK_MAX: u32 = 1023;
-const MINIMUM_MAX: u32 = 4095;
-
-const fn within(field: Field, value: u32, low: u32, high: u32) -> Result<u32, Broken> {
-    if value < low {
-        Err((field, value, Bound::AtLeast(low)))
-    } else if value > high {
-        Err((field, value, Bound::AtMost(high)))
-    } else {
-        Ok(value)
-    }
-}
-
-const fn share(field: Field, share: Option<u16>) -> Result<u32, Broken> {
-    match share {
-        Some(share) => within(field, share as u32, 1, 1000),
-        None => Ok(0),
-    }
-}
-
-const fn ticks(field: Field, duration: Duration, rate: TickRate) -> Result<u32, Broken> {
-    match rate.ticks_in(duration) {
-        Some(0) => Err((field, 0, Bound::AtLeast(1))),
-        Some(ticks) => Ok(ticks),
-        None => Err((field, u32::MAX, Bound::AtMost(HORIZON))),
-    }
-}
+const MINIMUM_MAX: u32 = Field::Minimum.most();

@@ -13,6 +13,7 @@ use crate::clock::{TickRate, Ticks};
 use crate::compose::fallback::Level;
 use crate::config::ProbeRule;
 use crate::config::error::{Bound, ConfigError, Field};
+use crate::config::table::settings;
 use crate::metrics::counters::Counts;
 use crate::terms::event::{Effect, Event, Report, ReportKind};
 use crate::terms::mode::Mode;
@@ -138,30 +139,6 @@ format! {
         Self::NeedsShares => "needs shares";
         Self::Fixed => "fixed";
     }
-    Field {
-        Self::Streak => "streak";
-        Self::Count => "count";
-        Self::Buckets => "buckets";
-        Self::Bucket => "bucket";
-        Self::FailurePermille => "failure_permille";
-        Self::SlowPermille => "slow_permille";
-        Self::SlowAfter => "slow_after";
-        Self::Minimum => "minimum";
-        Self::OpenFor => "open_for";
-        Self::Backoff => "backoff_1024ths";
-        Self::OpenAtMost => "open_at_most";
-        Self::HoldAtMost => "hold_at_most";
-        Self::ProbeRule => "probe_rule";
-        Self::Probes => "probes";
-        Self::AtOnce => "at_once";
-        Self::Successes => "successes";
-        Self::Lease => "lease";
-        Self::Ramp => "ramp";
-        Self::Shape => "shape";
-        Self::Capacity => "capacity";
-        Self::IdleAfter => "idle_after";
-        Self::ForgetAfter => "forget_after";
-    }
     SnapshotError {
         Self::Foreign => "not a snapshot";
         Self::Version(version) => "a snapshot of version {}", version;
@@ -198,6 +175,18 @@ format! {
             snapshot.state(), snapshot.reason(), snapshot.attempt(), snapshot.remaining_ticks(), snapshot.age_ticks();
     }
 }
+
+macro_rules! fields {
+    ($(
+        [$name:ident $text:literal $about:literal]
+        $(file $file:tt)?
+        $(field $field:ident $unit:ident $bounds:tt)?
+    )+) => {
+        format! { Field { $($(Self::$field => $text;)?)+ } }
+    };
+}
+
+settings!(fields);
 
 impl<E: Format> Format for Error<E> {
     fn format(&self, f: Formatter<'_>) {
