@@ -3,12 +3,15 @@
 use core::time::Duration;
 
 use crate::clock::TickRate;
+#[cfg(doc)]
+use crate::config::error::ConfigError;
 use crate::config::error::{Bound, Field};
 
-/// What becomes a [`ConfigError`](crate::config::error::ConfigError) with the rate of the ticks.
+/// A setting, its value and the bound it broke: with the rate of the ticks, a [`ConfigError`].
 pub(crate) type Broken = (Field, u32, Bound);
 
-/// A value, if it is within the bounds of its row. A bound that depends on other settings is given, in place of the row's.
+/// The value, if it is within the bounds of its row. `least` or `most` replaces the row's bound: it is given where a bound
+/// depends on other settings.
 macro_rules! within {
     ($field:ident, $value:expr) => {
         within!($field, $value, from const { Field::$field.least() }, to const { Field::$field.most() })
@@ -43,7 +46,7 @@ pub(crate) const fn ticks(duration: Duration, rate: TickRate) -> u32 {
     }
 }
 
-/// A setting that is left out though there must be one.
+/// The error of a setting that must not be left out.
 macro_rules! missing {
     ($field:ident) => {
         Err((Field::$field, 0, Bound::AtLeast(const { Field::$field.least() })))

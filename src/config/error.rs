@@ -7,7 +7,7 @@ use crate::clock::{HORIZON, TickRate};
 use crate::config::Config;
 use crate::config::table::settings;
 
-/// Makes [`Field`] of the [table of settings](crate::config::table).
+/// Makes [`Field`] out of the [table of settings](crate::config::table).
 macro_rules! fields {
     ($(
         [$name:ident $text:literal $about:literal]
@@ -33,27 +33,28 @@ macro_rules! fields {
             }
 
             /// Whether its value and its bounds are in ticks.
-            pub(crate) const fn is_time(self) -> bool {
+            const fn is_time(self) -> bool {
                 match self {
                     $($(Self::$field => unit!($unit, true, false),)?)+
                 }
             }
 
-            /// The least that the table allows it. At compile time only: it must have such a bound, of its own.
+            /// The least that the table allows. Call it at compile time only: it panics if the row has no such bound, or if the
+            /// bound depends on another setting.
             pub(crate) const fn least(self) -> u32 {
                 match self {
                     $($(Self::$field => fixed!(AtLeast in $($bound $says)+),)?)+
                 }
             }
 
-            /// The most, likewise.
+            /// The most that the table allows. Call it at compile time only, as [`least`](Self::least).
             pub(crate) const fn most(self) -> u32 {
                 match self {
                     $($(Self::$field => fixed!(AtMost in $($bound $says)+),)?)+
                 }
             }
 
-            /// What is wrong, if it breaks that bound. One that the table does not give it, it cannot break.
+            /// What is wrong if it breaks `bound`. Its name alone stands for a bound that its row does not have.
             const fn sentence(self, bound: Bound) -> &'static str {
                 match self {
                     $($(Self::$field => match bound {
@@ -75,7 +76,7 @@ macro_rules! unit {
     };
 }
 
-/// The bound of a kind among those of a row.
+/// The value of the bound of one kind, out of all bounds of a row.
 macro_rules! fixed {
     (AtLeast in AtLeast($least:tt $($says:tt)*) $($rest:tt)*) => { fixed!($least) };
     (AtMost in AtMost($most:tt $($says:tt)*) $($rest:tt)*) => { fixed!($most) };
@@ -86,7 +87,7 @@ macro_rules! fixed {
     ($value:expr) => { $value };
 }
 
-/// What is said of a broken bound, by the rules that stand with the table.
+/// The sentence for a broken bound, by the rules that the comment on the table lists.
 macro_rules! sentence {
     ($name:literal AtMost(HORIZON)) => {
         concat!($name, " is past the horizon")
@@ -166,22 +167,27 @@ impl ConfigError {
     pub(crate) const fn sentence(&self) -> &'static str {
         self.field.sentence(self.bound)
     }
+
+    /// The rate of its ticks, if it is a time.
+    pub(crate) const fn rate(&self) -> Option<&'static TickRate> {
+        if self.field.is_time() { Some(self.rate) } else { None }
+    }
 }
 
 /// The sentence, the value and its bound; times as times.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, value, bound, rate } = self;
-        let number = |number: u32| Number(number, field.is_time().then_some(*rate));
+        let (value, rate) = (self.value, self.rate());
+        let number = |number| Number(number, rate);
         f.write_str(self.sentence())?;
-        match *bound {
-            Bound::AtLeast(least) => write!(f, " (it is {}, the least is {})", number(*value), number(least)),
+        match self.bound {
+            Bound::AtLeast(least) => write!(f, " (it is {}, the least is {})", number(value), number(least)),
             // Past the horizon: how much is not known.
-            Bound::AtMost(most) if field.is_time() && *value == u32::MAX => {
+            Bound::AtMost(most) if rate.is_some() && value == u32::MAX => {
                 write!(f, " (the most is {})", number(most))
             }
-            Bound::AtMost(most) => write!(f, " (it is {}, the most is {})", number(*value), number(most)),
-            Bound::PowerOfTwo => write!(f, " (it is {}: {value} ticks)", number(*value)),
+            Bound::AtMost(most) => write!(f, " (it is {}, the most is {})", number(value), number(most)),
+            Bound::PowerOfTwo => write!(f, " (it is {}: {value} ticks)", number(value)),
             // What it should be is no number, or is all that is wrong.
             Bound::NotInType | Bound::NeedsSlowAfter | Bound::NeedsShares | Bound::Fixed => Ok(()),
         }

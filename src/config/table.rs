@@ -1,40 +1,44 @@
-//! The table of settings: what each is called, what it counts, its bounds, and what is said when one is broken.
+//! The table of settings: the name of each, its type in the settings file, its unit, its bounds, and what an error says.
 //!
-//! From it derive `Field` (its variants, their documentation, `name`, whether it is a time), the bounds that `Config`
-//! and a registry check, the sentences of `ConfigError`, `defmt`'s names, and all of the settings file but how a value of
-//! a type is read and written (`Settings` in `integrations/serde/settings.rs`).
+//! These derive from it: `Field` (its variants, their documentation, `ALL`, `name`, whether it is a time), the bounds that
+//! `Config` and `RegistryBuilder` check, the sentences of `ConfigError`, the names that `defmt` logs, and of `Settings` the
+//! fields, their order, their types, their documentation and the method of `Config` that each one calls.
 //!
 //! To add a setting:
 //!
-//! 1. Add one row to the table below, where the settings file is to name it. Its grammar stands above it.
-//! 2. In `config/mod.rs`, add one field of `Config` with its default, and one builder method of the row's name. The method's
-//!    documentation tells the bounds and the default. If the setting can be switched off again, the row names a second
-//!    method, which does that.
-//! 3. In `Config::check`, check it by `within!(Variant, value)` and put it into a word; in `config/live.rs`, draw its bits and
-//!    add what reads them.
-//! 4. In `tests/config.rs`, add a `Row` for each of its bounds; in `tests/settings.rs`, a value to `ALL` and the method
-//!    to `every_setting_reaches_the_configuration`. Both files fail until that is done.
+//! 1. Add one row to the table below, at the place that the setting is to have in the settings file. The comment on the
+//!    table explains its grammar.
+//! 2. In `config/mod.rs`, add one field to `Config`, its default to `Config::DEFAULT`, and one builder method, which has
+//!    the name of the row. Let the method's documentation tell the bounds and the default. If the setting can be switched
+//!    off again, add a second method for that, and name it in the row.
+//! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))`
+//!    if it is a time, and put it into a word. In `config/live.rs`, draw the
+//!    word's bits and add the method that reads them.
+//! 4. In `tests/config.rs`, add a `Row` for each bound. In `tests/settings.rs`, add a value to `ALL` and the method to
+//!    `every_setting_reaches_the_configuration`. Until then both files fail.
 //!
-//! A setting of another type than those in the file needs an `impl Value` there, which says how it is read and written.
+//! If no setting of the file has that type yet, add an `impl Value` for it in `integrations/serde/settings.rs`, which says
+//! how it is read and written.
 
 /// Calls the macro that is named, with the table.
 ///
-/// A row is what it is called, as a name and as a text (`defmt` interns literals only), and what it is, in words; then
+/// A row begins with the setting's name, the same name as a text (`defmt` interns literals only), and what it is, in words.
+/// Two parts follow, each of which may be left out:
 ///
-/// - `file { TYPE, HOW MORE }`, if it is a setting of the file: its type there; how it reaches a `Config`; what its
-///   documentation says in addition. HOW is `set METHOD`, or `set METHOD or METHOD` for an `Option`, of which the second
-///   is called for `"off"`, or `by_hand` where `Settings::over` itself says how;
-/// - `field VARIANT UNIT { BOUNDS }`, if it can be wrong: its variant of `Field`, `ticks` or `number`, and for each
-///   `Bound` that it can break what the bound is and what is then said:
+/// - `file { TYPE, HOW TEXT }` makes it a setting of the file. TYPE is its type there, and TEXT is added to its
+///   documentation. HOW says how it reaches a `Config`: `set METHOD` calls that method; `set METHOD or METHOD` is for an
+///   `Option`, and calls the second method for `"off"`; `by_hand` leaves it to `Settings::over`.
+/// - `field VARIANT UNIT { BOUNDS }` makes it a `Field`. UNIT is `ticks` or `number`. BOUNDS are the variants of `Bound` that
+///   it can break, each with the bound's value and what the error then says:
 ///
-/// | in the table | bound | sentence |
+/// | in the table | value | sentence |
 /// | --- | --- | --- |
 /// | `AtLeast(1)` | 1 | NAME must be at least 1 |
 /// | `AtLeast(1 "call")` | 1 | NAME must be at least 1 call |
-/// | `AtMost(probes)` | given where it is checked | NAME may be at most probes |
+/// | `AtMost(probes)` | passed to `within!`, since it depends on other settings | NAME may be at most probes |
 /// | `AtMost(HORIZON)` | the horizon | NAME is past the horizon |
-/// | `AtMost(64 = "...")` | 64 | as written |
-/// | `NotInType("...")` | | as written |
+/// | `AtMost(64 = "...")` | 64 | the text |
+/// | `NotInType("...")` | none | the text |
 macro_rules! settings {
     ($then:ident) => {
         $then! {
@@ -145,7 +149,7 @@ macro_rules! settings {
             [mode "mode" "[`Breaker::switch`]"]
             file { Mode, by_hand ": `on`, `off`, `open` or `shadow`. Left out, the switch stays as it is." }
 
-            // These are no settings of the file: what a reload may not change, and a registry's own.
+            // The rest is not in the file: what a reload may not change, and the settings of a registry.
 
             [shape "shape" "A streak's threshold or a window's length, which a [reload](crate::Breaker::reconfigure) may not change"]
             field Shape number {
@@ -169,7 +173,7 @@ pub(crate) use settings;
 mod tests {
     use std::vec::Vec;
 
-    /// Of each row: its name, its text, how it reaches a `Config`.
+    /// The name of each row, the same name as a text, and how it reaches a `Config`.
     macro_rules! rows {
         ($(
             [$name:ident $text:literal $about:literal]
@@ -190,7 +194,7 @@ mod tests {
         NotInFile,
     }
 
-    /// That it is a method of `Config` is checked where `Settings` calls it.
+    /// The compiler checks that the method exists, where `Settings` calls it.
     #[test]
     fn a_setting_has_one_name_and_its_method_has_it_too() {
         let rows: Vec<(&str, &str, How)> = settings!(rows);

@@ -145,7 +145,6 @@ format! {
         Self::Corrupt => "a snapshot that was cut off or changed";
         Self::Rate => "a snapshot by a clock of another rate";
     }
-    ConfigError { Self { field, value, bound, .. } => "{} is {}, must be {}", field, value, bound; }
     Ticks { ticks => "{} ticks", ticks.count(); }
     TickRate { rate => "{=u32} ticks in {=u32} s", rate.ratio().0, rate.ratio().1; }
     Rejected { rejected => "rejected: {}, retry in {} ticks", rejected.reason(), rejected.retry_in_ticks(); }
@@ -187,6 +186,18 @@ macro_rules! fields {
 }
 
 settings!(fields);
+
+/// A time is shown in ticks, with their rate. To show `480 s`, as the host does, would add about 650 bytes of code.
+impl Format for ConfigError {
+    fn format(&self, f: Formatter<'_>) {
+        let Self { field, value, bound, .. } = *self;
+        if let Some(rate) = self.rate() {
+            write!(f, "{} is {} ticks, must be {}; there are {}", field, value, bound, rate);
+        } else {
+            write!(f, "{} is {}, must be {}", field, value, bound);
+        }
+    }
+}
 
 impl<E: Format> Format for Error<E> {
     fn format(&self, f: Formatter<'_>) {

@@ -118,7 +118,7 @@ macro_rules! options {
     };
 }
 
-/// The rows of the table that are settings of the file: what they are there, and how they reach a [`Config`].
+/// Makes [`Settings`] out of those rows of the table that are in the file.
 macro_rules! rows {
     ($(
         [$name:ident $text:literal $about:literal]
@@ -128,10 +128,10 @@ macro_rules! rows {
         options! { $($(#[doc = about!($about $($how)+)] $name: $type,)?)+ }
 
         impl Settings {
-            /// `config`, with what is given here in its place, but for what [`over`](Self::over) does by hand.
+            /// Sets on `config` what is given here, except what [`over`](Self::over) sets by hand.
             fn set(&self, mut config: Config) -> Config {
-                // What takes something back comes first: a share of slow calls that is given beside a slow limit of `off`
-                // is an error.
+                // Settings that can be off come first. A slow limit of `off` takes back the base's share of slow calls, but
+                // must not take back one that is given beside it: that is an error.
                 $($(set!(or self.$name config $($how)+);)?)+
                 $($(set!(set self.$name config $($how)+);)?)+
                 config
@@ -148,7 +148,7 @@ macro_rules! about {
     ($about:literal by_hand $($more:literal)?) => { concat!($about $(, $more)?) };
 }
 
-/// Sets one of the two kinds (`set METHOD`, `set METHOD or METHOD`), and nothing for the others.
+/// `or` sets a setting that can be off and `set` one that cannot; each does nothing for all others.
 macro_rules! set {
     (or $self:ident.$name:ident $config:ident set $method:ident or $off:ident $($more:literal)?) => {
         if let Some(value) = $self.$name {
