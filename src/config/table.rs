@@ -11,11 +11,11 @@
 //! 2. In `config/mod.rs`, add one field to `Config`, its default to `Config::DEFAULT`, and one builder method, which has
 //!    the name of the row. Let the method's documentation tell the bounds and the default. If the setting can be switched
 //!    off again, add a second method for that, and name it in the row.
-//! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))`
-//!    if it is a time, and put it into a word. In `config/live.rs`, draw the
-//!    word's bits and add the method that reads them.
+//! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))` if it is
+//!    a time, and put it into a word. In `config/live.rs`, draw the word's bits and add the method that reads them.
 //! 4. In `tests/config.rs`, add a `Row` for each bound. In `tests/settings.rs`, add a value to `ALL` and the method to
-//!    `every_setting_reaches_the_configuration`. Until then both files fail.
+//!    `every_setting_reaches_the_configuration`. Until then both files fail. (A setting without bounds is also listed in
+//!    `the_file_has_the_names_of_the_fields`.)
 //!
 //! If no setting of the file has that type yet, add an `impl Value` for it in `integrations/serde/settings.rs`, which says
 //! how it is read and written.
