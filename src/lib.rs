@@ -136,7 +136,7 @@ pub use compose::lazy::Lazy;
 #[cfg(feature = "registry")]
 pub use compose::registry::{Member, Registry, RegistryBuilder};
 pub use config::error::{Bound, ConfigError, Field};
-pub use config::{Config, Verdict};
+pub use config::{Config, ProbeRule};
 #[cfg(feature = "defmt")]
 pub use integrations::defmt::DefmtLog;
 #[cfg(feature = "embassy-time")]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{Events, OPEN, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
-use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, Outcome, State, Streak, Verdict, Window};
+use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, Outcome, ProbeRule, State, Streak, Window};
 
 type Shared<W> = Arc<Breaker<W, ManualClock, Events>>;
 
@@ -69,7 +69,7 @@ fn at_most_n_are_admitted_and_at_once_out_while_probes_are_cancelled() {
 #[test]
 fn a_written_off_probe_neither_counts_nor_frees_anothers_slot() {
     explore(|| {
-        let config = Config::count(3).minimum(3).probes(3).at_once(1).verdict(Verdict::Rates).lease(ticks(8));
+        let config = Config::count(3).minimum(3).probes(3).at_once(1).probe_rule(ProbeRule::Rates).lease(ticks(8));
         let breaker = due::<CountWindow<2>>(plain(config));
         let lost = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
         breaker.clock().advance_ticks(8);

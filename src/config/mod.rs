@@ -1,13 +1,16 @@
 //! Settings: a `const` builder, and the check that turns it into words.
 
 pub(crate) mod capacity;
+pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod live;
+pub(crate) mod table;
 
 use core::time::Duration;
 
 use crate::clock::{HORIZON, TickRate};
 use crate::config::capacity::Capacity;
+use crate::config::check::{Broken, missing, ticks, within};
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::config::live::{
     AT_ONCE, BUCKET_SHIFT, BUCKETS_LESS_ONE, COUNT, COUNTS_SLOW, ConfigWords, FACTOR_1024THS, FAILURE_PERMILLE,
@@ -18,7 +21,7 @@ use crate::config::live::{
 /// How half-open probes are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum ProbeRule {
     /// The first bad probe reopens, a number of good ones closes. A slow success is bad.
     FirstFailure,
     /// The window's own thresholds over the probes' results, taken once min(minimum, probes) are in.
@@ -55,7 +58,7 @@ pub struct Config {
     open_at_most: Option<Duration>,
     jitter: bool,
     hold_at_most: Duration,
-    verdict: Verdict,
+    probe_rule: ProbeRule,
     probes: u8,
     at_once: Option<u8>,
     successes: Option<u8>,
@@ -79,7 +82,7 @@ impl Config {
         open_at_most: None,
         jitter: true,
         hold_at_most: Duration::from_secs(3600),
-        verdict: Verdict::FirstFailure,
+        probe_rule: ProbeRule::FirstFailure,
         probes: 1,
         at_once: None,
         successes: None,
@@ -238,9 +241,9 @@ impl Config {
         self
     }
 
-    /// How probes are judged (default: [`FirstFailure`](Verdict::FirstFailure)).
-    pub const fn verdict(mut self, verdict: Verdict) -> Self {
-        self.verdict = verdict;
+    /// How probes are judged (default: [`FirstFailure`](ProbeRule::FirstFailure)).
+    pub const fn probe_rule(mut self, rule: ProbeRule) -> Self {
+        self.probe_rule = rule;
         self
     }
 
@@ -258,7 +261,7 @@ impl Config {
         self
     }
 
-    /// How many good probes close, under [`FirstFailure`](Verdict::FirstFailure) (1 to `probes`, default: all). A verdict
+    /// How many good probes close, under [`FirstFailure`](ProbeRule::FirstFailure) (1 to `probes`, default: all). A verdict
     /// by rates does not look at it.
     pub const fn successes(mut self, successes: u8) -> Self {
         self.successes = Some(successes);
@@ -321,50 +324,56 @@ impl Config {
         }
         let shape = check!(self.shape(rate, capacity));
         let rates = capacity.count || capacity.time_slots > 0;
-        if matches!(self.verdict, Verdict::Rates) && !rates {
-            return Err((Field::Verdict, 0, Bound::NeedsShares));
+        if matches!(self.probe_rule, ProbeRule::Rates) && !rates {
+            return Err((Field::ProbeRule, 0, Bound::NeedsShares));
         }
         if rates && self.failure_permille.is_none() && self.slow_permille.is_none() {
-            return Err((Field::FailurePermille, 0, Bound::AtLeast(1)));
+            return missing!(FailurePermille);
         }
-        let failure = check!(share(Field::FailurePermille, self.failure_permille));
-        let slow = check!(share(Field::SlowPermille, self.slow_permille));
+        let failure = match self.failure_permille {
+            Some(share) => check!(within!(FailurePermille, share as u32)),
+            None => 0,
+        };
+        let slow = match self.slow_permille {
+            Some(share) => check!(within!(SlowPermille, share as u32)),
+            None => 0,
+        };
         let slow_after = match self.slow_after {
             None if slow > 0 => return Err((Field::SlowPermille, slow, Bound::NeedsSlowAfter)),
             None => 0,
-            Some(limit) => SLOW_LIMIT.of(check!(ticks(Field::SlowAfter, limit, rate))) | HAS_SLOW_LIMIT.mask(),
+            Some(limit) => SLOW_LIMIT.of(check!(within!(SlowAfter, ticks(limit, rate)))) | HAS_SLOW_LIMIT.mask(),
         };
         let full = match self.count {
             Some(calls) => calls as u32,
             None => MINIMUM_MAX,
         };
         let minimum = match self.minimum {
-            Some(calls) => check!(within(Field::Minimum, calls as u32, 1, full)),
+            Some(calls) => check!(within!(Minimum, calls as u32, most full)),
             None if full < MINIMUM_MAX => full,
             None => 20,
         };
 
-        let base = check!(ticks(Field::OpenFor, self.open_for, rate));
-        let factor = check!(within(Field::Backoff, self.factor_1024ths, 1024, 0xFFFF));
+        let base = check!(within!(OpenFor, ticks(self.open_for, rate)));
+        let factor = check!(within!(Backoff, self.factor_1024ths));
         let cap = match self.open_at_most {
-            Some(cap) => check!(within(Field::OpenAtMost, check!(ticks(Field::OpenAtMost, cap, rate)), base, HORIZON)),
+            Some(cap) => check!(within!(OpenAtMost, ticks(cap, rate), least base)),
             None if base > HORIZON / 8 => HORIZON,
             None => base * 8,
         };
-        let hold = check!(ticks(Field::HoldAtMost, self.hold_at_most, rate));
+        let hold = check!(within!(HoldAtMost, ticks(self.hold_at_most, rate)));
 
-        let probes = check!(within(Field::Probes, self.probes as u32, 1, 15));
+        let probes = check!(within!(Probes, self.probes as u32));
         let at_once = match self.at_once {
-            Some(at_once) => check!(within(Field::AtOnce, at_once as u32, 1, probes)),
+            Some(at_once) => check!(within!(AtOnce, at_once as u32, most probes)),
             None => probes,
         };
         let successes = match self.successes {
-            Some(successes) => check!(within(Field::Successes, successes as u32, 1, probes)),
+            Some(successes) => check!(within!(Successes, successes as u32, most probes)),
             None => probes,
         };
-        let lease = check!(ticks(Field::Lease, self.lease, rate));
+        let lease = check!(within!(Lease, ticks(self.lease, rate)));
         let ramp = match self.ramp {
-            Some(time) => check!(ticks(Field::Ramp, time, rate)),
+            Some(time) => check!(within!(Ramp, ticks(time, rate))),
             None => 0,
         };
         Ok(ConfigWords {
@@ -379,7 +388,7 @@ impl Config {
                 | PROBES.of(probes)
                 | AT_ONCE.of(at_once)
                 | SUCCESSES.of(successes)
-                | RATES.flag(matches!(self.verdict, Verdict::Rates))
+                | RATES.flag(matches!(self.probe_rule, ProbeRule::Rates))
                 | JITTER.flag(self.jitter)
                 | LEVELS.flag(self.levels)
                 | SHADOW.flag(self.shadow),
@@ -397,29 +406,26 @@ impl Config {
         }
         // What the type cannot hold is an error rather than ignored: the window would silently count something else.
         let streak = match (self.streak, capacity.streak) {
-            (Some(failures), true) => check!(within(Field::Streak, failures as u32, 1, STREAK_MAX)),
+            (Some(failures), true) => check!(within!(Streak, failures as u32)),
             (Some(failures), false) => return Err((Field::Streak, failures as u32, Bound::NotInType)),
-            (None, true) => return Err((Field::Streak, 0, Bound::AtLeast(1))),
+            (None, true) => return missing!(Streak),
             (None, false) => 0,
         };
         let slow = self.slow_permille.is_some();
         let count = match (self.count, capacity.count) {
-            (Some(calls), true) => check!(within(Field::Count, calls as u32, 1, capacity.calls(slow))),
+            (Some(calls), true) => check!(within!(Count, calls as u32, most capacity.calls(slow))),
             (Some(calls), false) => return Err((Field::Count, calls as u32, Bound::NotInType)),
-            (None, true) => return Err((Field::Count, 0, Bound::AtLeast(1))),
+            (None, true) => return missing!(Count),
             (None, false) => 0,
         };
         let (buckets, shift) = match (self.time, capacity.time_slots > 0) {
             (Some((buckets, bucket)), true) => {
-                let most = if capacity.time_slots < 64 { capacity.time_slots } else { 64 };
-                let buckets = check!(within(Field::Buckets, buckets as u32, 1, most));
+                const MOST: u32 = Field::Buckets.most();
+                let most = if capacity.time_slots < MOST { capacity.time_slots } else { MOST };
+                let buckets = check!(within!(Buckets, buckets as u32, most most));
                 // At most so long that an epoch's slot runs on across the wrap of the ticks, and that a window is
                 // shorter than a wrap.
-                let bucket = match rate.ticks_in(bucket) {
-                    Some(bucket) => bucket,
-                    None => u32::MAX,
-                };
-                let bucket = check!(within(Field::Bucket, bucket, 64, HORIZON / 64));
+                let bucket = check!(within!(Bucket, ticks(bucket, rate)));
                 if !bucket.is_power_of_two() {
                     return Err((Field::Bucket, bucket, Bound::PowerOfTwo));
                 }
@@ -428,7 +434,7 @@ impl Config {
             (Some((buckets, _)), false) => {
                 return Err((Field::Buckets, buckets as u32, Bound::NotInType));
             }
-            (None, true) => return Err((Field::Buckets, 0, Bound::AtLeast(1))),
+            (None, true) => return missing!(Buckets),
             (None, false) => (1, 0),
         };
         let time = BUCKETS_LESS_ONE.of(buckets - 1) | BUCKET_SHIFT.of(shift);
@@ -436,33 +442,4 @@ impl Config {
     }
 }
 
-/// What becomes a [`ConfigError`] with the rate of the ticks.
-type Broken = (Field, u32, Bound);
-
-const STREAK_MAX: u32 = 1023;
-const MINIMUM_MAX: u32 = 4095;
-
-const fn within(field: Field, value: u32, low: u32, high: u32) -> Result<u32, Broken> {
-    if value < low {
-        Err((field, value, Bound::AtLeast(low)))
-    } else if value > high {
-        Err((field, value, Bound::AtMost(high)))
-    } else {
-        Ok(value)
-    }
-}
-
-const fn share(field: Field, share: Option<u16>) -> Result<u32, Broken> {
-    match share {
-        Some(share) => within(field, share as u32, 1, 1000),
-        None => Ok(0),
-    }
-}
-
-const fn ticks(field: Field, duration: Duration, rate: TickRate) -> Result<u32, Broken> {
-    match rate.ticks_in(duration) {
-        Some(0) => Err((field, 0, Bound::AtLeast(1))),
-        Some(ticks) => Ok(ticks),
-        None => Err((field, u32::MAX, Bound::AtMost(HORIZON))),
-    }
-}
+const MINIMUM_MAX: u32 = Field::Minimum.most();

@@ -11,8 +11,9 @@ use crate::breaker::permit::Permit;
 use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::{TickRate, Ticks};
 use crate::compose::fallback::Tier;
-use crate::config::Verdict;
+use crate::config::ProbeRule;
 use crate::config::error::{Bound, ConfigError, Field};
+use crate::config::table::settings;
 use crate::metrics::counters::Counts;
 use crate::terms::event::{CallReport, Effect, Event, ReportKind};
 use crate::terms::mode::Mode;
@@ -113,7 +114,7 @@ format! {
         Self::Time => "time";
         Self::Probes => "probes";
     }
-    Verdict {
+    ProbeRule {
         Self::FirstFailure => "first failure";
         Self::Rates => "rates";
     }
@@ -138,37 +139,12 @@ format! {
         Self::NeedsShares => "needs shares";
         Self::Fixed => "fixed";
     }
-    Field {
-        Self::Streak => "streak";
-        Self::Count => "count";
-        Self::Buckets => "buckets";
-        Self::Bucket => "bucket";
-        Self::FailurePermille => "failure_permille";
-        Self::SlowPermille => "slow_permille";
-        Self::SlowAfter => "slow_after";
-        Self::Minimum => "minimum";
-        Self::OpenFor => "open_for";
-        Self::Backoff => "backoff_1024ths";
-        Self::OpenAtMost => "open_at_most";
-        Self::HoldAtMost => "hold_at_most";
-        Self::Verdict => "verdict";
-        Self::Probes => "probes";
-        Self::AtOnce => "at_once";
-        Self::Successes => "successes";
-        Self::Lease => "lease";
-        Self::Ramp => "ramp";
-        Self::Shape => "shape";
-        Self::Capacity => "capacity";
-        Self::IdleAfter => "idle_after";
-        Self::ForgetAfter => "forget_after";
-    }
     SnapshotError {
         Self::Foreign => "not a snapshot";
         Self::Version(version) => "a snapshot of version {}", version;
         Self::Corrupt => "a snapshot that was cut off or changed";
         Self::Rate => "a snapshot by a clock of another rate";
     }
-    ConfigError { Self { field, value, bound, .. } => "{} is {}, must be {}", field, value, bound; }
     Ticks { ticks => "{} ticks", ticks.count(); }
     TickRate { rate => "{=u32} ticks in {=u32} s", rate.ratio().0, rate.ratio().1; }
     Rejected { rejected => "rejected: {}, retry in {} ticks", rejected.reason(), rejected.retry_in_ticks(); }
@@ -196,6 +172,30 @@ format! {
     Snapshot {
         snapshot => "{}, reason {}, attempt {}, {} ticks left, {} passed",
             snapshot.state(), snapshot.reason(), snapshot.attempt(), snapshot.remaining_ticks(), snapshot.age_ticks();
+    }
+}
+
+macro_rules! fields {
+    ($(
+        [$name:ident $text:literal $about:literal]
+        $(file $file:tt)?
+        $(field $field:ident $unit:ident $bounds:tt)?
+    )+) => {
+        format! { Field { $($(Self::$field => $text;)?)+ } }
+    };
+}
+
+settings!(fields);
+
+/// A time is shown in ticks, with their rate. To show `480 s`, as the host does, would add about 650 bytes of code.
+impl Format for ConfigError {
+    fn format(&self, f: Formatter<'_>) {
+        let Self { field, value, bound, .. } = *self;
+        if let Some(rate) = self.rate() {
+            write!(f, "{} is {} ticks, must be {}; there are {}", field, value, bound, rate);
+        } else {
+            write!(f, "{} is {}, must be {}", field, value, bound);
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use microbreaker::{
     Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, OpenReason,
-    RejectReason, State, Streak, TickRate, Ticks, TimeWindow, Verdict, Window, count_words,
+    ProbeRule, RegistryBuilder, RejectReason, State, StdClock, Streak, TickRate, Ticks, TimeWindow, Window,
+    count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -359,6 +360,16 @@ fn rows() -> Vec<Row> {
             "open_at_most must be at least open_for (it is 999.023438ms, the least is 1s)",
             STREAK.open_for(SECOND).open_at_most(SECOND),
         ),
+        // Not the one tick that any time must last: the cap's own bound is larger.
+        Row(
+            ON_STREAK,
+            STREAK.open_for(SECOND).open_at_most(ZERO),
+            Field::OpenAtMost,
+            0,
+            AtLeast(1024),
+            "open_at_most must be at least open_for (it is 0ns, the least is 1s)",
+            STREAK.open_for(SECOND).open_at_most(SECOND),
+        ),
         Row(
             ON_STREAK,
             STREAK.open_at_most(TOO_FAR),
@@ -388,12 +399,12 @@ fn rows() -> Vec<Row> {
         ),
         Row(
             ON_STREAK,
-            STREAK.verdict(Verdict::Rates),
-            Field::Verdict,
+            STREAK.probe_rule(ProbeRule::Rates),
+            Field::ProbeRule,
             0,
             NeedsShares,
             "a verdict by rates needs a count or a time window",
-            STREAK.verdict(Verdict::FirstFailure),
+            STREAK.probe_rule(ProbeRule::FirstFailure),
         ),
         Row(
             ON_STREAK,
@@ -496,13 +507,47 @@ fn every_bound_holds_on_both_sides() {
         assert_eq!((error.field, error.value, error.bound), (field, value, bound), "{text}");
         assert_eq!(error.to_string(), text);
         assert_eq!(make(accepted), Ok(()), "the other side of: {text}");
-        fields.insert(format!("{field:?}"));
+        fields.insert(field);
     }
-    // All but the shape, which only a reload can get wrong; see below.
-    assert_eq!(fields.len(), 18, "{fields:?}");
+    // All but the shape, which only a reload can get wrong, and a registry's own; see below.
+    let elsewhere = [Field::Shape, Field::Capacity, Field::IdleAfter, Field::ForgetAfter];
+    assert_eq!(fields, HashSet::from(Field::ALL).difference(&elsewhere.into()).copied().collect());
     // A number is never too large to be shown, as a time past the horizon is.
     let text = "backoff_1024ths may be at most 65535 (it is 4294967295, the most is 65535)";
     assert_eq!(ON_STREAK(STREAK.backoff_1024ths(u32::MAX)).unwrap_err().to_string(), text);
+}
+
+#[test]
+fn every_field_has_a_name_of_its_own() {
+    let names: HashSet<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+    assert_eq!(names.len(), Field::ALL.len());
+    for field in Field::ALL {
+        assert!(field.name().starts_with(|first: char| first.is_ascii_lowercase()), "{field:?}");
+        assert_eq!(field.to_string(), field.name());
+    }
+}
+
+/// What a registry says of its own settings; `registry` has their bounds on both sides.
+#[test]
+fn a_registrys_settings_are_shown_in_their_units() {
+    let text = |change: fn(RegistryBuilder<u32>) -> RegistryBuilder<u32>| {
+        let builder = change(RegistryBuilder::new("tenants", STREAK));
+        builder.build::<Streak, _>(StdClock::new()).map(drop).expect_err("it is refused").to_string()
+    };
+    assert_eq!(text(|builder| builder.capacity(0)), "capacity must be at least 1 breaker (it is 0, the least is 1)");
+    assert_eq!(
+        text(|builder| builder.idle_after(ticks(15))),
+        "idle_after must be at least 16 ticks (it is 14.648438ms, the least is 15.625ms)"
+    );
+    assert_eq!(text(|builder| builder.idle_after(TOO_FAR)), "idle_after is past the horizon (the most is 1048576s)");
+    assert_eq!(
+        text(|builder| builder.forget_after(Some(599 * SECOND))),
+        "forget_after must be at least idle_after (it is 599s, the least is 600s)"
+    );
+    assert_eq!(
+        text(|builder| builder.forget_after(Some(TOO_FAR))),
+        "forget_after is past the horizon (the most is 1048576s)"
+    );
 }
 
 #[test]
@@ -586,7 +631,7 @@ fn a_refused_reload_changes_nothing() {
         .probes(1)
         .hold_at_most(SECOND)
         .ramp(SECOND)
-        .verdict(Verdict::Rates);
+        .probe_rule(ProbeRule::Rates);
     let refused = [
         other.probes(16),
         other.open_for(ZERO),

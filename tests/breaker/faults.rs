@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf, Event,
-    FailureKind, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State, StdClock, Streak,
-    Ticks, TimeWindow, Verdict, Window, count_words,
+    FailureKind, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, ProbeRule, RejectReason, State,
+    StdClock, Streak, Ticks, TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -126,18 +126,18 @@ fn fault_02_half_open_for_ever_after_a_cancelled_panicked_or_ignored_probe() {
 #[test]
 fn fault_03_half_open_for_ever_when_results_age_out_and_permits_are_forgotten() {
     let config = Config::time(4, SECOND).minimum(3).jitter(false).open_for(OPEN_FOR).lease(LEASE).probes(3).at_once(1);
-    for verdict in [Verdict::FirstFailure, Verdict::Rates] {
+    for rule in [ProbeRule::FirstFailure, ProbeRule::Rates] {
         let clock = ManualClock::new();
-        let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.verdict(verdict), &clock);
+        let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probe_rule(rule), &clock);
         until_probes_are_due(&breaker);
         for expected in [Effect::Counted, Effect::Counted, Effect::Closed] {
             // Each result is days older than the window is long when the next one comes.
             clock.advance(DAY);
-            assert_eq!(breaker.acquire().unwrap().success(), expected, "{verdict:?}");
+            assert_eq!(breaker.acquire().unwrap().success(), expected, "{rule:?}");
         }
     }
     let clock = ManualClock::new();
-    let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.verdict(Verdict::Rates), &clock);
+    let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probe_rule(ProbeRule::Rates), &clock);
     until_probes_are_due(&breaker);
     assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
     clock.advance(DAY);
@@ -399,7 +399,7 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
 
     // Written off within one generation, by rates: the late reports must not be taken from the new probes.
     let config = Config::count(100).minimum(5).jitter(false).open_for(OPEN_FOR).lease(LEASE);
-    let breaker: Breaker<Last100, _> = Breaker::new(config.verdict(Verdict::Rates).probes(5).at_once(2), &clock);
+    let breaker: Breaker<Last100, _> = Breaker::new(config.probe_rule(ProbeRule::Rates).probes(5).at_once(2), &clock);
     until_probes_are_due(&breaker);
     let lost = [breaker.acquire().unwrap(), breaker.acquire().unwrap()];
     clock.advance(LEASE);
@@ -526,7 +526,7 @@ fn fault_14_a_rate_of_exactly_100_percent_can_never_trip() {
 
 #[test]
 fn fault_15_a_verdict_before_the_minimum_wedges_half_open() {
-    let config = Config::count(100).jitter(false).open_for(OPEN_FOR).verdict(Verdict::Rates).probes(4);
+    let config = Config::count(100).jitter(false).open_for(OPEN_FOR).probe_rule(ProbeRule::Rates).probes(4);
     // The minimum of the window is far above what probes can reach; the verdict comes at min(minimum, probes).
     for (minimum, results) in [(100, 4), (4, 4), (3, 3), (1, 1)] {
         let clock = ManualClock::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use microbreaker::{
     AnyError, Bound, Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Counters, Counts,
     Effect, Error, ErrorIf, Event, FailureKind, Field, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit,
-    RejectReason, Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, Verdict,
+    ProbeRule, RejectReason, Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow,
     WindowKind, count_words,
 };
 use static_assertions::{assert_eq_align, assert_eq_size, assert_impl_all, assert_not_impl_any};
@@ -74,7 +74,7 @@ assert_impl_all!(ReportKind: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(Effect: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(WindowKind: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(Outcome: Send, Sync, Copy, Eq);
-assert_impl_all!(Verdict: Send, Sync, Copy, Eq);
+assert_impl_all!(ProbeRule: Send, Sync, Copy, Eq);
 assert_impl_all!(Field: Send, Sync, Copy, Eq);
 assert_impl_all!(Bound: Send, Sync, Copy, Eq);
 assert_impl_all!(Ticks: Send, Sync, Copy, Eq, std::hash::Hash);

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks, TimeWindow,
-    Verdict,
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, ProbeRule, State, Streak, TickRate, Ticks,
+    TimeWindow,
 };
 
 /// A clock that jumps once, at a chosen reading: the thread slept between two of its steps.
@@ -56,7 +56,7 @@ fn lost_probes_never_close_whatever_share_is_judged() {
         .ignore_failure_share()
         .slow_permille(500)
         .slow_after(Duration::from_secs(1))
-        .verdict(Verdict::Rates)
+        .probe_rule(ProbeRule::Rates)
         .probes(3)
         .lease(Duration::from_secs(8));
     let breaker: Breaker<CountWindow<2>, _> = Breaker::new(config, ManualClock::new());

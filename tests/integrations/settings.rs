@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Field, ManualClock, Mode, Settings, State, Streak, TimeWindow, Verdict,
+    Bound, Breaker, Config, CountWindow, Field, ManualClock, Mode, ProbeRule, Settings, State, Streak, TimeWindow,
     count_words,
 };
 
@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ALL: &str = r#"{
     "streak": 7, "count": 50, "buckets": 8, "bucket": "2s", "failure_permille": 400,
     "slow_permille": 300, "slow_after": "250ms", "minimum": 20, "open_for": "5s", "backoff_1024ths": 1536,
-    "open_at_most": "1m 30s", "jitter": false, "hold_at_most": "2h", "verdict": "rates", "probes": 5, "at_once": 2,
+    "open_at_most": "1m 30s", "jitter": false, "hold_at_most": "2h", "probe_rule": "rates", "probes": 5, "at_once": 2,
     "successes": 3, "lease": "20s", "ramp": "10s", "levels": true, "mode": "shadow"
 }"#;
 
@@ -43,7 +43,7 @@ fn every_setting_reaches_the_configuration() {
         .open_at_most(90 * SECOND)
         .jitter(false)
         .hold_at_most(7200 * SECOND)
-        .verdict(Verdict::Rates)
+        .probe_rule(ProbeRule::Rates)
         .probes(5)
         .at_once(2)
         .successes(3)
@@ -164,7 +164,7 @@ fn a_bad_value_is_named_with_its_field() {
     from_json(r#"{"probes": 2.5}"#, "expected probes");
     from_json(r#"{"jitter": 1}"#, "expected jitter as true or false");
     from_json(r#"{"streak": true}"#, "boolean `true`, expected streak");
-    from_json(r#"{"verdict": "Rates"}"#, r#"expected verdict as "first_failure" or "rates""#);
+    from_json(r#"{"probe_rule": "Rates"}"#, r#"expected probe_rule as "first_failure" or "rates""#);
     from_json(r#"{"mode": "down"}"#, r#"expected mode as "on", "off", "open" or "shadow""#);
     from_json(r#"{"open_fro": "5s"}"#, "unknown field `open_fro`");
     from_json(r#"{"probes": 1, "probes": 2}"#, "duplicate field `probes`");
@@ -176,6 +176,23 @@ fn a_bad_value_is_named_with_its_field() {
     assert!(error.contains("unknown field `probe`"), "{error}");
     let error = vars(&[("UP_PROBES", "1"), ("UP_probes", "2")]).unwrap_err();
     assert!(error.contains("duplicate field `probes`"), "{error}");
+}
+
+/// An error names a setting as the file does.
+#[test]
+fn the_file_has_the_names_of_the_fields() {
+    let file: serde_json::Map<String, serde_json::Value> = serde_json::from_str(ALL).unwrap();
+    let fields: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+    let not_in_the_file: Vec<&str> = fields.iter().copied().filter(|name| !file.contains_key(*name)).collect();
+    assert_eq!(not_in_the_file, ["shape", "capacity", "idle_after", "forget_after"]);
+    let mut unbounded: Vec<&str> = file.keys().map(String::as_str).filter(|name| !fields.contains(name)).collect();
+    unbounded.sort_unstable();
+    assert_eq!(unbounded, ["jitter", "levels", "mode"]);
+    // `ALL` is all that the file may have, in its order.
+    let unknown = json(r#"{"colour": "red"}"#).unwrap_err();
+    let listed: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+    let given: Vec<&str> = ALL.split('"').filter(|text| file.contains_key(*text)).collect();
+    assert_eq!(listed, given);
 }
 
 /// Every setting that has a bound, past it: the error names the setting by the name it has in the file.
@@ -206,9 +223,9 @@ fn a_value_out_of_bounds_is_named_with_its_field_and_its_bound() {
         let error = made.expect_err(text);
         assert_eq!((error.field, error.bound), (field, bound), "{text}");
     }
-    let rates = json(r#"{"verdict": "rates"}"#).unwrap().over(Config::streak(1));
+    let rates = json(r#"{"probe_rule": "rates"}"#).unwrap().over(Config::streak(1));
     let error = Breaker::<Streak, _>::try_new(rates, ManualClock::new()).unwrap_err();
-    assert_eq!((error.field, error.bound), (Field::Verdict, Bound::NeedsShares));
+    assert_eq!((error.field, error.bound), (Field::ProbeRule, Bound::NeedsShares));
 }
 
 #[test]

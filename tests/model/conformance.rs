@@ -8,8 +8,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, FailureKind, ManualClock, Outcome, Permit, State, Streak, TimeWindow, Verdict,
-    Window,
+    Breaker, Clock, Config, CountWindow, FailureKind, ManualClock, Outcome, Permit, ProbeRule, State, Streak,
+    TimeWindow, Window,
 };
 use serde_json::{Map, Value, json};
 
@@ -156,9 +156,9 @@ impl Setup {
             config = config.hold_at_most(Duration::from_millis(ms));
         }
         if let Some(verdict) = fields.get("verdict") {
-            config = config.verdict(match verdict.as_str() {
-                Some("streak") => Verdict::FirstFailure,
-                Some("rates") => Verdict::Rates,
+            config = config.probe_rule(match verdict.as_str() {
+                Some("streak") => ProbeRule::FirstFailure,
+                Some("rates") => ProbeRule::Rates,
                 _ => return Err(format!("unknown verdict {verdict}")),
             });
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, Config, CountWindow, Effect, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit,
-    RejectReason, State, Status, Streak, TimeWindow, Verdict, Window, count_words,
+    ProbeRule, RejectReason, State, Status, Streak, TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -408,7 +408,8 @@ fn a_probe_that_was_written_off_changes_no_result_while_another_is_out() {
         (Outcome::Latch, Effect::Latched, State::Latched),
     ] {
         let clock = ManualClock::new();
-        let config = Config::count(8).minimum(3).failure_permille(600).verdict(Verdict::Rates).probes(3).at_once(1);
+        let config =
+            Config::count(8).minimum(3).failure_permille(600).probe_rule(ProbeRule::Rates).probes(3).at_once(1);
         let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> =
             Breaker::new(config.jitter(false).open_for(OPEN_FOR).lease(SECOND), &clock);
         assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
@@ -458,21 +459,21 @@ fn a_pair_counts_each_call_in_both_whichever_comes_first() {
 fn half_open_counts_until_the_results_are_complete() {
     let clock = ManualClock::new();
     let config = Config::count(8).minimum(2).jitter(false).open_for(OPEN_FOR).probes(3).successes(2);
-    for (verdict, outcomes) in [
-        (Verdict::FirstFailure, [Outcome::Success, Outcome::Success]),
-        (Verdict::FirstFailure, [Outcome::Alive, Outcome::Alive]),
-        (Verdict::Rates, [Outcome::Slow, Outcome::Success]),
+    for (rule, outcomes) in [
+        (ProbeRule::FirstFailure, [Outcome::Success, Outcome::Success]),
+        (ProbeRule::FirstFailure, [Outcome::Alive, Outcome::Alive]),
+        (ProbeRule::Rates, [Outcome::Slow, Outcome::Success]),
     ] {
-        let config = config.verdict(verdict);
+        let config = config.probe_rule(rule);
         let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> = Breaker::new(config, &clock);
         assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
         clock.advance(OPEN_FOR);
-        assert_eq!(breaker.acquire().unwrap().record(outcomes[0]), Effect::Counted, "{verdict:?}");
-        assert_eq!(breaker.acquire().unwrap().record(outcomes[1]), Effect::Closed, "{verdict:?}");
+        assert_eq!(breaker.acquire().unwrap().record(outcomes[0]), Effect::Counted, "{rule:?}");
+        assert_eq!(breaker.acquire().unwrap().record(outcomes[1]), Effect::Closed, "{rule:?}");
     }
     // By rates one failure of two is not below 500 permille, one of three with a minimum of three is.
     for (minimum, last) in [(2, Effect::Opened(OpenReason::Failures)), (3, Effect::Counted)] {
-        let config = config.verdict(Verdict::Rates).minimum(minimum);
+        let config = config.probe_rule(ProbeRule::Rates).minimum(minimum);
         let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> = Breaker::new(config, &clock);
         assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
         clock.advance(OPEN_FOR);

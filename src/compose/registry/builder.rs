@@ -11,7 +11,8 @@ use crate::clock::{Clock, HORIZON};
 use crate::compose::registry::used::Used;
 use crate::compose::registry::{Admin, Label, Member, NEVER, Registry, Slot};
 use crate::config::Config;
-use crate::config::error::{Bound, ConfigError, Field};
+use crate::config::check::{Broken, ticks, within};
+use crate::config::error::{ConfigError, Field};
 use crate::machine::window::Window;
 use crate::platform::atomics::AtomicU32;
 use crate::terms::observer::Observer;
@@ -126,23 +127,16 @@ impl<K> RegistryBuilder<K> {
         clock: C,
         observe: impl Fn(&'static str) -> O + Send + Sync + 'static,
     ) -> Result<Registry<K, W, C, O>, ConfigError> {
-        let error = |field, value, bound| Err(ConfigError::new(field, value, bound, const { &C::RATE }));
-        if self.capacity == 0 {
-            return error(Field::Capacity, 0, Bound::AtLeast(1));
-        }
-        let idle = match C::RATE.ticks_in(self.idle_after) {
-            Some(idle @ 16..) => idle,
-            Some(idle) => return error(Field::IdleAfter, idle, Bound::AtLeast(16)),
-            None => return error(Field::IdleAfter, u32::MAX, Bound::AtMost(HORIZON)),
+        let checked = |checked: Result<u32, Broken>| {
+            checked.map_err(|(field, value, bound)| ConfigError::new(field, value, bound, const { &C::RATE }))
         };
+        // It has no upper bound.
+        checked(within!(Capacity, u32::try_from(self.capacity).unwrap_or(u32::MAX), most u32::MAX))?;
+        let idle = checked(within!(IdleAfter, ticks(self.idle_after, C::RATE)))?;
         let shift = (idle / 8).ilog2();
         let forget = match self.forget {
             Forget::Times(times) => Some(idle.saturating_mul(times).min(HORIZON)),
-            Forget::After(time) => match C::RATE.ticks_in(time) {
-                Some(forget) if forget >= idle => Some(forget),
-                Some(forget) => return error(Field::ForgetAfter, forget, Bound::AtLeast(idle)),
-                None => return error(Field::ForgetAfter, u32::MAX, Bound::AtMost(HORIZON)),
-            },
+            Forget::After(time) => Some(checked(within!(ForgetAfter, ticks(time, C::RATE), least idle))?),
             Forget::Never => None,
         };
         let overflow = Slot {

@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::error::ConfigError;
-use crate::config::{Config, Verdict};
+use crate::config::table::settings;
+use crate::config::{Config, ProbeRule};
 use crate::machine::window::Window;
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
 
-macro_rules! settings {
+macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)+) => {
         /// All options of a [`Config`] and the [`Mode`], each of which may be left out.
         ///
@@ -117,50 +118,52 @@ macro_rules! settings {
     };
 }
 
-settings! {
-    /// [`Config::streak`]; fixed for the life of a breaker.
-    streak: u16,
-    /// [`Config::count`]; fixed for the life of a breaker.
-    count: u16,
-    /// The number of buckets of [`Config::time`] (the base's if left out); fixed for the life of a breaker.
-    buckets: u8,
-    /// The length of a bucket of [`Config::time`] (if left out the base's, or one second); fixed for the life of a breaker.
-    bucket: Duration,
-    /// [`Config::failure_permille`], or [`Config::ignore_failure_share`] if it is `off`
-    failure_permille: Option<u16>,
-    /// [`Config::slow_permille`]
-    slow_permille: u16,
-    /// [`Config::slow_after`], or [`Config::no_slow_limit`] if it is `off`: the base's `slow_permille` goes too
-    slow_after: Option<Duration>,
-    /// [`Config::minimum`]
-    minimum: u16,
-    /// [`Config::open_for`]
-    open_for: Duration,
-    /// [`Config::backoff_1024ths`]
-    backoff_1024ths: u32,
-    /// [`Config::open_at_most`]
-    open_at_most: Duration,
-    /// [`Config::jitter`]
-    jitter: bool,
-    /// [`Config::hold_at_most`]
-    hold_at_most: Duration,
-    /// [`Config::verdict`]: `first_failure` or `rates`
-    verdict: Verdict,
-    /// [`Config::probes`]
-    probes: u8,
-    /// [`Config::at_once`]
-    at_once: u8,
-    /// [`Config::successes`]
-    successes: u8,
-    /// [`Config::lease`]
-    lease: Duration,
-    /// [`Config::ramp`], or [`Config::no_ramp`] if it is `off`
-    ramp: Option<Duration>,
-    /// [`Config::levels`]
-    levels: bool,
-    /// [`Breaker::switch`]: `on`, `off`, `open` or `shadow`. Left out, the switch stays as it is.
-    mode: Mode,
+/// Makes [`Settings`] out of those rows of the table that are in the file.
+macro_rules! rows {
+    ($(
+        [$name:ident $text:literal $about:literal]
+        $(file { $type:ty, $($how:tt)+ })?
+        $(field $field:ident $unit:ident $bounds:tt)?
+    )+) => {
+        options! { $($(#[doc = about!($about $($how)+)] $name: $type,)?)+ }
+
+        impl Settings {
+            /// Sets on `config` what is given here, except what [`over`](Self::over) sets by hand.
+            fn set(&self, mut config: Config) -> Config {
+                // Settings that can be off come first. A slow limit of `off` takes back the base's share of slow calls, but
+                // must not take back one that is given beside it: that is an error.
+                $($(set!(or self.$name config $($how)+);)?)+
+                $($(set!(set self.$name config $($how)+);)?)+
+                config
+            }
+        }
+    };
 }
+
+macro_rules! about {
+    ($about:literal set $method:ident or $off:ident $($more:literal)?) => {
+        concat!($about, ", or [`Config::", stringify!($off), "`] if it is `off`" $(, $more)?)
+    };
+    ($about:literal set $method:ident $($more:literal)?) => { concat!($about $(, $more)?) };
+    ($about:literal by_hand $($more:literal)?) => { concat!($about $(, $more)?) };
+}
+
+/// `or` sets a setting that can be off and `set` one that cannot; each does nothing for all others.
+macro_rules! set {
+    (or $self:ident.$name:ident $config:ident set $method:ident or $off:ident $($more:literal)?) => {
+        if let Some(value) = $self.$name {
+            $config = value.map_or($config.$off(), |value| $config.$method(value));
+        }
+    };
+    (set $self:ident.$name:ident $config:ident set $method:ident $($more:literal)?) => {
+        if let Some(value) = $self.$name {
+            $config = $config.$method(value);
+        }
+    };
+    ($($other:tt)+) => {};
+}
+
+settings!(rows);
 
 impl Settings {
     /// A breaker made of them [over](Self::over) `base`, in the mode that is given.
@@ -180,37 +183,12 @@ impl Settings {
     /// `base`, with all that is given here in its place. Nothing is checked until a breaker is made of it. Of the mode it
     /// holds only whether to start in shadow.
     pub fn over(&self, base: Config) -> Config {
-        macro_rules! set {
-            ($config:ident: $($name:ident)+) => {
-                $(if let Some(value) = self.$name {
-                    $config = $config.$name(value);
-                })+
-            };
-        }
-        let mut config = base;
-        if let Some(failures) = self.streak {
-            config = config.and_streak(failures);
-        }
-        if let Some(calls) = self.count {
-            config = config.and_count(calls);
-        }
+        let mut config = self.set(base);
         if self.buckets.is_some() || self.bucket.is_some() {
             // The half that is left out is the base's. Where it has none either, a length without a number is an error.
             let (buckets, bucket) = base.time.unwrap_or((0, Duration::from_secs(1)));
             config = config.and_time(self.buckets.unwrap_or(buckets), self.bucket.unwrap_or(bucket));
         }
-        if let Some(share) = self.failure_permille {
-            config = share.map_or(config.ignore_failure_share(), |share| config.failure_permille(share));
-        }
-        // Before the share of slow calls, which it takes back: one that is given beside it is an error.
-        if let Some(limit) = self.slow_after {
-            config = limit.map_or(config.no_slow_limit(), |limit| config.slow_after(limit));
-        }
-        if let Some(time) = self.ramp {
-            config = time.map_or(config.no_ramp(), |time| config.ramp(time));
-        }
-        set!(config: slow_permille minimum open_for backoff_1024ths open_at_most jitter hold_at_most verdict probes);
-        set!(config: at_once successes lease levels);
         if let Some(mode) = self.mode {
             config = config.shadow(mode == Mode::Shadow);
         }
@@ -369,7 +347,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl Value for Verdict {
+impl Value for ProbeRule {
     const EXPECTED: &'static str = "\"first_failure\" or \"rates\"";
 
     fn from_text(text: &str) -> Option<Self> {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use microbreaker::{Config, HORIZON, Verdict};
+use microbreaker::{Config, HORIZON, ProbeRule};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -242,7 +242,7 @@ impl Settings {
             .backoff_1024ths(tuning.factor_1024ths)
             .jitter(false)
             .hold_at_most(lasting(tuning.hold_at_most))
-            .verdict(if tuning.rates { Verdict::Rates } else { Verdict::FirstFailure })
+            .probe_rule(if tuning.rates { ProbeRule::Rates } else { ProbeRule::FirstFailure })
             .probes(tuning.probes)
             .lease(lasting(tuning.lease))
             .levels(tuning.levels)

@@ -1,7 +1,7 @@
-use microbreaker::{Breaker, Config, ManualClock, Streak, Verdict};
+use microbreaker::{Breaker, Config, ManualClock, ProbeRule, Streak};
 
 static BREAKER: Breaker<Streak, ManualClock> =
-    Breaker::new(Config::streak(5).verdict(Verdict::Rates), ManualClock::new());
+    Breaker::new(Config::streak(5).probe_rule(ProbeRule::Rates), ManualClock::new());
 
 fn main() {
     let _ = BREAKER.acquire();

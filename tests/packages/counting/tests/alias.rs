@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, FailureKind, ManualClock, Outcome, State, Streak, TimeWindow, Verdict,
-    Window, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, FailureKind, ManualClock, Outcome, ProbeRule, State, Streak,
+    TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -349,7 +349,7 @@ fn a_fresh_probe_is_written_off_after_16_others_within_one_look_at_the_lease() {
 fn a_ramping_caller_is_never_counted_among_later_probes() {
     let seen = shows(3..600, |access, transitions| {
         let one_strike = Config::count(4).minimum(1).open_for(SECOND).jitter(false);
-        let by_rates = one_strike.verdict(Verdict::Rates).slow_permille(500).slow_after(1000 * SECOND);
+        let by_rates = one_strike.probe_rule(ProbeRule::Rates).slow_permille(500).slow_after(1000 * SECOND);
         let breaker = shared::<CountWindow<2>>(by_rates.ramp(100 * SECOND));
         trip(&breaker);
         breaker.clock().advance(SECOND);

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{env, thread};
 
-use microbreaker::{Breaker, Config, CountWindow, Effect, State, Streak, TimeWindow, Verdict, Window};
+use microbreaker::{Breaker, Config, CountWindow, Effect, ProbeRule, State, Streak, TimeWindow, Window};
 
 use load::{Counts, Gauge, Ground, Most, Random, Violations, ticks};
 use watch::{BEFORE, Common, OPEN_FOR, Watch, enter};
@@ -89,7 +89,7 @@ fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u
     let config = admits(config, few);
     let other = admits(config, many).successes(4).ramp(ticks(4)).levels(true);
     // Which a streak alone has none of.
-    let rates = other.verdict(Verdict::Rates);
+    let rates = other.probe_rule(ProbeRule::Rates);
     let other = if Breaker::<W, _>::try_new(rates, &Common::default()).is_ok() { rates } else { other };
     let begin = Instant::now();
 
