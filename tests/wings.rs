@@ -67,12 +67,19 @@ struct File {
     foreign: BTreeSet<String>,
 }
 
-/// The text without comments, strings and unit tests.
+/// The text without comments, strings, unit tests, and what only the documentation uses.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let text = text.split("#[cfg(all(test").next().unwrap_or_default();
+    // What only the documentation's links need.
+    let text = text.lines().scan(false, |of_docs, line| {
+        let skipped = *of_docs;
+        *of_docs = line == "#[cfg(doc)]";
+        Some(if skipped { "" } else { line })
+    });
+    let text: String = text.flat_map(|line| [line, "\n"]).collect();
     let mut code = String::new();
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         let skip = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
