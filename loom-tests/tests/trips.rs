@@ -6,8 +6,8 @@ mod common;
 use common::{Events, Still, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
 use microbreaker::{
-    Breaker, Config, CountWindow, Effect, FailureKind, ManualClock, OpenReason, Outcome, State, Streak, TimeWindow,
-    Window,
+    Breaker, Config, CountWindow, Effect, FailureKind, ManualClock, Mode, OpenReason, Outcome, State, Streak,
+    TimeWindow, Window,
 };
 
 type Lanes = TimeWindow<2, 2>;
@@ -403,7 +403,7 @@ fn a_shadow_switch_survives_a_reload() {
         breaker.latch();
         race!(breaker;
             |breaker| breaker.reconfigure(&config.probes(2)).unwrap(),
-            |breaker| breaker.watch_only(),
+            |breaker| breaker.switch(Mode::Shadow),
         );
         assert!(breaker.status().shadow);
         assert!(breaker.acquire().is_ok());

@@ -46,23 +46,6 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.transition(None, Step::DISABLE, self.window_tally(), None)
     }
 
-    /// Ends shadow: from now on, rejections are real.
-    pub fn enforce(&self) {
-        self.live.set_shadow(false);
-    }
-
-    /// Shadow: the machine runs exactly as it would, but a call that it would reject is admitted, on a permit that
-    /// counts nowhere except in the observer's [`on_would_reject`](Observer::on_would_reject). So a new breaker can
-    /// watch production before it is allowed to act.
-    pub fn watch_only(&self) {
-        self.live.set_shadow(true);
-    }
-
-    /// Whether it is in shadow, see [`watch_only`](Self::watch_only).
-    pub fn is_watch_only(&self) -> bool {
-        self.live.rules().shadow()
-    }
-
     /// Seeds the jitter with what tells this device from others, so that a fleet does not probe in step. Takes effect
     /// with the next opening.
     pub fn seed(&self, seed: u32) {
@@ -101,18 +84,18 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         match mode {
             Mode::On => {
                 self.begin();
-                self.enforce();
+                self.live.set_shadow(false);
             }
             Mode::Off => {
                 self.disable();
-                self.enforce();
+                self.live.set_shadow(false);
             }
             Mode::Open => {
                 self.force_open();
-                self.enforce();
+                self.live.set_shadow(false);
             }
             Mode::Shadow => {
-                self.watch_only();
+                self.live.set_shadow(true);
                 self.begin();
             }
         }
@@ -122,10 +105,15 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     pub fn mode(&self) -> Mode {
         match self.state() {
             State::Disabled => Mode::Off,
-            _ if self.is_watch_only() => Mode::Shadow,
+            _ if self.is_shadow() => Mode::Shadow,
             State::ForcedOpen => Mode::Open,
             _ => Mode::On,
         }
+    }
+
+    /// Whether the breaker is in [shadow](Mode::Shadow), whatever its state.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.live.rules().shadow()
     }
 
     /// Ends forced open and disabled. Only a hand begins and ends them, so that the look and the reset may be two steps.

@@ -299,7 +299,7 @@ impl Config {
     }
 
     /// Starts in shadow: the machine runs, but a call that it would reject is admitted (default: no). See
-    /// [`enforce`](crate::Breaker::enforce).
+    /// [`Breaker::switch`](crate::Breaker::switch).
     pub const fn shadow(mut self, on: bool) -> Self {
         self.shadow = on;
         self

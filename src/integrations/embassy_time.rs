@@ -78,7 +78,7 @@ impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
         loop {
             let remaining = self.present_remaining();
             let ticks = match (remaining.ticks, remaining.word.state()) {
-                _ if self.is_watch_only() => return Ok(()),
+                _ if self.is_shadow() => return Ok(()),
                 (Some(0), _) => return Ok(()),
                 (Some(ticks), _) if remaining.may_shrink => ticks.min(RECHECK_TICKS),
                 (Some(ticks), _) => ticks,

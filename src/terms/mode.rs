@@ -15,7 +15,9 @@ named! {
         Off => "off",
         /// It rejects all: maintenance.
         Open => "open",
-        /// It decides, and admits all the same; see [`Breaker::watch_only`].
+        /// The machine runs exactly as it would, but a call that it would reject is admitted, on a permit that counts
+        /// nowhere except in the observer's [`on_would_reject`](crate::Observer::on_would_reject). So a new breaker can
+        /// watch production before it is allowed to act.
         Shadow => "shadow",
     }
 }

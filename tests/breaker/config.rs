@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use microbreaker::{
-    Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, OpenReason,
+    Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, Mode, OpenReason,
     ProbeRule, RegistryBuilder, RejectReason, State, StdClock, Streak, TickRate, Ticks, TimeWindow, Window,
     count_words,
 };
@@ -683,7 +683,7 @@ fn a_reload_takes_everything_else_over() {
         .hold_at_most(5 * SECOND);
     breaker.reconfigure(&new).unwrap();
     assert!(breaker.status().shadow, "but the shadow switch, which is moved by hand");
-    breaker.enforce();
+    breaker.switch(Mode::On);
     let act = || breaker.acquire().unwrap();
     assert_eq!(act().failure(), Effect::Opened(OpenReason::Failures), "2 of 2");
     assert_eq!(breaker.retry_in(), Some(2 * SECOND));

@@ -18,7 +18,7 @@ fn every_mode_is_reached_from_every_mode() {
             breaker.switch(to);
             assert_eq!(breaker.mode(), to, "from {}", from.name());
             assert_eq!(breaker.acquire().is_ok(), to != Mode::Open, "from {} to {}", from.name(), to.name());
-            assert_eq!(breaker.is_watch_only(), to == Mode::Shadow);
+            assert_eq!(breaker.status().shadow, to == Mode::Shadow);
         }
     }
 }

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::cell::{Cell, RefCell};
 
 use microbreaker::{
-    Breaker, CallReport, Config, CountWindow, Counters, Effect, Event, FailureKind, ManualClock, Observer, OpenReason,
-    Outcome, RejectReason, State, Streak, Tally, Ticks, WindowKind, count_words,
+    Breaker, CallReport, Config, CountWindow, Counters, Effect, Event, FailureKind, ManualClock, Mode, Observer,
+    OpenReason, Outcome, RejectReason, State, Streak, Tally, Ticks, WindowKind, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -184,7 +184,7 @@ fn a_pair_and_a_reference_hear_all_that_one_hears() {
     breaker.acquire().unwrap().failure();
     breaker.acquire().unwrap().failure();
     assert!(breaker.acquire().is_err());
-    breaker.watch_only();
+    breaker.switch(Mode::Shadow);
     breaker.acquire().unwrap().success();
     assert_eq!(breaker.observer().0.1.get(), [1, 4, 1, 1, 4], "events, permits, rejections, would-be ones, reports");
     assert_eq!(second.1.get(), [1, 4, 1, 1, 4]);
@@ -235,9 +235,9 @@ fn counters_count_each_kind_by_itself() {
     report(1, Outcome::Hold(SECOND));
     assert_eq!(late.failure(), Effect::Stale);
     (0..7).for_each(|_| assert!(breaker.acquire().is_err()));
-    breaker.watch_only();
+    breaker.switch(Mode::Shadow);
     report(8, Outcome::Success);
-    breaker.enforce();
+    breaker.switch(Mode::On);
     breaker.clock().advance(SECOND);
     let probe = breaker.acquire().unwrap();
     assert!(probe.is_probe());

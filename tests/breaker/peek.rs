@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use microbreaker::{Breaker, Config, Counters, Effect, ManualClock, OpenReason, RejectReason, State, Streak};
+use microbreaker::{Breaker, Config, Counters, Effect, ManualClock, Mode, OpenReason, RejectReason, State, Streak};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CONFIG: Config = Config::streak(1).jitter(false).open_for(SECOND).lease(Duration::from_secs(4)).ramp(SECOND);
@@ -56,9 +56,9 @@ fn it_says_in_every_state_what_acquire_would_and_leaves_no_trace() {
     assert_eq!(peek(&breaker), Some((RejectReason::Latched, None)));
     breaker.force_open();
     assert_eq!(peek(&breaker), Some((RejectReason::ForcedOpen, None)));
-    breaker.watch_only();
+    breaker.switch(Mode::Shadow);
     assert_eq!(peek(&breaker), None);
-    breaker.enforce();
+    breaker.switch(Mode::On);
     breaker.disable();
     assert_eq!(peek(&breaker), None);
     breaker.reset();

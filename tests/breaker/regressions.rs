@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, ProbeRule, State, Streak, TickRate, Ticks,
-    TimeWindow,
+    Breaker, Clock, Config, CountWindow, Effect, ManualClock, Mode, OpenReason, ProbeRule, State, Streak, TickRate,
+    Ticks, TimeWindow,
 };
 
 /// A clock that jumps once, at a chosen reading: the thread slept between two of its steps.
@@ -127,7 +127,7 @@ fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
         let second = Duration::from_secs(1);
         let config = Config::time(4, second).open_for(second).jitter(false).backoff_1024ths(1024).ramp(second);
         let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probes(1), ManualClock::new());
-        breaker.watch_only();
+        breaker.switch(Mode::Shadow);
         breaker.trip(OpenReason::Manual, second);
         for probe in 0..=failed_probes {
             breaker.clock().advance(second);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use embassy_time::MockDriver;
 use microbreaker::{
-    Breaker, Clock, Config, Effect, EmbassyClock, OpenReason, RejectReason, Rejected, State, Streak, TickRate, Ticks,
+    Breaker, Clock, Config, Effect, EmbassyClock, Mode, OpenReason, RejectReason, Rejected, State, Streak, TickRate,
+    Ticks,
 };
 
 /// The driver is one for all tests of this program: one at a time.
@@ -165,7 +166,7 @@ fn waiting_for_a_person_is_an_error() {
 fn in_shadow_it_does_not_wait() {
     let _alone = alone();
     let modem = modem();
-    modem.watch_only();
+    modem.switch(Mode::Shadow);
     modem.latch();
     assert_eq!(Task::new(modem.ready()).poll(), Poll::Ready(Ok(())));
 }

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use microbreaker::{
-    Breaker, Condition, Config, CountWindow, Health, HealthBody, ManualClock, OpenReason, Registry, RegistryBuilder,
-    State, Streak, count_words,
+    Breaker, Condition, Config, CountWindow, Health, HealthBody, ManualClock, Mode, OpenReason, Registry,
+    RegistryBuilder, State, Streak, count_words,
 };
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn one_breaker_tells_all() {
     assert_eq!((&body["state"], &body["probes_in_flight"]), (&json!("half_open"), &json!(1)));
 
     breaker.latch();
-    breaker.watch_only();
+    breaker.switch(Mode::Shadow);
     let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
     assert_eq!((&body["retry_in_ms"], &body["shadow"]), (&json!(null), &json!(true)));
 }
@@ -78,7 +78,7 @@ fn the_condition_says_whether_calls_are_made() {
     assert_eq!(condition(recover), (State::Ramping, Condition::Degraded));
     assert_eq!(
         condition(|b, _| {
-            b.watch_only();
+            b.switch(Mode::Shadow);
             b.latch();
         }),
         (State::Latched, Condition::Ok)

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::common::now;
 use microbreaker::{
-    Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, GuardExt, Latency, ManualClock, Meter, Monitors,
-    Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
+    Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, GuardExt, Latency, ManualClock, Meter, Mode,
+    Monitors, Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,9 +54,9 @@ fn each_number_is_what_was_done() {
     (0..7).for_each(|_| drop(breaker.acquire().unwrap()));
     report(1, Outcome::Hold(SECOND));
     (0..8).for_each(|_| assert!(breaker.acquire().is_err()));
-    breaker.watch_only();
+    breaker.switch(Mode::Shadow);
     (0..9).for_each(|_| drop(breaker.acquire().unwrap()));
-    breaker.enforce();
+    breaker.switch(Mode::On);
     clock.advance(SECOND);
     let probe = breaker.acquire().unwrap();
     let reading = breaker.reading();

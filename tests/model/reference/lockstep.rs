@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::collections::HashSet;
 
 use microbreaker::{
-    Breaker, CallReport, Event, FailureKind, ManualClock, Observer, OpenReason, Outcome, Permit, RejectReason, State,
-    Tally, Ticks, Window,
+    Breaker, CallReport, Event, FailureKind, ManualClock, Mode, Observer, OpenReason, Outcome, Permit, RejectReason,
+    State, Tally, Ticks, Window,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -283,11 +283,11 @@ impl<W: Window> Lockstep<'_, W> {
             Op::Latch => prop_assert_eq!(self.breaker.latch(), self.model.latch()),
             Op::Shadow(on) => {
                 if on {
-                    self.breaker.watch_only();
+                    self.breaker.switch(Mode::Shadow);
                 } else {
-                    self.breaker.enforce();
+                    self.breaker.switch(Mode::On);
                 }
-                self.model.set_shadow(on);
+                self.model.switch_shadow(on);
             }
             Op::Reconfigure(tuning) => {
                 let settings = Settings::new(self.model.settings().shape, tuning);

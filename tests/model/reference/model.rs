@@ -827,7 +827,13 @@ impl Model {
         moves
     }
 
-    pub(crate) fn set_shadow(&mut self, on: bool) {
+    /// To shadow or back on. From what only an operator ends it begins anew, closed.
+    pub(crate) fn switch_shadow(&mut self, on: bool) {
+        let begins = matches!(self.phase, Phase::ForcedOpen | Phase::Disabled);
+        self.shadow |= on;
+        if begins {
+            self.reset();
+        }
         self.shadow = on;
     }
 

@@ -14,8 +14,8 @@ use portable_atomic::AtomicU32 as AddU32;
 use board::shot::Interrupt;
 use critical_section::Mutex;
 use microbreaker::{
-    Clock, Config, CountWindow, Counters, Counts, Effect, Event, Observer, OpenReason, Outcome, RejectReason, Snapshot,
-    State, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
+    Clock, Config, CountWindow, Counters, Counts, Effect, Event, Mode, Observer, OpenReason, Outcome, RejectReason,
+    Snapshot, State, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
 };
 
 use crate::freedom::Pair;
@@ -246,8 +246,8 @@ pub(crate) enum Operation {
     Reset,
     ForceOpen,
     Disable,
-    Enforce,
-    WatchOnly,
+    SwitchOn,
+    SwitchToShadow,
     Seed,
     Reconfigure,
     Status,
@@ -282,8 +282,8 @@ impl Operation {
         ("reset", Self::Reset),
         ("force_open", Self::ForceOpen),
         ("disable", Self::Disable),
-        ("enforce", Self::Enforce),
-        ("watch_only", Self::WatchOnly),
+        ("switch on", Self::SwitchOn),
+        ("switch to shadow", Self::SwitchToShadow),
         ("seed", Self::Seed),
         ("reconfigure", Self::Reconfigure),
         ("status", Self::Status),
@@ -329,12 +329,12 @@ impl Operation {
             }
             Self::ForceOpen => Answer::Moved(breaker.force_open()),
             Self::Disable => Answer::Moved(breaker.disable()),
-            Self::Enforce => {
-                breaker.enforce();
+            Self::SwitchOn => {
+                breaker.switch(Mode::On);
                 return;
             }
-            Self::WatchOnly => {
-                breaker.watch_only();
+            Self::SwitchToShadow => {
+                breaker.switch(Mode::Shadow);
                 return;
             }
             Self::Seed => {
@@ -387,7 +387,7 @@ pub(crate) enum Intruder {
     Reset,
     ForceOpen,
     Disable,
-    Enforce,
+    SwitchOn,
     Reconfigure,
     Status,
 }
@@ -418,7 +418,7 @@ impl Intruder {
         Self::Reset,
         Self::ForceOpen,
         Self::Disable,
-        Self::Enforce,
+        Self::SwitchOn,
         Self::Reconfigure,
         Self::Status,
     ];
@@ -441,7 +441,7 @@ impl Intruder {
             Self::Reset => alone(Operation::Reset),
             Self::ForceOpen => alone(Operation::ForceOpen),
             Self::Disable => alone(Operation::Disable),
-            Self::Enforce => alone(Operation::Enforce),
+            Self::SwitchOn => alone(Operation::SwitchOn),
             Self::Reconfigure => alone(Operation::Reconfigure),
             Self::Status => alone(Operation::Status),
         }
@@ -627,7 +627,7 @@ impl Prepared {
                 [breaker.acquire().ok(), old]
             }
             Self::Shadow => {
-                breaker.watch_only();
+                breaker.switch(Mode::Shadow);
                 open();
                 [breaker.acquire().ok(), old]
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, BreakerLayer, BreakerService, Clock, Config, Counters, Effect, Error, ErrorIf, FailureKind, ManualClock,
-    Meter, OpenReason, Outcome, RejectReason, Rejected, Report, Settle, State, Streak, TickRate, Ticks,
+    Meter, Mode, OpenReason, Outcome, RejectReason, Rejected, Report, Settle, State, Streak, TickRate, Ticks,
 };
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
@@ -486,7 +486,7 @@ mod turns {
         assert_ready_ok!(ask(&mut service, Ask::Ok));
         let counts = breaker.observer().counts();
         assert_eq!((counts.rejected, counts.would_reject, counts.permitted), (0, 1, 1));
-        breaker.enforce();
+        breaker.switch(Mode::On);
         let _ = rejected(ask(&mut service, Ask::Ok));
         breaker.disable();
         assert_ready_ok!(ask(&mut service, Ask::Ok));

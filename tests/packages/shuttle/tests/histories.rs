@@ -48,8 +48,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use microbreaker::{
-    Breaker, CountWindow, FailureKind, ManualClock, OpenReason, Outcome, Permit, RejectReason, State, Streak, Ticks,
-    TimeWindow, Window, count_words,
+    Breaker, CountWindow, FailureKind, ManualClock, Mode, OpenReason, Outcome, Permit, RejectReason, State, Streak,
+    Ticks, TimeWindow, Window, count_words,
 };
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -555,16 +555,16 @@ fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool 
             breaker.reset();
         }
         if shadow {
-            breaker.watch_only();
+            breaker.switch(Mode::Shadow);
         } else {
-            breaker.enforce();
+            breaker.switch(Mode::On);
         }
         for (model, _) in &mut models {
             model.pass(pass.into());
             if frees {
                 model.reset();
             }
-            model.set_shadow(shadow);
+            model.switch_shadow(shadow);
             model.told.clear();
         }
         let _ = writeln!(

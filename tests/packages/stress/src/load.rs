@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use microbreaker::{Breaker, Clock, Config, FailureKind, ManualClock, OpenReason, Outcome, Permit, Window};
+use microbreaker::{Breaker, Clock, Config, FailureKind, ManualClock, Mode, OpenReason, Outcome, Permit, Window};
 
 use crate::watch::{BEFORE, Common, Watch};
 
@@ -276,8 +276,8 @@ impl<'a, W: Window> Ground<'a, W> {
             6 | 7 => drop(breaker.trip(OpenReason::Budget, ticks(random.below(8)))),
             8 => drop(breaker.hold(ticks(random.below(8)))),
             9 => drop(breaker.latch()),
-            10 => breaker.watch_only(),
-            11..=13 => breaker.enforce(),
+            10 => breaker.switch(Mode::Shadow),
+            11..=13 => breaker.switch(Mode::On),
             _ => self.reload(random.below(2) as usize),
         }
         // Nothing else leads on from these.

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{env, thread};
 
-use microbreaker::{Breaker, Config, CountWindow, Effect, ProbeRule, State, Streak, TimeWindow, Window};
+use microbreaker::{Breaker, Config, CountWindow, Effect, Mode, ProbeRule, State, Streak, TimeWindow, Window};
 
 use load::{Counts, Gauge, Ground, Most, Random, Violations, ticks};
 use watch::{BEFORE, Common, OPEN_FOR, Watch, enter};
@@ -184,7 +184,7 @@ fn works_as_ever<W: Window>(breaker: &load::Stressed<'_, W>, clock: &Common, con
         }
     };
     BEFORE.set(microbreaker::Clock::now(&clock).count());
-    breaker.enforce();
+    breaker.switch(Mode::On);
     expect("the first settings are taken", breaker.reconfigure(&config).is_ok());
     breaker.reset();
     expect("a reset closes", breaker.state() == State::Closed && breaker.tally().total == 0);

@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use microbreaker::{
-    Breaker, Config, CountWindow, Counters, FailureKind, Outcome, Retained, Snapshot, Streak, TimeWindow, Window,
+    Breaker, Config, CountWindow, Counters, FailureKind, Mode, Outcome, Retained, Snapshot, Streak, TimeWindow, Window,
     count_words,
 };
 use size::{Uptime, send, sleep};
@@ -60,8 +60,8 @@ fn all<W: Window>(breaker: &'static Watched<W>, config: Config) {
     breaker.reset();
     breaker.force_open();
     breaker.disable();
-    breaker.watch_only();
-    breaker.enforce();
+    breaker.switch(Mode::Shadow);
+    breaker.switch(Mode::On);
     breaker.seed(7);
     let config = config.open_for(time()).lease(time()).probes(u8::from(send()) + 1).ramp(time());
     if let Err(error) = breaker.reconfigure(&config) {
