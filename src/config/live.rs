@@ -69,19 +69,23 @@ layout! {
 pub(crate) struct Limits(u32);
 
 impl Limits {
+    #[inline]
     pub(crate) const fn failure(self) -> u32 {
         FAILURE_PERMILLE.get(self.0)
     }
 
+    #[inline]
     pub(crate) const fn slow(self) -> u32 {
         SLOW_PERMILLE.get(self.0)
     }
 
+    #[inline]
     pub(crate) const fn minimum(self) -> u32 {
         MINIMUM.get(self.0)
     }
 
     /// The same thresholds over at most `calls`.
+    #[inline]
     pub(crate) const fn over(self, calls: u32) -> Self {
         if self.minimum() > calls { Self(MINIMUM.replace(self.0, calls)) } else { self }
     }
@@ -104,34 +108,42 @@ layout! {
 pub(crate) struct Rules(u32);
 
 impl Rules {
+    #[inline]
     pub(crate) const fn factor_1024ths(self) -> u32 {
         FACTOR_1024THS.get(self.0)
     }
 
+    #[inline]
     pub(crate) const fn probes(self) -> u32 {
         PROBES.get(self.0)
     }
 
+    #[inline]
     pub(crate) const fn at_once(self) -> u32 {
         AT_ONCE.get(self.0)
     }
 
+    #[inline]
     pub(crate) const fn successes(self) -> u32 {
         SUCCESSES.get(self.0)
     }
 
+    #[inline]
     pub(crate) const fn by_rates(self) -> bool {
         RATES.is_set(self.0)
     }
 
+    #[inline]
     pub(crate) const fn jitter(self) -> bool {
         JITTER.is_set(self.0)
     }
 
+    #[inline]
     pub(crate) const fn levels(self) -> bool {
         LEVELS.is_set(self.0)
     }
 
+    #[inline]
     pub(crate) const fn shadow(self) -> bool {
         SHADOW.is_set(self.0)
     }
@@ -148,6 +160,7 @@ layout! {
 pub(crate) struct SlowAfter(u32);
 
 impl SlowAfter {
+    #[inline]
     pub(crate) const fn limit(self) -> Option<u32> {
         if HAS_SLOW_LIMIT.is_set(self.0) { Some(SLOW_LIMIT.get(self.0)) } else { None }
     }
@@ -283,6 +296,7 @@ pub(super) const fn short(ticks: u32) -> u32 {
     SHORT_MANTISSA.of(mantissa) | SHORT_SHIFT.of(shift)
 }
 
+#[inline]
 const fn long(short: u32) -> u32 {
     SHORT_MANTISSA.get(short) << SHORT_SHIFT.get(short)
 }

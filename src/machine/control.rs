@@ -95,6 +95,7 @@ impl Generation {
     }
 
     /// The one before.
+    #[inline]
     pub(crate) const fn previous(self) -> Self {
         Self(self.0.wrapping_sub(1) & GENERATION.max())
     }
@@ -112,6 +113,7 @@ impl ControlWord {
     }
 
     /// The detail, in place, of a generation that begins closed or ramping.
+    #[inline]
     const fn fresh(cold: bool) -> u32 {
         COLD.flag(cold)
     }
@@ -147,6 +149,7 @@ impl ControlWord {
     }
 
     /// Open for a time that somebody said, rather than one that follows from the attempt.
+    #[inline]
     pub(crate) const fn time_was_given(self) -> bool {
         TIME_GIVEN.is_set(self.0)
     }
@@ -159,6 +162,7 @@ impl ControlWord {
 
     /// The degradation level, 0 to 3.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
     pub(crate) const fn level(self) -> u8 {
         if self.records() { LEVEL.get(self.0) as u8 } else { 0 }
     }
@@ -206,6 +210,7 @@ impl ControlWord {
 
     /// The level in a word made by [`with_kind`](Self::with_kind), or of a quiet one (0).
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
     pub(crate) const fn kept_level(self) -> u8 {
         LEVEL.get(self.0) as u8
     }
@@ -282,12 +287,14 @@ impl Step {
     }
 
     /// The window reached a threshold.
+    #[inline]
     pub(crate) const fn trip(reason: OpenReason) -> Self {
         const TRIP: Step = Step::into(&[State::Closed, State::Ramping], ATTEMPT.mask(), State::Open, 0);
         Self(TRIP.0 | REASON.of(reason as u32))
     }
 
     /// Someone said to open, and for how long: a hold, or a trip from outside.
+    #[inline]
     pub(crate) const fn ask(reason: OpenReason) -> Self {
         const ASK: Step = Step::into(&ORDINARY, ATTEMPT.mask(), State::Open, TIME_GIVEN.mask());
         Self(ASK.0 | REASON.of(reason as u32))
@@ -297,6 +304,7 @@ impl Step {
     pub(crate) const PROBE: Self = Self::into(&[State::Open], ATTEMPT.mask(), State::HalfOpen, 0);
 
     /// Probes failed: the attempt grows.
+    #[inline]
     pub(crate) const fn reopen(reason: OpenReason) -> Self {
         const REOPEN: Step = Step::into(&[State::HalfOpen], ATTEMPT.mask(), State::Open, 0);
         Self(REOPEN.0 + ATTEMPT.unit() | REASON.of(reason as u32))
@@ -362,6 +370,7 @@ impl Step {
     );
 
     /// The degradation level changed.
+    #[inline]
     pub(crate) const fn level(level: u8) -> Self {
         const RELEVEL: Step = Step::within(&RECORDING, BELOW.mask() & !LEVEL.mask(), 0);
         Self(RELEVEL.0 | LEVEL.of(level as u32 & LEVEL.max()))

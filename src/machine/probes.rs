@@ -48,6 +48,7 @@ impl ProbesWord {
         Self(generation.tag(TAG.width()))
     }
 
+    #[inline]
     const fn field(self, field: Bits) -> u32 {
         field.get(self.0)
     }

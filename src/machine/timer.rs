@@ -200,7 +200,7 @@ fn pack(ticks: u32) -> u32 {
     let mut shift = 0;
     let ticks = ticks.min(LONGEST_SPAN);
     let mut mantissa = ticks;
-    while mantissa > MANTISSA.max() {
+    while mantissa >> MANTISSA.width() != 0 {
         shift += 1;
         mantissa = shift_up(ticks, shift);
     }

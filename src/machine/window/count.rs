@@ -118,14 +118,17 @@ impl RingHead {
         HEAD_TAG.get(self.0) == generation.tag(HEAD_TAG.width())
     }
 
+    #[inline]
     const fn is_first(self) -> bool {
         HEAD_FIRST.is_set(self.0)
     }
 
+    #[inline]
     const fn run(self) -> u32 {
         RUN.get(self.0)
     }
 
+    #[inline]
     const fn index(self) -> u32 {
         INDEX.get(self.0)
     }
@@ -137,6 +140,7 @@ struct Chunk(u32);
 
 impl Chunk {
     /// A chunk before its first outcome: a lone sentinel.
+    #[inline]
     const fn empty(lap: u32, first: bool) -> Self {
         Self(LAP.of(lap) | FIRST.flag(first) | PAYLOAD.of(1))
     }
@@ -157,10 +161,12 @@ impl Chunk {
         self.0 >> CLEAN.at() ^ lap << 1
     }
 
+    #[inline]
     const fn is_first(self) -> bool {
         FIRST.is_set(self.0)
     }
 
+    #[inline]
     const fn payload(self) -> u32 {
         PAYLOAD.get(self.0)
     }

@@ -185,8 +185,8 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                     }
                     // Release, partner: the Acquire of `count`. Acquire on failure: as above. Bounded: if it fails,
                     // somebody else cleared the word, or a writer as old as the word has counted into it.
-                    // Of a tag half the range away.
-                    let cleared = (present ^ (TAG.max() + 1) / 2) & (TAG.mask() | TURN.mask());
+                    // The tag's highest bit is flipped: half its range away.
+                    let cleared = (present ^ 1 << (TAG.width() - 1)) & (TAG.mask() | TURN.mask());
                     match word.compare_exchange(present, cleared, Ordering::Release, Ordering::Acquire) {
                         Ok(_) => break,
                         Err(found) => present = found,
