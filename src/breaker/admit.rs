@@ -5,7 +5,7 @@ use core::ops::Deref;
 use crate::breaker::Breaker;
 use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
-use crate::breaker::ticket::{ERA_AT, PANICKING, PROBE, REASON, REFUSED, TIMED, TIMELESS, Ticket, UNCOUNTED};
+use crate::breaker::ticket::{PANICKING, PROBE, REASON, REFUSED, TIMED, TIMELESS, Ticket, UNCOUNTED, probe_of};
 use crate::clock::{Clock, Ticks};
 use crate::machine::control::{ControlWord, Step};
 use crate::machine::probes::Admission;
@@ -114,7 +114,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 State::HalfOpen => {
                     match self.probes.admit(&self.state, generation, &self.live, &self.clock, Self::COLD) {
-                        Admission::Probe(era) => return Ok(self.permit(word, PROBE | u32::from(era) << ERA_AT)),
+                        Admission::Probe(era) => return Ok(self.permit(word, probe_of(era))),
                         Admission::Full(remaining) => (RejectReason::HalfOpen, Some(remaining)),
                         Admission::Complete(judged) => {
                             self.carry_out(generation, judged);

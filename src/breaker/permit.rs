@@ -4,9 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::breaker::holder::Holder;
-use crate::breaker::ticket::{ANSWERED, PROBE, TIMED, Ticket, UNCOUNTED};
-use crate::clock::Ticks;
-use crate::machine::control::ControlWord;
+use crate::breaker::ticket::Ticket;
 use crate::terms::event::Effect;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
@@ -101,9 +99,8 @@ impl<H: Holder> Permit<H> {
     /// assert_eq!((breaker.observer().counts().success, breaker.observer().counts().slow), (1, 0));
     /// ```
     pub fn answered(&mut self) {
-        if self.ticket.kind() & (TIMED | ANSWERED) == TIMED {
-            self.ticket.start = Ticks::new(self.holder.breaker().took(self.ticket.start));
-            self.ticket.word = ControlWord::from_bits(self.ticket.word.bits() | ANSWERED);
+        if self.ticket.awaits_answer() {
+            self.ticket = self.ticket.answered_after(self.holder.breaker().took(self.ticket.start));
         }
     }
 
@@ -117,7 +114,7 @@ impl<H: Holder> Permit<H> {
     /// Whether this is a half-open probe.
     #[inline]
     pub fn is_probe(&self) -> bool {
-        self.ticket.kind() & PROBE != 0
+        self.ticket.is_probe()
     }
 
     /// The generation it was given in, which is that of the [`Event`] it began with: its report counts while that lasts.
@@ -129,7 +126,7 @@ impl<H: Holder> Permit<H> {
     /// Whether its report counts at all: not while disabled, and not if it would have been rejected but for shadow.
     #[inline]
     pub fn is_counted(&self) -> bool {
-        self.ticket.kind() & UNCOUNTED == 0
+        !self.ticket.is_uncounted()
     }
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::breaker::Breaker;
-use crate::breaker::ticket::{ANSWERED, ERA_AT, PANICKING, PROBE, TIMED, Ticket, UNCOUNTED};
+use crate::breaker::ticket::Ticket;
 use crate::clock::{Clock, Ticks};
 use crate::machine::control::{ControlWord, Generation, Step};
 use crate::machine::scope::Mark;
@@ -80,10 +80,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Reports a success or a failure, `slow` if the caller said so.
     #[inline(never)]
     fn settle_result(&self, ticket: Ticket, kind: ReportKind, slow: bool, elapsed: Option<Duration>) -> Effect {
-        let timed = ticket.kind() & TIMED != 0 || elapsed.is_some();
+        let timed = ticket.is_timed() || elapsed.is_some();
         let slow = slow || timed && self.is_slow(ticket, elapsed);
         let mark = Mark { failed: matches!(kind, ReportKind::Failure(_)), slow };
-        let effect = if ticket.kind() & (PROBE | UNCOUNTED) == 0 {
+        let effect = if ticket.is_plain() {
             self.record(ticket.word.generation(), mark)
         } else {
             self.settle_special(ticket, Some(mark))
@@ -96,16 +96,14 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn settle_other(&self, ticket: Ticket, outcome: Outcome) -> Effect {
         let own = Some(ticket.word.generation());
         let (kind, effect) = match outcome {
-            Outcome::Hold(time) if ticket.kind() & UNCOUNTED == 0 => {
+            Outcome::Hold(time) if !ticket.is_uncounted() => {
                 (ReportKind::Hold, self.open_for(own, OpenReason::Hold, time))
             }
-            Outcome::Latch if ticket.kind() & UNCOUNTED == 0 => (ReportKind::Latch, self.open_for_good(own)),
+            Outcome::Latch if !ticket.is_uncounted() => (ReportKind::Latch, self.open_for_good(own)),
             Outcome::Hold(_) => (ReportKind::Hold, Effect::Uncounted),
             Outcome::Latch => (ReportKind::Latch, Effect::Uncounted),
             // A probe that is alive is good: the peer answers.
-            Outcome::Alive if ticket.kind() & PROBE != 0 => {
-                (ReportKind::Alive, self.settle_special(ticket, Some(Mark::GOOD)))
-            }
+            Outcome::Alive if ticket.is_probe() => (ReportKind::Alive, self.settle_special(ticket, Some(Mark::GOOD))),
             Outcome::Alive => (ReportKind::Alive, self.settle_neutral(ticket)),
             _ => (ReportKind::Ignored, self.settle_neutral(ticket)),
         };
@@ -116,10 +114,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// A permit that was dropped without a report.
     #[cold]
     pub(super) fn abandon(&self, ticket: Ticket) {
-        let panicked = ticket.kind() & PANICKING == 0 && panicking();
+        let panicked = !ticket.began_in_a_panic() && panicking();
         // A caller's own timeout around a hanging upstream drops the call: it must open the circuit.
         // Not once it has answered: how long its answer lasts is no more the peer's doing than the caller's.
-        let outlived = ticket.kind() & (TIMED | ANSWERED) == TIMED && self.is_slow(ticket, None);
+        let outlived = ticket.awaits_answer() && self.is_slow(ticket, None);
         if panicked {
             self.settle(ticket, Outcome::Failure(FailureKind::Panic), None);
         } else if outlived {
@@ -131,7 +129,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     fn settle_neutral(&self, ticket: Ticket) -> Effect {
-        if ticket.kind() & (PROBE | UNCOUNTED) != 0 {
+        if !ticket.is_plain() {
             self.settle_special(ticket, None)
         } else {
             let word = self.state.peek();
@@ -149,13 +147,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[cold]
     fn settle_special(&self, ticket: Ticket, mark: Option<Mark>) -> Effect {
         let generation = ticket.word.generation();
-        if ticket.kind() & UNCOUNTED != 0 {
+        if ticket.is_uncounted() {
             return Effect::Uncounted;
         }
         if !self.state.is(generation) {
             return Effect::Stale;
         }
-        let era = (ticket.kind() >> ERA_AT & 15) as u8;
+        let era = ticket.era();
         let reported = self.probes.report(&self.state, generation, &self.live, era, mark, Self::COLD);
         // If the results were complete before ours: carry the verdict out in case its owner sleeps.
         let carried = reported.judged.and_then(|judged| self.carry_out(generation, judged));
@@ -170,7 +168,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let Some(limit) = self.live.slow_after().limit() else { return false };
         let took = match elapsed {
             Some(elapsed) => C::RATE.ticks_in(elapsed).unwrap_or(u32::MAX),
-            None if ticket.kind() & ANSWERED != 0 => ticket.start.count(),
+            None if ticket.is_answered() => ticket.start.count(),
             None => self.took(ticket.start),
         };
         took > limit

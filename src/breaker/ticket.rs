@@ -31,9 +31,70 @@ pub(super) struct Ticket {
 
 impl Ticket {
     #[inline(always)]
-    pub(super) const fn kind(self) -> u32 {
-        self.word.kind()
+    const fn has(self, field: Bits) -> bool {
+        field.is_set(self.word.kind())
     }
+
+    /// A half-open probe's.
+    #[inline(always)]
+    pub(super) const fn is_probe(self) -> bool {
+        self.has(fields::PROBE)
+    }
+
+    /// One whose reports change nothing.
+    #[inline(always)]
+    pub(super) const fn is_uncounted(self) -> bool {
+        self.has(fields::UNCOUNTED)
+    }
+
+    /// One whose reports go to the window: neither a probe's nor uncounted.
+    #[inline(always)]
+    pub(super) const fn is_plain(self) -> bool {
+        self.word.kind() & REFUSED == 0
+    }
+
+    /// `start` is set.
+    #[inline(always)]
+    pub(super) const fn is_timed(self) -> bool {
+        self.has(fields::TIMED)
+    }
+
+    /// Its answer has begun, and `start` is how long that took.
+    #[inline(always)]
+    pub(super) const fn is_answered(self) -> bool {
+        self.has(fields::ANSWERED)
+    }
+
+    /// `start` is when the call began, and no answer has begun.
+    #[inline(always)]
+    pub(super) const fn awaits_answer(self) -> bool {
+        let both = fields::TIMED.mask() | fields::ANSWERED.mask();
+        self.word.kind() & both == fields::TIMED.mask()
+    }
+
+    /// The thread was already panicking when the permit was given.
+    #[inline(always)]
+    pub(super) const fn began_in_a_panic(self) -> bool {
+        self.has(fields::PANICKING)
+    }
+
+    /// Of a probe, which has no level: the era it was admitted in.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "four bits")]
+    pub(super) const fn era(self) -> u8 {
+        fields::ERA.get(self.word.kind()) as u8
+    }
+
+    /// The answer began after `took` ticks.
+    pub(super) fn answered_after(self, took: u32) -> Self {
+        let word = ControlWord::from_bits(self.word.bits() | fields::ANSWERED.mask());
+        Self { word, start: Ticks::new(took) }
+    }
+}
+
+/// The kind of a probe's ticket.
+pub(super) fn probe_of(era: u8) -> u32 {
+    PROBE | fields::ERA.of(era.into())
 }
 
 /// The fields of the first word.
@@ -73,8 +134,6 @@ mod fields {
     }
 }
 
-/// Of a probe, which has no level: the era it was admitted in.
-pub(super) const ERA_AT: u32 = fields::ERA.at();
 /// `start` is set.
 pub(super) const TIMED: u32 = fields::TIMED.mask();
 /// The thread was already panicking when it was given.
@@ -83,8 +142,6 @@ pub(super) const PANICKING: u32 = fields::PANICKING.mask();
 pub(super) const PROBE: u32 = fields::PROBE.mask();
 /// Reports change nothing.
 pub(super) const UNCOUNTED: u32 = fields::UNCOUNTED.mask();
-/// Of a timed one: its answer has begun, and `start` is how long that took.
-pub(super) const ANSWERED: u32 = fields::ANSWERED.mask();
 
 /// A refusal has both of these bits. A ticket has at most one: a quiet one has neither, and no probe is uncounted.
 pub(super) const REFUSED: u32 = PROBE | UNCOUNTED;
