@@ -8,7 +8,8 @@ use std::time::Duration;
 use common::{Still, explore, shared};
 use loom::sync::Arc;
 use loom::thread;
-use microbreaker::{Breaker, Config, Meter, Observer, Reading, Streak};
+use microbreaker::metrics::{Meter, Reading};
+use microbreaker::{Breaker, Config, Observer, Streak};
 
 type Metered = Breaker<Streak, Still, Meter>;
 

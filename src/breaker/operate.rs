@@ -25,7 +25,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.open_for(None, reason, time)
     }
 
-    /// Opens the circuit because the peer said when to come back. Like [`Permit::hold`], but without a permit: it is
+    /// Opens the circuit because the peer said when to come back. Like [`Permit::hold`](crate::Permit::hold), but without a permit: it is
     /// never stale.
     pub fn hold(&self, time: Duration) -> Effect {
         self.open_for(None, OpenReason::Hold, time)

@@ -17,7 +17,7 @@ use crate::terms::outcome::{FailureKind, Outcome};
 /// around a hanging peer looks like. So a permit can be held across `await` points: a dropped future loses nothing.
 ///
 /// A report counts if the permit's generation is still the present one; else it is [`Stale`](Effect::Stale) and
-/// changes nothing. `mem::forget` on a probe's permit loses its slot until the [lease](Config::lease) is over.
+/// changes nothing. `mem::forget` on a probe's permit loses its slot until the [lease](crate::Config::lease) is over.
 #[must_use = "report how the call went; dropping the permit cancels it"]
 pub struct Permit<H: Holder> {
     pub(super) holder: H,
@@ -49,13 +49,13 @@ impl<H: Holder> Permit<H> {
     }
 
     /// The peer said when to come back: opens the circuit for `time`, at least a tick, at most
-    /// [`Config::hold_at_most`]. While open it only lengthens, and counts even from a stale permit; a stale one that
+    /// [`Config::hold_at_most`](crate::Config::hold_at_most). While open it only lengthens, and counts even from a stale permit; a stale one that
     /// finds the circuit closed or half-open again is dropped.
     pub fn hold(self, time: Duration) -> Effect {
         self.record(Outcome::Hold(time))
     }
 
-    /// Do not ask again until somebody [resets](Breaker::reset) the breaker. Stale permits: as for a hold.
+    /// Do not ask again until somebody [resets](crate::Breaker::reset) the breaker. Stale permits: as for a hold.
     pub fn latch(self) -> Effect {
         self.record(Outcome::Latch)
     }
@@ -87,7 +87,8 @@ impl<H: Holder> Permit<H> {
     ///
     /// ```
     /// use core::time::Duration;
-    /// use microbreaker::{Breaker, Config, Counters, ManualClock, Streak};
+    /// use microbreaker::metrics::Counters;
+    /// use microbreaker::{Breaker, Config, ManualClock, Streak};
     ///
     /// let limit = Duration::from_secs(1);
     /// let breaker: Breaker<Streak, _, _> =
@@ -105,7 +106,7 @@ impl<H: Holder> Permit<H> {
     }
 
     /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the
-    /// way to the trip point. Shed optional work by it. Always 0 unless [`Config::levels`] is on.
+    /// way to the trip point. Shed optional work by it. Always 0 unless [`Config::levels`](crate::Config::levels) is on.
     #[inline]
     pub fn level(&self) -> u8 {
         if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
@@ -117,7 +118,7 @@ impl<H: Holder> Permit<H> {
         self.ticket.is_probe()
     }
 
-    /// The generation it was given in, which is that of the [`Event`] it began with: its report counts while that lasts.
+    /// The generation it was given in, which is that of the [`Event`](crate::Event) it began with: its report counts while that lasts.
     #[inline]
     pub fn generation(&self) -> u32 {
         self.ticket.word.generation().number()

@@ -130,17 +130,16 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     fn settle_neutral(&self, ticket: Ticket) -> Effect {
         if !ticket.is_plain() {
-            self.settle_special(ticket, None)
-        } else {
-            let word = self.state.peek();
-            if word.generation() != ticket.word.generation() {
-                return Effect::Stale;
-            }
-            // Nothing is counted, but a call was made: a time window that only sees such calls must not sleep through
-            // a wrap of the clock.
-            self.window.renew(self.scope(word));
-            Effect::Neutral
+            return self.settle_special(ticket, None);
         }
+        let word = self.state.peek();
+        if word.generation() != ticket.word.generation() {
+            return Effect::Stale;
+        }
+        // Nothing is counted, but a call was made: a time window that only sees such calls must not sleep through
+        // a wrap of the clock.
+        self.window.renew(self.scope(word));
+        Effect::Neutral
     }
 
     /// A probe's report (`None`: its slot goes back), or one that counts nowhere.

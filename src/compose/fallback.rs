@@ -47,7 +47,8 @@ pub struct Served<T, E> {
 /// Nothing is spawned, allocated or raced.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Error, Fallback, ManualClock, Streak, Tier};
+/// use microbreaker::fallback::{Fallback, Tier};
+/// use microbreaker::{Breaker, Config, Error, ManualClock, Streak};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
@@ -67,7 +68,8 @@ pub struct Served<T, E> {
 /// Asynchronous calls are awaited where they stand:
 ///
 /// ```
-/// # use microbreaker::{Breaker, Config, Error, Fallback, ManualClock, Served, Streak};
+/// # use microbreaker::fallback::{Fallback, Served};
+/// # use microbreaker::{Breaker, Config, Error, ManualClock, Streak};
 /// # static CLOCK: ManualClock = ManualClock::new();
 /// # static PRIMARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);
 /// # static SECONDARY: Breaker<Streak, &ManualClock> = Breaker::new(Config::streak(1), &CLOCK);

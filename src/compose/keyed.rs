@@ -17,7 +17,8 @@ use crate::terms::tally::Status;
 /// nothing but the breakers' own words changes any more. A look is a comparison per key: meant for tens.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Keyed, ManualClock, Streak};
+/// use microbreaker::keyed::Keyed;
+/// use microbreaker::{Breaker, Config, ManualClock, Streak};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 ///

@@ -23,7 +23,8 @@ use crate::terms::rejected::{Error, Rejected};
 /// count of the `Arc` that it gives.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Error, ManualClock, Lazy, Streak};
+/// use microbreaker::lazy::Lazy;
+/// use microbreaker::{Breaker, Config, Error, ManualClock, Streak};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static BREAKER: Breaker<Streak, &ManualClock> = Breaker::new(Config::database(), &CLOCK);

@@ -1,9 +1,9 @@
 //! What stands on breakers.
 
-pub(crate) mod fallback;
+pub mod fallback;
 #[cfg(feature = "heapless")]
-pub(crate) mod keyed;
+pub mod keyed;
 #[cfg(feature = "lazy")]
-pub(crate) mod lazy;
+pub mod lazy;
 #[cfg(feature = "registry")]
-pub(crate) mod registry;
+pub mod registry;

@@ -218,7 +218,8 @@ impl<H: Holder> Format for Permit<H> {
 /// rejections are not logged.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, DefmtLog, ManualClock, Streak};
+/// use microbreaker::defmt::DefmtLog;
+/// use microbreaker::{Breaker, Config, ManualClock, Streak};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static MODEM: Breaker<Streak, &ManualClock, DefmtLog> =

@@ -26,7 +26,8 @@ use crate::terms::outcome::{Classify, FailureKind, Outcome};
 /// use std::io::{Error, ErrorKind};
 /// use std::os::unix::net::UnixStream;
 ///
-/// use microbreaker::{Breaker, Config, FailureKind, IoError, Outcome, StdClock, Streak};
+/// use microbreaker::io::IoError;
+/// use microbreaker::{Breaker, Config, FailureKind, Outcome, StdClock, Streak};
 ///
 /// static DAEMON: Breaker<Streak, StdClock> = Breaker::new(Config::database(), StdClock::new());
 ///

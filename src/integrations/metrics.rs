@@ -21,7 +21,8 @@ impl Monitors {
     /// once, through the recorder of that call; what only grows stays as it was.
     ///
     /// ```
-    /// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};
+    /// use microbreaker::metrics::{Meter, Monitors};
+    /// use microbreaker::{Breaker, Config, StdClock, Streak};
     ///
     /// static PAYMENTS: Breaker<Streak, StdClock, Meter> =
     ///     Breaker::observed(Config::database(), StdClock::new(), Meter::new("payments"));
@@ -30,7 +31,7 @@ impl Monitors {
     /// monitors.add(&PAYMENTS)?;
     /// // In the handler of `/metrics`, before the recorder renders its page:
     /// monitors.publish();
-    /// # Ok::<(), microbreaker::DuplicateName>(())
+    /// # Ok::<(), microbreaker::metrics::DuplicateName>(())
     /// ```
     pub fn publish(&self) {
         describe();

@@ -1,15 +1,15 @@
 //! What joins a breaker to another crate: one file or folder for each, behind the feature of its name.
 
 #[cfg(feature = "defmt")]
-pub(crate) mod defmt;
+pub mod defmt;
 #[cfg(feature = "embassy-time")]
-pub(crate) mod embassy_time;
+pub mod embassy_time;
 #[cfg(feature = "grpc")]
-pub(crate) mod grpc;
+pub mod grpc;
 #[cfg(feature = "http")]
-pub(crate) mod http;
+pub mod http;
 #[cfg(feature = "std")]
-pub(crate) mod io;
+pub mod io;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "opentelemetry")]
@@ -19,6 +19,6 @@ mod prometheus;
 #[cfg(feature = "serde")]
 pub(crate) mod serde;
 #[cfg(feature = "tower")]
-pub(crate) mod tower;
+pub mod tower;
 #[cfg(feature = "tracing")]
-pub(crate) mod tracing;
+pub mod tracing;

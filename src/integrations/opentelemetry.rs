@@ -18,7 +18,8 @@ impl Monitors {
     /// up-down counters (which never go down, and whose names a Prometheus exporter leaves alone), and `_sum`, a gauge.
     ///
     /// ```
-    /// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};
+    /// use microbreaker::metrics::{Meter, Monitors};
+    /// use microbreaker::{Breaker, Config, StdClock, Streak};
     ///
     /// static PAYMENTS: Breaker<Streak, StdClock, Meter> =
     ///     Breaker::observed(Config::database(), StdClock::new(), Meter::new("payments"));
@@ -26,7 +27,7 @@ impl Monitors {
     /// let monitors = Monitors::new();
     /// monitors.add(&PAYMENTS)?;
     /// monitors.observe(&opentelemetry::global::meter("microbreaker"));
-    /// # Ok::<(), microbreaker::DuplicateName>(())
+    /// # Ok::<(), microbreaker::metrics::DuplicateName>(())
     /// ```
     pub fn observe(&self, meter: &Meter) {
         for family in &FAMILIES {

@@ -11,10 +11,11 @@ use crate::metrics::families::{FAMILIES, Kind, Value};
 use crate::metrics::monitors::Monitors;
 use crate::metrics::reading::Latency;
 
-/// Registered with a registry, shows the [metrics](crate::Monitors#metrics) of all its breakers, read at each scrape.
+/// Registered with a registry, shows the [metrics](crate::metrics::Monitors#metrics) of all its breakers, read at each scrape.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};
+/// use microbreaker::metrics::{Meter, Monitors};
+/// use microbreaker::{Breaker, Config, StdClock, Streak};
 /// use prometheus_client::{encoding::text::encode, registry::Registry};
 ///
 /// static PAYMENTS: Breaker<Streak, StdClock, Meter> =

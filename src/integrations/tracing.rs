@@ -14,13 +14,14 @@ use crate::terms::state::State;
 /// span of that call. A subscriber must not wait for the breaker.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, StdClock, Streak, TracingLog};
+/// use microbreaker::tracing::TracingLog;
+/// use microbreaker::{Breaker, Config, StdClock, Streak};
 ///
 /// static PAYMENTS: Breaker<Streak, StdClock, TracingLog> =
 ///     Breaker::observed(Config::database(), StdClock::new(), TracingLog::new("payments"));
 /// ```
 ///
-/// Beside a [`Meter`](crate::Meter), which is the first of the pair: `(Meter::new("payments"), TracingLog::new("payments"))`.
+/// Beside a [`Meter`](crate::metrics::Meter), which is the first of the pair: `(Meter::new("payments"), TracingLog::new("payments"))`.
 #[derive(Clone, Copy, Debug)]
 pub struct TracingLog {
     name: &'static str,

@@ -15,7 +15,8 @@ use crate::terms::state::State;
 /// It writes a word per call and per report: a breaker observed by it is no longer write-free while healthy.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Counters, ManualClock, Streak};
+/// use microbreaker::metrics::Counters;
+/// use microbreaker::{Breaker, Config, ManualClock, Streak};
 ///
 /// static CLOCK: ManualClock = ManualClock::new();
 /// static MODEM: Breaker<Streak, &ManualClock, Counters> =

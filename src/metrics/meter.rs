@@ -26,7 +26,8 @@ use crate::terms::rejected::RejectReason;
 /// transition takes a mutex for some additions, and so does a reading. No call allocates.
 ///
 /// ```
-/// use microbreaker::{Breaker, Config, Meter, Observer, StdClock, State, Streak};
+/// use microbreaker::metrics::Meter;
+/// use microbreaker::{Breaker, Config, Observer, State, StdClock, Streak};
 ///
 /// static PAYMENTS: Breaker<Streak, StdClock, Meter<8>> =
 ///     Breaker::observed(Config::database(), StdClock::new(), Meter::new("payments").timed());

@@ -11,3 +11,11 @@ pub(crate) mod meter;
 pub(crate) mod monitors;
 #[cfg(feature = "std")]
 pub(crate) mod reading;
+
+pub use self::counters::{Counters, Counts};
+#[cfg(feature = "std")]
+pub use self::meter::{Meter, Metered};
+#[cfg(feature = "std")]
+pub use self::monitors::{DuplicateName, Monitors};
+#[cfg(feature = "std")]
+pub use self::reading::{Latency, Reading, States};

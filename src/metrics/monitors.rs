@@ -26,7 +26,7 @@ use crate::metrics::reading::Reading;
 /// | `circuit_breaker_members` | `name`, `state` | the same of a `Registry`'s breakers: how many of this label are in each state |
 /// | `circuit_breaker_open_seconds_total` | `name` | seconds in which all calls were rejected, or would have been but for shadow: open, latched, forced open |
 /// | `circuit_breaker_probes_in_flight` | `name` | half-open probes that are out |
-/// | `circuit_breaker_call_duration_seconds` | `name` | histogram of the calls of [timed](crate::Meter::timed) meters |
+/// | `circuit_breaker_call_duration_seconds` | `name` | histogram of the calls of [timed](crate::metrics::Meter::timed) meters |
 ///
 /// That makes 26 series a breaker, and 21 more where it is timed. `state` is what the breaker is when it is scraped: an open circuit whose time is over shows as open until somebody asks.
 /// In Prometheus, the 95th percentile of each breaker over five minutes is
@@ -34,7 +34,8 @@ use crate::metrics::reading::Reading;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use microbreaker::{Breaker, Config, Meter, Monitors, StdClock, Streak};
+/// use microbreaker::metrics::{Meter, Monitors};
+/// use microbreaker::{Breaker, Config, StdClock, Streak};
 ///
 /// static PAYMENTS: Breaker<Streak, StdClock, Meter> =
 ///     Breaker::observed(Config::database(), StdClock::new(), Meter::new("payments"));
@@ -44,7 +45,7 @@ use crate::metrics::reading::Reading;
 /// let stock: Breaker<Streak, _, Meter<4>> = Breaker::observed(Config::streak(3), StdClock::new(), Meter::new("stock"));
 /// monitors.add(Arc::new(stock))?;
 /// assert_eq!(monitors.readings().iter().map(|reading| reading.name).collect::<Vec<_>>(), ["payments", "stock"]);
-/// # Ok::<(), microbreaker::DuplicateName>(())
+/// # Ok::<(), microbreaker::metrics::DuplicateName>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct Monitors(Arc<RwLock<Set>>);
@@ -78,7 +79,7 @@ impl Monitors {
         Self::default()
     }
 
-    /// Adds a breaker, held by `&'static`, `Arc` or any other `Deref`. Its observer has a [`Meter`](crate::Meter). Not the
+    /// Adds a breaker, held by `&'static`, `Arc` or any other `Deref`. Its observer has a [`Meter`](crate::metrics::Meter). Not the
     /// member of a `Registry`, which it would hold for ever: for those there is `add_members`.
     ///
     /// An error if one of that name is there already: its series would be the same ones, and a scrape of both invalid.

@@ -34,7 +34,7 @@ impl States {
     }
 }
 
-/// What a [`Meter`] counted and what its breaker is, at one moment.
+/// What a [`Meter`](crate::metrics::Meter) counted and what its breaker is, at one moment.
 ///
 /// Each number is exact and never falls, provided that readings are taken at least every 2³² calls, and every 2³¹ ticks (24
 /// days at 1024 Hz) of an open circuit. Else what is missing in the end is a multiple of 2³² of them, and the open time may
@@ -73,7 +73,7 @@ pub struct Reading {
     /// For how long in all it rejected every call: open, latched or forced open. In shadow too, where it would have. A
     /// transition counts from when its winner read the clock: late by as long as that one was stopped just before.
     pub open: Duration,
-    /// How long calls took, if they are [timed](Meter::timed).
+    /// How long calls took, if they are [timed](crate::metrics::Meter::timed).
     pub latency: Option<Latency>,
 }
 

@@ -1,7 +1,7 @@
 //! Shards for many cores: how many there may be, and what keeps them apart.
 
 /// A number of lanes: the type behind the `LANES` of a [`TimeWindow`](crate::TimeWindow) and of
-/// [`Counters`](crate::Counters).
+/// [`Counters`](crate::metrics::Counters).
 #[derive(Debug)]
 pub struct Lanes<const LANES: usize>;
 

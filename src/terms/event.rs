@@ -42,7 +42,7 @@ impl Event {
     }
 }
 
-/// What a report was about, for [`Observer::on_report`].
+/// What a report was about, for [`Observer::on_report`](crate::Observer::on_report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReportKind {

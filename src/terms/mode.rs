@@ -4,7 +4,7 @@ use crate::platform::named::named;
 
 named! {
     #[names = "in small letters, as settings have it"]
-    /// What an operator wants of a breaker; see [`Breaker::switch`].
+    /// What an operator wants of a breaker; see [`Breaker::switch`](crate::Breaker::switch).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Mode {

@@ -103,7 +103,6 @@ impl core::error::Error for Rejected {}
 
 /// What a guarded call returns in place of its own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Error<E> {
     /// The call was not made.
     Rejected(Rejected),

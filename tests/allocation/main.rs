@@ -15,10 +15,12 @@ use http::header::{HeaderMap, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Empty, Full};
+use microbreaker::grpc::GrpcStatus;
+use microbreaker::http::{AtEnd, HttpStatus};
+use microbreaker::metrics::{Counters, Meter};
 use microbreaker::{
-    AtEnd, Breaker, Classify, Clock, CoarseClock, Config, CountWindow, Counters, FailureKind, GrpcStatus, GuardExt,
-    HttpStatus, ManualClock, Meter, Observer, OpenReason, Outcome, Settle, State, StdClock, Streak, TimeWindow, Window,
-    count_words,
+    Breaker, Classify, Clock, CoarseClock, Config, CountWindow, FailureKind, GuardExt, ManualClock, Observer,
+    OpenReason, Outcome, Settle, State, StdClock, Streak, TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -11,9 +11,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use microbreaker::metrics::{Counters, Counts};
 use microbreaker::{
-    Breaker, CallReport, Config, Counters, Counts, Effect, Error, FailureKind, GuardExt, ManualClock, Observer,
-    OpenReason, Outcome, RejectReason, ReportKind, State, Streak,
+    Breaker, CallReport, Config, Effect, Error, FailureKind, GuardExt, ManualClock, Observer, OpenReason, Outcome,
+    RejectReason, ReportKind, State, Streak,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

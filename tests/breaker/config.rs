@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use microbreaker::registry::RegistryBuilder;
 use microbreaker::{
     Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, Mode, OpenReason,
-    ProbeRule, RegistryBuilder, RejectReason, State, StdClock, Streak, TickRate, Ticks, TimeWindow, Window,
-    count_words,
+    ProbeRule, RejectReason, State, StdClock, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

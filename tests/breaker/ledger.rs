@@ -6,11 +6,11 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use microbreaker::metrics::{Counters, Counts};
 use microbreaker::{
-    AnyError, Bound, Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Counters, Counts,
-    Effect, Error, ErrorIf, Event, FailureKind, Field, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit,
-    ProbeRule, RejectReason, Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow,
-    WindowKind, count_words,
+    AnyError, Bound, Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf,
+    Event, FailureKind, Field, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, ProbeRule, RejectReason,
+    Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, WindowKind, count_words,
 };
 use static_assertions::{assert_eq_align, assert_eq_size, assert_impl_all, assert_not_impl_any};
 

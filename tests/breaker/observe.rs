@@ -3,9 +3,10 @@
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
 
+use microbreaker::metrics::Counters;
 use microbreaker::{
-    Breaker, CallReport, Config, CountWindow, Counters, Effect, Event, FailureKind, ManualClock, Mode, Observer,
-    OpenReason, Outcome, RejectReason, State, Streak, Tally, Ticks, WindowKind, count_words,
+    Breaker, CallReport, Config, CountWindow, Effect, Event, FailureKind, ManualClock, Mode, Observer, OpenReason,
+    Outcome, RejectReason, State, Streak, Tally, Ticks, WindowKind, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

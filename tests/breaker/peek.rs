@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use microbreaker::{Breaker, Config, Counters, Effect, ManualClock, Mode, OpenReason, RejectReason, State, Streak};
+use microbreaker::metrics::Counters;
+use microbreaker::{Breaker, Config, Effect, ManualClock, Mode, OpenReason, RejectReason, State, Streak};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CONFIG: Config = Config::streak(1).jitter(false).open_for(SECOND).lease(Duration::from_secs(4)).ramp(SECOND);

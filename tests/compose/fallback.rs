@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use crate::common::now;
-use microbreaker::{Breaker, Config, Error, Fallback, ManualClock, RejectReason, State, Streak, Tier};
+use microbreaker::fallback::{Fallback, Tier};
+use microbreaker::{Breaker, Config, Error, ManualClock, RejectReason, State, Streak};
 
 fn breaker() -> Breaker<Streak, ManualClock> {
     Breaker::new(Config::streak(1), ManualClock::new())

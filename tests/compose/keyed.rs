@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use microbreaker::{Breaker, Config, InsertError, Keyed, ManualClock, State, Streak};
+use microbreaker::keyed::{InsertError, Keyed};
+use microbreaker::{Breaker, Config, ManualClock, State, Streak};
 
 type Peer = Breaker<Streak, &'static ManualClock>;
 

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use microbreaker::{
-    Breaker, Config, Counters, Error, FailureKind, Lazy, ManualClock, Meter, Mode, Outcome, State, Streak,
-};
+use microbreaker::lazy::Lazy;
+use microbreaker::metrics::{Counters, Meter};
+use microbreaker::{Breaker, Config, Error, FailureKind, ManualClock, Mode, Outcome, State, Streak};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
+use microbreaker::metrics::{Counters, DuplicateName, Meter, Monitors, Reading, States};
+use microbreaker::registry::{Member, Registry, RegistryBuilder};
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Counters, DuplicateName, Field, HORIZON, ManualClock, Member, Meter, Monitors,
-    Reading, Registry, RegistryBuilder, State, States, Streak, TickRate, Ticks, TimeWindow, count_words,
+    Bound, Breaker, Config, CountWindow, Field, HORIZON, ManualClock, State, Streak, TickRate, Ticks, TimeWindow,
+    count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use embassy_time::MockDriver;
+use microbreaker::embassy_time::EmbassyClock;
 use microbreaker::{
-    Breaker, Clock, Config, Effect, EmbassyClock, Mode, OpenReason, RejectReason, Rejected, State, Streak, TickRate,
-    Ticks,
+    Breaker, Clock, Config, Effect, Mode, OpenReason, RejectReason, Rejected, State, Streak, TickRate, Ticks,
 };
 
 /// The driver is one for all tests of this program: one at a time.

@@ -2,10 +2,9 @@
 
 use core::time::Duration;
 
-use microbreaker::{
-    Breaker, Condition, Config, CountWindow, Health, HealthBody, ManualClock, Mode, OpenReason, Registry,
-    RegistryBuilder, State, Streak, count_words,
-};
+use microbreaker::health::{Condition, Health, HealthBody};
+use microbreaker::registry::{Registry, RegistryBuilder};
+use microbreaker::{Breaker, Config, CountWindow, ManualClock, Mode, OpenReason, State, Streak, count_words};
 use serde_json::json;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
+use microbreaker::settings::Settings;
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Field, ManualClock, Mode, ProbeRule, Settings, State, Streak, TimeWindow,
-    count_words,
+    Bound, Breaker, Config, CountWindow, Field, ManualClock, Mode, ProbeRule, State, Streak, TimeWindow, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

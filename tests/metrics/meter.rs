@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Instant;
 
 use crate::common::now;
+use microbreaker::metrics::{DuplicateName, Latency, Meter, Monitors, Reading, States};
 use microbreaker::{
-    Breaker, Config, CountWindow, DuplicateName, Effect, FailureKind, GuardExt, Latency, ManualClock, Meter, Mode,
-    Monitors, Observer, OpenReason, Outcome, Reading, State, States, Streak, Ticks, count_words,
+    Breaker, Config, CountWindow, Effect, FailureKind, GuardExt, ManualClock, Mode, Observer, OpenReason, Outcome,
+    State, Streak, Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use microbreaker::{BreakerLayer, Observer};
+use microbreaker::Observer;
+use microbreaker::tower::BreakerLayer;
 use tower::{Layer, Service, service_fn};
 
 use crate::breakers::{Hold, in_arc, in_static, metered};

@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use microbreaker::{Breaker, Config, CountWindow, Meter, StdClock, count_words};
+use microbreaker::metrics::Meter;
+use microbreaker::{Breaker, Config, CountWindow, StdClock, count_words};
 
 use crate::guarded::Padded;
 

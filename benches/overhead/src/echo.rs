@@ -11,7 +11,9 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{Route, post};
-use microbreaker::{BreakerLayer, HttpStatus, Observer, Rejected};
+use microbreaker::http::HttpStatus;
+use microbreaker::tower::BreakerLayer;
+use microbreaker::{Observer, Rejected};
 use tower::ServiceExt;
 use tower::layer::layer_fn;
 

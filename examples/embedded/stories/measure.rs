@@ -15,9 +15,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use portable_atomic::{AtomicU32, Ordering};
 
 use board::icount::Counter;
+use microbreaker::metrics::Counters;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Counters, ManualClock, Observer, State, Streak, TickRate, Ticks, TimeWindow,
-    Window, count_words,
+    Breaker, Clock, Config, CountWindow, ManualClock, Observer, State, Streak, TickRate, Ticks, TimeWindow, Window,
+    count_words,
 };
 
 /// What figures may be at most; one without a limit here is only printed.

@@ -32,7 +32,9 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Instant, Ticker, Timer};
 use heapless::String;
-use microbreaker::{Breaker, Config, DefmtLog, EmbassyClock, FailureKind, OpenReason, Outcome, State, Streak};
+use microbreaker::defmt::DefmtLog;
+use microbreaker::embassy_time::EmbassyClock;
+use microbreaker::{Breaker, Config, FailureKind, OpenReason, Outcome, State, Streak};
 
 use crate::watch::Seen;
 

@@ -25,9 +25,10 @@ use core::time::Duration;
 use board::println;
 use board::shot::Gun;
 use embassy_time::block_for;
+use microbreaker::embassy_time::EmbassyClock;
 use microbreaker::{
-    Breaker, Clock, Config, EmbassyClock, Event, ManualClock, Observer, OpenReason, RejectReason, Snapshot,
-    SnapshotError, State, Streak,
+    Breaker, Clock, Config, Event, ManualClock, Observer, OpenReason, RejectReason, Snapshot, SnapshotError, State,
+    Streak,
 };
 
 use crate::flash::{Cells, Flash, Way};

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join;
-use microbreaker::{Breaker, Counters, StdClock};
+use microbreaker::metrics::Counters;
+use microbreaker::{Breaker, StdClock};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 

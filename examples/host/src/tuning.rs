@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use microbreaker::{Breaker, Config, CountWindow, Counters, StdClock, count_words};
+use microbreaker::metrics::Counters;
+use microbreaker::{Breaker, Config, CountWindow, StdClock, count_words};
 
 use crate::load::Watch;
 

@@ -21,7 +21,8 @@ use crate::terms::observer::Observer;
 ///
 /// ```
 /// use core::time::Duration;
-/// use microbreaker::{CoarseClock, Config, CountWindow, Registry, RegistryBuilder, count_words};
+/// use microbreaker::registry::{Registry, RegistryBuilder};
+/// use microbreaker::{CoarseClock, Config, CountWindow, count_words};
 ///
 /// let hosts: Registry<String, CountWindow<{ count_words(100, false) }>, CoarseClock> =
 ///     RegistryBuilder::new("hosts", Config::upstream())
@@ -118,7 +119,7 @@ impl<K> RegistryBuilder<K> {
     }
 
     /// A registry of breakers with an observer each, which `observe` makes from the label: breakers of one label may
-    /// share what it counts in (see [metrics](Registry#metrics) for what a shared [`Meter`](crate::Meter) then shows).
+    /// share what it counts in (see [metrics](Registry#metrics) for what a shared [`Meter`](crate::metrics::Meter) then shows).
     ///
     /// `observe` is called outside any lock, and may make one that is not needed, when two callers create at once or
     /// there is no room. The drop of one may come at any time, under the lock too: it must not use the registry.

@@ -1,17 +1,4 @@
-//! Breakers by key for servers: per host, model or tenant, created as keys come, never more than a bound.
-//!
-//! One word of a slot, [`Used`], says whether it is in the map:
-//!
-//! ```text
-//!     whoever looks it up: stamp := now
-//!        ┌───────────┐
-//!        ▼           │            under the lock: idle by the stamp, held by nobody, clean (or idle for very long)
-//!      stamp ────────┴──────────────────────────────────────────────────────────────► GONE
-//! ```
-//!
-//! Both moves are compare-exchanges from a stamp that was looked at, so only one is made: either whoever looks the slot up
-//! is in time and it stays, or finds it gone and makes another under the lock. So a key never has two breakers in use at
-//! once, save after [`Registry::remove`].
+//! Breakers by key for servers: one for each host, model or tenant, created as keys come, never more than a bound.
 
 mod builder;
 mod used;
@@ -70,12 +57,14 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 ///
 /// # Metrics
 ///
-/// Let all breakers of a label share one [`Meter`](crate::Meter) of that name, and add them to
-/// [`Monitors`](crate::Monitors) together: never a member by itself, which would be held for ever.
+/// Let all breakers of a label share one [`Meter`](crate::metrics::Meter) of that name, and add them to
+/// [`Monitors`](crate::metrics::Monitors) together: never a member by itself, which would be held for ever.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use microbreaker::{CoarseClock, Config, Meter, Monitors, Registry, RegistryBuilder, State, Streak};
+/// use microbreaker::metrics::{Meter, Monitors};
+/// use microbreaker::registry::{Registry, RegistryBuilder};
+/// use microbreaker::{CoarseClock, Config, State, Streak};
 ///
 /// static HOSTS: Meter<8> = Meter::new("hosts");
 /// static OVERFLOW: Meter<8> = Meter::new("overflow");
@@ -99,7 +88,7 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 ///
 /// Calls, rejections, transitions and times are then those of all breakers that share the meter, gone ones included; states
 /// and probes those of all that are there and have its name for their label (of a name that is no label: none). Open seconds
-/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::Reading) are due `n` times as
+/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::metrics::Reading) are due `n` times as
 /// often (a thousand at 1024 Hz: every half hour).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
@@ -145,7 +134,9 @@ where
     /// The breaker of `key`, made if there is none, or the one for overflow if there is no room.
     ///
     /// ```
-    /// use microbreaker::{CoarseClock, Config, Error, GuardExt, IoError, Registry, RegistryBuilder, Streak};
+    /// use microbreaker::io::IoError;
+    /// use microbreaker::registry::{Registry, RegistryBuilder};
+    /// use microbreaker::{CoarseClock, Config, Error, GuardExt, Streak};
     /// # use std::io;
     ///
     /// async fn connect(host: &str) -> io::Result<()> {
@@ -192,7 +183,7 @@ where
     /// Lets go of `key`'s breaker, whatever its state: its last holders go on with it by themselves, and whoever asks next
     /// gets a new one.
     ///
-    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::Meter) that others share count
+    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::metrics::Meter) that others share count
     /// it as open for ever.
     pub fn remove<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
     where
@@ -254,7 +245,7 @@ where
     /// no lock and allocates nothing; what is created or let go meanwhile may or may not be seen.
     ///
     /// Nothing here counts as use: what is moved here (forced open, say) as it is let go may be gone a moment later, and a
-    /// [`Meter`](crate::Meter) that others share goes on counting it as it was. Move what you [hold](Self::get).
+    /// [`Meter`](crate::metrics::Meter) that others share goes on counting it as it was. Move what you [hold](Self::get).
     pub fn visit(&self, mut each: impl FnMut(Option<&K>, &'static str, &Breaker<W, C, O>)) {
         for (key, slot) in self.map.iter(&self.map.guard()) {
             each(Some(key), slot.label, &slot.breaker);

@@ -1,4 +1,17 @@
 //! When a registry's slot was last asked for, and whether it is still in the map: one word.
+//!
+//! One word of a slot, `Used`, says whether it is in the map:
+//!
+//! ```text
+//!     whoever looks it up: stamp := now
+//!        ┌───────────┐
+//!        ▼           │            under the lock: idle by the stamp, held by nobody, clean (or idle for very long)
+//!      stamp ────────┴──────────────────────────────────────────────────────────────► GONE
+//! ```
+//!
+//! Both moves are compare-exchanges from a stamp that was looked at, so only one is made: either whoever looks the slot up
+//! is in time and it stays, or finds it gone and makes another under the lock. So a key never has two breakers in use at
+//! once, save after `Registry::remove`.
 
 use crate::platform::atomics::{AtomicU32, Ordering, fence};
 

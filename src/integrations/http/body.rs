@@ -43,7 +43,9 @@ use crate::terms::outcome::{FailureKind, Outcome};
 ///
 /// use http::Response;
 /// use http_body_util::{BodyExt, Full};
-/// use microbreaker::{AtEnd, Breaker, Config, Counters, HttpStatus, ManualClock, Settle, Streak};
+/// use microbreaker::http::{AtEnd, HttpStatus};
+/// use microbreaker::metrics::Counters;
+/// use microbreaker::{Breaker, Config, ManualClock, Settle, Streak};
 ///
 /// let breaker: Breaker<Streak, _, _> =
 ///     Breaker::observed(Config::streak(5), ManualClock::new(), <Counters>::new("upstream"));

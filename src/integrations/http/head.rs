@@ -14,7 +14,7 @@ pub enum HeadOutcome {
     /// All there is to say: the body does not matter.
     Settles(Outcome),
     /// That the body decides. One that comes to its end is what this function says, given its trailers; one that breaks is
-    /// a failure of kind [`Reset`](FailureKind::Reset), and one that is dropped says nothing.
+    /// a failure of kind [`Reset`](crate::FailureKind::Reset), and one that is dropped says nothing.
     Streams(fn(trailers: Option<&HeaderMap>) -> Outcome),
 }
 
@@ -28,7 +28,7 @@ impl HeadOutcome {
     }
 }
 
-/// Decides by the head of a response whether its body matters: what [`AtEnd`] asks. Implemented by [`HttpStatus`],
+/// Decides by the head of a response whether its body matters: what [`AtEnd`](crate::http::AtEnd) asks. Implemented by [`HttpStatus`],
 /// `GrpcStatus` (feature `grpc`) and, through [`HeadOutcome::of`], every `Fn(&T) -> Outcome`, where `T` is the response or a
 /// `Result` of one.
 pub trait ClassifyHead<T> {

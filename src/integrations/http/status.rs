@@ -33,7 +33,8 @@ use crate::terms::outcome::{Classify, FailureKind, Outcome};
 ///
 /// ```
 /// use http::{Response, StatusCode};
-/// use microbreaker::{Breaker, Config, HttpStatus, Outcome, State, StdClock, Streak};
+/// use microbreaker::http::HttpStatus;
+/// use microbreaker::{Breaker, Config, Outcome, State, StdClock, Streak};
 ///
 /// static BILLING: Breaker<Streak, StdClock> = Breaker::new(Config::database(), StdClock::new());
 ///
@@ -79,11 +80,13 @@ impl HttpStatus {
     }
 
     /// The same for responses, and for errors what `of` says. Of an error with an I/O error somewhere below it,
-    /// [`IoError::within`](crate::IoError::within) knows the kind.
+    /// [`IoError::within`](crate::io::IoError::within) knows the kind.
     ///
     /// ```
     /// use http::Response;
-    /// use microbreaker::{Classify, FailureKind, HttpStatus, IoError, Outcome};
+    /// use microbreaker::http::HttpStatus;
+    /// use microbreaker::io::IoError;
+    /// use microbreaker::{Classify, FailureKind, Outcome};
     ///
     /// let classify = HttpStatus.errors(IoError::of);
     /// let hung_up = Err::<Response<()>, _>(std::io::ErrorKind::ConnectionReset.into());

@@ -110,7 +110,8 @@ impl Serialize for Sums {
 /// For a dashboard or a readiness check with an eye on it. Not for a liveness check: a restart does not mend a peer.
 ///
 /// ```
-/// use microbreaker::{Breaker, Condition, Config, Health, HealthBody, ManualClock, Streak};
+/// use microbreaker::health::{Condition, Health, HealthBody};
+/// use microbreaker::{Breaker, Config, ManualClock, Streak};
 ///
 /// let (db, mail) = (ManualClock::new(), ManualClock::new());
 /// let db: Breaker<Streak, _> = Breaker::new(Config::database(), db);

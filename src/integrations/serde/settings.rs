@@ -34,7 +34,8 @@ macro_rules! options {
         /// struct of yours, they take all names that are not its own fields'.
         ///
         /// ```
-        /// use microbreaker::{Breaker, Config, ManualClock, Mode, Settings, Streak};
+        /// use microbreaker::settings::Settings;
+        /// use microbreaker::{Breaker, Config, ManualClock, Mode, Streak};
         ///
         /// let file = r#"{ "open_for": "5s", "probes": 3, "mode": "shadow" }"#;
         /// let settings: Settings = serde_json::from_str(file).unwrap();

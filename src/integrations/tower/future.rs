@@ -87,7 +87,7 @@ impl<F, P: Report, S, R> fmt::Debug for BreakerFuture<F, P, S, R> {
 }
 
 /// What a rejected call comes to. `()` fails it with [`Error::Rejected`]; a `Fn(Rejected) -> Response` answers it, and the
-/// error is the inner service's own. See [`BreakerLayer::answer`].
+/// error is the inner service's own. See [`BreakerLayer::answer`](crate::tower::BreakerLayer::answer).
 pub trait Refuse<T, E> {
     /// The service's error.
     type Error;

@@ -19,11 +19,12 @@ use crate::terms::rejected::Rejected;
 /// shares that breaker.
 ///
 /// While the circuit is open the service is ready (so that nothing queues up, and a buffer lives on), the inner service is
-/// left alone, and a call fails with [`Error::Rejected`], which says when to come back. An admitted call's
+/// left alone, and a call fails with [`Error::Rejected`](crate::Error::Rejected), which says when to come back. An admitted call's
 /// [`Permit`](crate::Permit) is in its future: dropped with it, it is cancelled. The layer allocates nothing per call.
 ///
 /// ```
-/// use microbreaker::{Breaker, BreakerLayer, CoarseClock, Config, CountWindow, Error, count_words};
+/// use microbreaker::tower::BreakerLayer;
+/// use microbreaker::{Breaker, CoarseClock, Config, CountWindow, Error, count_words};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
 /// static UPSTREAM: Breaker<CountWindow<{ count_words(100, false) }>, CoarseClock> =
@@ -84,7 +85,8 @@ impl<G, S, R> BreakerLayer<G, S, R> {
     /// far as it looks at it: `|result: &Result<Response, _>|`.
     ///
     /// ```
-    /// use microbreaker::{Breaker, BreakerLayer, Config, FailureKind, Outcome, StdClock, Streak};
+    /// use microbreaker::tower::BreakerLayer;
+    /// use microbreaker::{Breaker, Config, FailureKind, Outcome, StdClock, Streak};
     ///
     /// static PEER: Breaker<Streak, StdClock> = Breaker::new(Config::streak(5), StdClock::new());
     ///
@@ -110,7 +112,7 @@ impl<G, S, R> BreakerLayer<G, S, R> {
     /// they are there, as a body that streams.
     ///
     /// It must leave an error an error. A response that it makes of one of `poll_ready` has no call to go to: that call is
-    /// [rejected](RejectReason::Unready).
+    /// [rejected](crate::RejectReason::Unready).
     #[must_use]
     pub fn settle<S2>(self, settle: S2) -> BreakerLayer<G, S2, R> {
         let Guarding { gate, refuse, sleep, .. } = self.guard;
@@ -125,7 +127,8 @@ impl<G, S, R> BreakerLayer<G, S, R> {
     /// `response.map(GuardedBody::unguarded)`.
     ///
     /// ```
-    /// use microbreaker::{Breaker, BreakerLayer, Config, Rejected, StdClock, Streak};
+    /// use microbreaker::tower::BreakerLayer;
+    /// use microbreaker::{Breaker, Config, Rejected, StdClock, Streak};
     /// use tower::{Layer, ServiceExt, service_fn};
     ///
     /// static PEER: Breaker<Streak, StdClock> = Breaker::new(Config::streak(5), StdClock::new());

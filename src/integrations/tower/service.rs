@@ -33,7 +33,7 @@ use crate::integrations::tower::future::{BreakerFuture, Refuse, Stage};
 use crate::integrations::tower::guarding::{Guarding, Sleep};
 use crate::terms::rejected::Rejected;
 
-/// A service behind a breaker; see [`BreakerLayer`](crate::BreakerLayer).
+/// A service behind a breaker; see [`BreakerLayer`](crate::tower::BreakerLayer).
 ///
 /// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`](crate::RejectReason::Unready). A clone shares the
 /// breaker, and must be asked itself.

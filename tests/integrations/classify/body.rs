@@ -11,10 +11,11 @@ use std::time::Duration;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Limited;
+use microbreaker::http::{AtEnd, ClassifyHead, GuardedBody, HeadOutcome, HttpStatus};
+use microbreaker::metrics::Counters;
 use microbreaker::{
-    AtEnd, Breaker, CallReport, ClassifyHead, Clock, Config, CountWindow, Counters, Effect, FailureKind, GuardedBody,
-    HeadOutcome, HttpStatus, ManualClock, Observer, OpenReason, Outcome, Permit, ReportKind, Settle, State, Streak,
-    TickRate, Ticks, count_words,
+    Breaker, CallReport, Clock, Config, CountWindow, Effect, FailureKind, ManualClock, Observer, OpenReason, Outcome,
+    Permit, ReportKind, Settle, State, Streak, TickRate, Ticks, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-use microbreaker::{Classify, CustomKind, FailureKind, IoError, Outcome, Persistence};
+use microbreaker::io::IoError;
+use microbreaker::{Classify, CustomKind, FailureKind, Outcome, Persistence};
 
 #[test]
 fn every_kind_lasts_and_is_retried_as_its_table_says() {

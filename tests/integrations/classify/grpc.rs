@@ -3,9 +3,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use microbreaker::{
-    AtEnd, ClassifyHead, Config, FailureKind, GrpcStatus, HeadOutcome, OpenReason, Outcome, ReportKind, Settle, State,
-};
+use microbreaker::grpc::GrpcStatus;
+use microbreaker::http::{AtEnd, ClassifyHead, HeadOutcome};
+use microbreaker::{Config, FailureKind, OpenReason, Outcome, ReportKind, Settle, State};
 
 use super::body::{Announces, Script, Step, poll, reported, script, watched};
 

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use microbreaker::{Breaker, Classify, Config, FailureKind, HttpStatus, IoError, ManualClock, Outcome, State, Streak};
+use microbreaker::http::HttpStatus;
+use microbreaker::io::IoError;
+use microbreaker::{Breaker, Classify, Config, FailureKind, ManualClock, Outcome, State, Streak};
 
 /// The rows of the table that are not their hundred's rule.
 const APART: [(u16, Outcome); 15] = [

@@ -13,9 +13,10 @@ use portable_atomic::AtomicU32 as AddU32;
 
 use board::shot::Interrupt;
 use critical_section::Mutex;
+use microbreaker::metrics::{Counters, Counts};
 use microbreaker::{
-    Clock, Config, CountWindow, Counters, Counts, Effect, Event, Mode, Observer, OpenReason, Outcome, RejectReason,
-    Snapshot, State, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
+    Clock, Config, CountWindow, Effect, Event, Mode, Observer, OpenReason, Outcome, RejectReason, Snapshot, State,
+    Streak, TickRate, Ticks, TimeWindow, Window, count_words,
 };
 
 use crate::freedom::Pair;

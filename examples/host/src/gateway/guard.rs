@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use microbreaker::{
-    Breaker, Config, ConfigError, CountWindow, Event, Meter, Observer, Settings, Snapshot, StdClock, TracingLog,
-    count_words,
-};
+use microbreaker::metrics::Meter;
+use microbreaker::settings::Settings;
+use microbreaker::tracing::TracingLog;
+use microbreaker::{Breaker, Config, ConfigError, CountWindow, Event, Observer, Snapshot, StdClock, count_words};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ impl Guard {
     }
 
     /// Applies changed settings to the running breaker. After an error the old settings stay in force.
-    pub(crate) fn apply(&self, settings: &Settings) -> Result<(), microbreaker::NotApplied> {
+    pub(crate) fn apply(&self, settings: &Settings) -> Result<(), microbreaker::settings::NotApplied> {
         settings.apply(self.base, &self.breaker)
     }
 }

@@ -43,10 +43,12 @@ use hyper::{StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use microbreaker::{
-    AtEnd, BreakerLayer, BreakerService, ClassifyHead, Condition, Config, Error, Fallback, GuardExt as _, HeadOutcome,
-    Health, HealthBody, HttpStatus, Mode, Monitors, Reading, Rejected, Served, StallAfter, Tier,
-};
+use microbreaker::fallback::{Fallback, Served, Tier};
+use microbreaker::health::{Condition, Health, HealthBody};
+use microbreaker::http::{AtEnd, ClassifyHead, HeadOutcome, HttpStatus, StallAfter};
+use microbreaker::metrics::{Monitors, Reading};
+use microbreaker::tower::{BreakerLayer, BreakerService};
+use microbreaker::{Config, Error, GuardExt as _, Mode, Rejected};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
@@ -279,7 +281,6 @@ async fn upstream(State(service): State<Arc<Service>>, request: Request) -> Resp
         Ok(answer) => proxy::back(answer, service.patience.frame),
         Err(Error::Rejected(rejected)) => unavailable(&rejected),
         Err(Error::Inner(fault)) => fault.into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -315,7 +316,7 @@ async fn time(State(service): State<Arc<Service>>) -> Response {
         "served_by": tier.name(),
         "because": error.map(|error| match error {
             Error::Rejected(rejected) => rejected.to_string(),
-            other => format!("{other:?}"),
+            Error::Inner(other) => format!("{other:?}"),
         }),
     });
     json(StatusCode::OK, body.to_string())

@@ -4,7 +4,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use microbreaker::{Reading, State};
+use microbreaker::State;
+use microbreaker::metrics::Reading;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 

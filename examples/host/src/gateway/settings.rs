@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use microbreaker::Settings;
+use microbreaker::settings::Settings;
 use tokio::time::sleep;
 
 use crate::gateway::guard::Guard;

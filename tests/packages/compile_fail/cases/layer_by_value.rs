@@ -1,4 +1,5 @@
-use microbreaker::{Breaker, BreakerLayer, Config, ManualClock, Streak};
+use microbreaker::tower::BreakerLayer;
+use microbreaker::{Breaker, Config, ManualClock, Streak};
 
 fn main() {
     let breaker: Breaker<Streak, ManualClock> = Breaker::new(Config::streak(5), ManualClock::new());

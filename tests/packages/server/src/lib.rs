@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use microbreaker::{Breaker, Counters, ManualClock, OpenReason, State, Streak};
+use microbreaker::metrics::Counters;
+use microbreaker::{Breaker, ManualClock, OpenReason, State, Streak};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use counting::allocations;
-use microbreaker::{Breaker, BreakerLayer, Config, Effect, ManualClock, OpenReason, Rejected, State, Streak};
+use microbreaker::tower::BreakerLayer;
+use microbreaker::{Breaker, Config, Effect, ManualClock, OpenReason, Rejected, State, Streak};
 use tower::{Layer, Service};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -15,9 +15,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use microbreaker::grpc::GrpcStatus;
+use microbreaker::http::{AtEnd, GuardedBody};
+use microbreaker::metrics::Counters;
 use microbreaker::{
-    AtEnd, Breaker, Config, Counters, Error, FailureKind, GrpcStatus, GuardExt, GuardedBody, ManualClock, OpenReason,
-    Outcome, Permit, Settle, State, Streak,
+    Breaker, Config, Error, FailureKind, GuardExt, ManualClock, OpenReason, Outcome, Permit, Settle, State, Streak,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

@@ -11,9 +11,11 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use microbreaker::http::{AtEnd, GuardedBody, HttpStatus};
+use microbreaker::io::IoError;
+use microbreaker::metrics::Counters;
 use microbreaker::{
-    AtEnd, Breaker, Config, Counters, Error, FailureKind, GuardedBody, HttpStatus, IoError, ManualClock, OpenReason,
-    Permit, RejectReason, Settle, State, Streak,
+    Breaker, Config, Error, FailureKind, ManualClock, OpenReason, Permit, RejectReason, Settle, State, Streak,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use microbreaker::{Breaker, Config, Fallback, Lazy, StdClock, Streak};
+use microbreaker::fallback::Fallback;
+use microbreaker::lazy::Lazy;
+use microbreaker::{Breaker, Config, StdClock, Streak};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 

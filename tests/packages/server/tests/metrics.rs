@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use microbreaker::{
-    Breaker, Config, CountWindow, FailureKind, ManualClock, Meter, Monitors, OpenReason, Outcome, RegistryBuilder,
-    Streak, TracingLog, count_words,
-};
+use microbreaker::metrics::{Meter, Monitors};
+use microbreaker::registry::RegistryBuilder;
+use microbreaker::tracing::TracingLog;
+use microbreaker::{Breaker, Config, CountWindow, FailureKind, ManualClock, OpenReason, Outcome, Streak, count_words};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-type Hosts = microbreaker::Registry<u8, Streak, &'static ManualClock, &'static Meter>;
+type Hosts = microbreaker::registry::Registry<u8, Streak, &'static ManualClock, &'static Meter>;
 type Payments = Breaker<CountWindow<{ count_words(4, true) }>, ManualClock, (Meter<2>, TracingLog)>;
 
 /// Payments fail, open for 5 s, are probed once in vain and once more now; stock is never asked; of three hosts, one is open.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use microbreaker::{
-    Breaker, BreakerLayer, Config, Counters, Error, FailureKind, ManualClock, Outcome, Rejected, State, Streak,
-};
+use microbreaker::metrics::Counters;
+use microbreaker::tower::BreakerLayer;
+use microbreaker::{Breaker, Config, Error, FailureKind, ManualClock, Outcome, Rejected, State, Streak};
 use reqwest::{Client, Request, Response};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};

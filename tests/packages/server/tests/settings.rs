@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use config::{Environment, File, FileFormat};
-use microbreaker::{Breaker, Config, ManualClock, Mode, Settings, State, Streak};
+use microbreaker::settings::Settings;
+use microbreaker::{Breaker, Config, ManualClock, Mode, State, Streak};
 
 const FILE: &str = r#"
 [db]

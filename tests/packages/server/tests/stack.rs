@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use microbreaker::{
-    Breaker, BreakerLayer, Config, Counters, Error, FailureKind, ManualClock, OpenReason, Outcome, Rejected, State,
-    Streak,
-};
+use microbreaker::metrics::Counters;
+use microbreaker::tower::BreakerLayer;
+use microbreaker::{Breaker, Config, Error, FailureKind, ManualClock, OpenReason, Outcome, Rejected, State, Streak};
 use server::dropped_after_every_poll;
 use tokio::task::yield_now;
 use tower::timeout::error::Elapsed;

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut};
 use hyper_util::rt::TokioIo;
-use microbreaker::{
-    AtEnd, Breaker, BreakerLayer, BreakerService, Config, Counters, Error, FailureKind, GrpcStatus, ManualClock,
-    Outcome, Rejected, State, Streak,
-};
+use microbreaker::grpc::GrpcStatus;
+use microbreaker::http::AtEnd;
+use microbreaker::metrics::Counters;
+use microbreaker::tower::{BreakerLayer, BreakerService};
+use microbreaker::{Breaker, Config, Error, FailureKind, ManualClock, Outcome, Rejected, State, Streak};
 use server::dropped_after_every_poll;
 use tokio::net::{TcpListener, TcpStream};
 use tonic::body::Body;
@@ -204,7 +205,7 @@ async fn a_rejection_as_a_status() {
     let service = ServiceBuilder::new()
         .map_err(|error: Error<tonic::transport::Error>| match error {
             Error::Rejected(rejected) => Status::unavailable(rejected.to_string()),
-            error => Status::from_error(error.into_boxed()),
+            error @ Error::Inner(_) => Status::from_error(error.into_boxed()),
         })
         .layer(BreakerLayer::new(Arc::clone(&breaker)))
         .service(channel(serve().await, &Arc::default()));

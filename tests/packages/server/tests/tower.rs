@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use microbreaker::metrics::{Counters, Meter};
+use microbreaker::tower::{BreakerLayer, BreakerService};
 use microbreaker::{
-    Breaker, BreakerLayer, BreakerService, Clock, Config, Counters, Effect, Error, ErrorIf, FailureKind, ManualClock,
-    Meter, Mode, OpenReason, Outcome, RejectReason, Rejected, Report, Settle, State, Streak, TickRate, Ticks,
+    Breaker, Clock, Config, Effect, Error, ErrorIf, FailureKind, ManualClock, Mode, OpenReason, Outcome, RejectReason,
+    Rejected, Report, Settle, State, Streak, TickRate, Ticks,
 };
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use microbreaker::{Breaker, Config, CountWindow, ManualClock, OpenReason, TracingLog, count_words};
+use microbreaker::tracing::TracingLog;
+use microbreaker::{Breaker, Config, CountWindow, ManualClock, OpenReason, count_words};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};

@@ -2,7 +2,8 @@
 #![no_std]
 #![no_main]
 
-use microbreaker::{Breaker, Config, DefmtLog, Streak};
+use microbreaker::defmt::DefmtLog;
+use microbreaker::{Breaker, Config, Streak};
 use size::Uptime;
 
 static BREAKER: Breaker<Streak, Uptime, DefmtLog> =

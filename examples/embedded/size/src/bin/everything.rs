@@ -4,8 +4,9 @@
 
 use core::time::Duration;
 
+use microbreaker::metrics::Counters;
 use microbreaker::{
-    Breaker, Config, CountWindow, Counters, FailureKind, Mode, Outcome, Retained, Snapshot, Streak, TimeWindow, Window,
+    Breaker, Config, CountWindow, FailureKind, Mode, Outcome, Retained, Snapshot, Streak, TimeWindow, Window,
     count_words,
 };
 use size::{Uptime, send, sleep};
