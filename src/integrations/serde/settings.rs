@@ -13,6 +13,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::Breaker;
+use crate::breaker::holder::Holder;
 use crate::clock::Clock;
 use crate::config::error::ConfigError;
 use crate::config::table::settings;
@@ -198,14 +199,11 @@ impl Settings {
 
     /// Takes them over while calls run, [over](Self::over) the same base as when the breaker was made:
     /// [`Breaker::reconfigure`], and then the mode, if one is given. On an error nothing changes, the mode neither.
-    pub fn apply<W: Window, C: Clock, O: Observer>(
-        &self,
-        base: Config,
-        breaker: &Breaker<W, C, O>,
-    ) -> Result<(), NotApplied> {
-        breaker.reconfigure(&self.over(base)).map_err(NotApplied)?;
+    #[expect(clippy::needless_pass_by_value, reason = "a holder is a reference itself")]
+    pub fn apply(&self, base: Config, breaker: impl Holder) -> Result<(), NotApplied> {
+        breaker.breaker().reconfigure(&self.over(base)).map_err(NotApplied)?;
         if let Some(mode) = self.mode {
-            breaker.switch(mode);
+            breaker.breaker().switch(mode);
         }
         Ok(())
     }
