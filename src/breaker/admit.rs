@@ -18,14 +18,15 @@ use crate::terms::state::{OpenReason, State};
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Asks to make a call.
     ///
-    /// The permit must be reported, by value; dropped without a report it counts as cancelled. See [`Permit`].
+    /// Report the outcome on the permit, which the report consumes. A permit that is dropped without a report counts as
+    /// cancelled. See [`Permit`].
     #[inline(always)]
     pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
         Self::acquire_in(self)
     }
 
-    /// [`acquire`](Self::acquire) with a permit that owns how the breaker is held (`&'static`, an `Arc`, …), so that
-    /// it can live in a future or move to another thread.
+    /// [`acquire`](Self::acquire) with a permit that owns its reference to the breaker (`&'static`, an `Arc`, …). Such
+    /// a permit can live in a future or move to another thread.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -40,7 +41,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         admit_in(holder)
     }
 
-    /// The healthy and the open path, for their callers; all else is out of line.
+    /// Admits or rejects a call. The paths of a healthy and of an open circuit are inlined into the caller; all others
+    /// are out of line.
     #[inline(always)]
     pub(super) fn admit(&self) -> Result<Ticket, Refusal> {
         let word = self.state.peek();
@@ -50,10 +52,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             && !panicking()
         {
             self.observer.on_permit(false);
-            // Any start will do, for nobody asks a quiet permit's: this one stands in a register of its own already.
+            // Nobody reads the start of a quiet permit, so any value will do. This one is in a register already.
             return Ok(Ticket { word, start: Ticks::new(slow_after.bits()) });
         }
-        // A look as Relaxed as that suffices: the period's own words order the clock's reading, see `Timer::try_fast`.
+        // The Relaxed load of `word` suffices here too: the Acquire loads of the period's own words order the clock
+        // reading, see `Timer::try_fast`.
         if word.is_open()
             && let Some(remaining) = self.timer.try_fast(word.generation(), &self.clock)
             && !self.live.rules().shadow()
@@ -65,8 +68,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.admit_packed().unpack()
     }
 
-    /// [`admit_unhealthy`](Self::admit_unhealthy), answering in two registers: a result in memory costs the healthy
-    /// path more than all the rest of it.
+    /// [`admit_unhealthy`](Self::admit_unhealthy), with its result in two registers. A result in memory would cost the
+    /// healthy path more than all its other work.
     #[inline(never)]
     fn admit_packed(&self) -> Answer {
         Answer::pack(self.admit_unhealthy())
@@ -96,7 +99,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::Open | State::Ramping => {
                     let Some(period) = self.period(word) else { continue };
                     if period.is_over() {
-                        // The first caller after it. Whoever wins, all then compete for a probe, or are closed.
+                        // The period is over. The first caller moves the circuit to half-open, or from ramping to
+                        // closed. Callers that lose this exchange start over in the new state, as the winner does.
                         let step = if word.is_open() { Step::PROBE } else { Step::FINISH };
                         self.transition(Some(generation), step, self.window_tally(), None);
                         continue;
@@ -137,7 +141,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 }
 
-/// Asks for a permit that owns how the breaker is held.
+/// Asks for a permit that owns its reference to the breaker.
 #[inline(always)]
 pub(super) fn admit_in<H: Holder>(holder: H) -> Result<Permit<H>, Rejected> {
     match holder.breaker().admit() {
@@ -146,10 +150,10 @@ pub(super) fn admit_in<H: Holder>(holder: H) -> Result<Permit<H>, Rejected> {
     }
 }
 
-/// Why not, and in how many ticks to ask again.
+/// A rejection: its reason, and in how many ticks to ask again (`None`: time alone will not help).
 pub(super) type Refusal = (RejectReason, Option<u32>);
 
-/// A ticket or a refusal in two words, whose bits `ticket.rs` draws. The ticket is a new one, which nobody has answered.
+/// A ticket or a refusal in two words, whose bits `ticket.rs` draws. The ticket is a new one: its answer has not begun.
 #[derive(Clone, Copy)]
 struct Answer(u32, u32);
 
@@ -163,7 +167,7 @@ impl Answer {
                     RejectReason::Latched => 8,
                     RejectReason::HalfOpen => 9,
                     RejectReason::Ramping => 10,
-                    // A breaker never says `Unready`.
+                    // A breaker never rejects with `Unready`.
                     RejectReason::ForcedOpen | RejectReason::Unready => 11,
                 };
                 Self(REASON.of(reason) | TIMELESS.flag(ticks.is_none()) | REFUSED, ticks.unwrap_or(0))

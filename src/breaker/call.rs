@@ -12,7 +12,7 @@ use crate::terms::outcome::{AnyError, Classify};
 use crate::terms::rejected::Error;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// Makes a call if the circuit admits it, and reports its result: `Ok` a success, `Err` a failure.
+    /// Makes a call if the circuit admits it, and reports its result: `Ok` as a success, `Err` as a failure.
     ///
     /// A panic in the call passes through and counts as a failure (feature `std`).
     ///
@@ -29,7 +29,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.call_with(&AnyError, call)
     }
 
-    /// [`call`](Self::call), with your own say in what a result means.
+    /// [`call`](Self::call), with a classifier that decides what a result means.
     #[inline(always)]
     pub fn call_with<T, E>(
         &self,
@@ -42,7 +42,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         result.map_err(Error::Inner)
     }
 
-    /// [`call`](Self::call), with something to fall back on when it is rejected or fails.
+    /// [`call`](Self::call), with a fallback that gives the result when the call is rejected or fails.
     ///
     /// ```
     /// use microbreaker::{Breaker, Config, ManualClock, Streak};
@@ -56,11 +56,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.call(call).unwrap_or_else(fallback)
     }
 
-    /// Makes an asynchronous call if the circuit admits it, and reports its result. `call` runs, and so makes its
-    /// future, only when admitted.
+    /// Makes an asynchronous call if the circuit admits it, and reports its result. `call` runs and makes its future
+    /// only if the call is admitted.
     ///
-    /// Cancel safety: dropping the future drops the permit, see [`Permit`](crate::Permit). Nothing is asked before the
-    /// first poll. A timeout around it is seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less.
+    /// Cancel safety: dropping the future drops the permit, see [`Permit`](crate::Permit). The breaker is not asked
+    /// before the first poll. The breaker sees a timeout around the future only if
+    /// [`Config::slow_after`](crate::Config::slow_after) is less than that timeout.
     pub async fn call_async<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -68,7 +69,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.call_async_with(&AnyError, call).await
     }
 
-    /// [`call_async`](Self::call_async), with your own say in what a result means.
+    /// [`call_async`](Self::call_async), with a classifier that decides what a result means.
     pub async fn call_async_with<T, E, F>(
         &self,
         classify: &impl Classify<Result<T, E>>,
@@ -103,11 +104,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 /// # let _ = telemetry();
 /// ```
 pub trait GuardExt: Future + Sized {
-    /// Asks `gate` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if admitted, and reports its
-    /// result: `Ok` a success, `Err` a failure.
+    /// Asks `gate` (`&breaker`, an `Arc`, …) at the first poll, polls this future only if the gate admits the call, and
+    /// reports its result: `Ok` as a success, `Err` as a failure.
     ///
-    /// Cancel safety: dropping it drops the permit, see [`Permit`](crate::Permit). A timeout around it is seen only if
-    /// [`Config::slow_after`](crate::Config::slow_after) is set to less: then the dropped call counts as a failure.
+    /// Cancel safety: dropping the guarded future drops the permit, see [`Permit`](crate::Permit). The breaker sees a
+    /// timeout around the future only if [`Config::slow_after`](crate::Config::slow_after) is less than that timeout:
+    /// then the dropped call counts as a failure.
     fn guarded<T, E, G: Gate>(self, gate: G) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,
@@ -115,7 +117,7 @@ pub trait GuardExt: Future + Sized {
         self.guarded_with(gate, AnyError)
     }
 
-    /// [`guarded`](Self::guarded), with your own say in what a result means.
+    /// [`guarded`](Self::guarded), with a classifier that decides what a result means.
     fn guarded_with<T, E, G: Gate, K>(self, gate: G, classify: K) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,

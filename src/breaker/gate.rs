@@ -1,4 +1,4 @@
-//! The seam between a breaker and what makes calls through it: how that asks, and how it reports.
+//! The seam between a breaker and the code that makes calls through it: how that code asks, and how it reports.
 
 use core::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::terms::observer::Observer;
 use crate::terms::outcome::Outcome;
 use crate::terms::rejected::{RejectReason, Rejected};
 
-/// Something that admits calls, or rejects them: what the tower layer, [`guarded`](crate::GuardExt::guarded) and `Lazy`
-/// ask.
+/// Something that admits or rejects calls. The tower layer, [`guarded`](crate::GuardExt::guarded) and `Lazy` ask a gate
+/// before each call.
 ///
-/// Every [`Holder`] of a breaker is one: a `&'static`, an `Arc`, a registry's member. Implement it for what stands in front
-/// of a breaker, such as a limit of your own: ask that first, then the breaker, and give back what you took if the breaker
-/// rejects.
+/// Every [`Holder`] of a breaker is a gate: a `&'static`, an `Arc`, a registry's member. Implement `Gate` for anything
+/// that you put in front of a breaker, such as a limit of your own. Ask the limit first, then the breaker. If the
+/// breaker rejects the call, give back what you took from the limit.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,45 +58,46 @@ use crate::terms::rejected::{RejectReason, Rejected};
     note = "a gate is anything that derefs to a `Breaker`, or a type of yours that implements `Gate`"
 )]
 pub trait Gate: Sized {
-    /// Leave to make one call, and the duty to report it.
+    /// The permission to make one call, and the duty to report its outcome.
     type Permit: Report;
 
     /// Asks to make a call, like [`Breaker::acquire_in`].
     fn enter(self) -> Result<Self::Permit, Rejected>;
 
-    /// What [`enter`](Self::enter) would say now, without asking: see [`Breaker::peek`].
+    /// What [`enter`](Self::enter) would return now. It takes no permit and changes nothing: see [`Breaker::peek`].
     fn look(&self) -> Result<(), Rejected>;
 
-    /// Tells the observer that a call was rejected by what [`look`](Self::look) said, so that `enter` was never asked.
+    /// Tells the observer that the caller rejected a call because of [`look`](Self::look), without asking `enter`.
     fn notify_rejected(&self, reason: RejectReason);
 }
 
-/// A permit, as integrations need it: [`Permit`] is one, and so is whatever carries one.
+/// A permit, as integrations need it. [`Permit`] implements it, and so should every type that carries a permit.
 ///
-/// Dropped without a report it must count as [cancelled](Permit), and a probe's slot must be given back.
+/// A permit that is dropped without a report must count as [cancelled](Permit), and a probe's slot must be given back.
 pub trait Report: Sized {
     /// Reports how the call went: see [`Permit::record`].
     fn record(self, outcome: Outcome) -> Effect;
 
-    /// Says that the answer has begun: see [`Permit::answered`].
+    /// Marks that the answer has begun: see [`Permit::answered`].
     fn answered(&mut self);
 
     /// Whether this is a half-open probe.
     fn is_probe(&self) -> bool;
 
-    /// Whether the observer wants to be told how long the call takes.
+    /// Whether the observer wants to know how long the call takes.
     fn times_calls(&self) -> bool;
 
-    /// Tells the observer how long the call took, as measured by the maker of the call.
+    /// Tells the observer how long the call took, as measured by the code that made the call.
     fn notify_elapsed(&self, elapsed: Duration);
 
     /// A reading of the breaker's clock.
     fn now(&self) -> Ticks;
 
-    /// Whether more than `time` has passed since a reading. Never, if `time` is past the [horizon](crate::HORIZON).
+    /// Whether more than `time` has passed since the reading `since`. Always `false` if `time` is past the
+    /// [horizon](crate::HORIZON).
     fn has_outlasted(&self, since: Ticks, time: Duration) -> bool;
 
-    /// Of a probe: whether more than half of the [lease](crate::Config::lease) is over.
+    /// For a probe: whether more than half of the [lease](crate::Config::lease) is over.
     fn has_outlasted_half_of_its_lease(&self) -> bool;
 }
 

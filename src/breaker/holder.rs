@@ -1,7 +1,7 @@
 //! How a permit reaches its breaker.
 
-/// A reference to a breaker of any kind: `&`, `&'static`, `Arc`, everything else that derefs to one. Sealed by being
-/// implemented for all of them.
+/// A reference to a breaker, of any kind: `&`, `&'static`, `Arc`, and every other type that derefs to a breaker. The
+/// trait is implemented for all of them and is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reference to a breaker",
     label = "hold it by `&'static` or `Arc`",

@@ -41,12 +41,12 @@ use crate::machine::window::Window;
 use crate::platform::atomics::{const_fn, initial};
 use crate::terms::observer::Observer;
 
-/// A circuit breaker: asks a window `W` whether the peer is healthy, a clock `C` for the time, and tells an observer
-/// `O`.
+/// A circuit breaker. A window `W` tells it whether the peer is healthy, a clock `C` tells it the time, and it notifies
+/// an observer `O`.
 ///
-/// Share it by reference: every method takes `&self`, from any thread or interrupt, and returns in a bounded number
-/// of its own steps or retries only because another caller made progress. It holds no lock and no memory but its own
-/// words.
+/// Share it by reference: every method takes `&self` and may be called from any thread or interrupt. A method returns
+/// in a bounded number of its own steps; it retries only because another caller made progress. The breaker holds no
+/// lock and allocates no memory.
 #[derive(Debug)]
 pub struct Breaker<W, C, O = ()> {
     state: StateCell,
@@ -61,11 +61,11 @@ pub struct Breaker<W, C, O = ()> {
 
 impl<W: Window, C: Clock> Breaker<W, C> {
     const_fn! {
-        /// A closed breaker that nobody observes.
+        /// A closed breaker without an observer.
         ///
         /// # Panics
-        /// If the configuration cannot work: at compile time in a `const` or `static`. [`try_new`](Self::try_new)
-        /// returns the error instead.
+        /// If the configuration cannot work. In a `const` or `static` this is an error at compile time.
+        /// [`try_new`](Self::try_new) returns the error instead.
         pub const fn new(config: Config, clock: C) -> Self {
             Self::observed(config, clock, ())
         }
@@ -82,7 +82,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         /// A closed breaker with an observer.
         ///
         /// # Panics
-        /// If the configuration cannot work: at compile time in a `const` or `static`.
+        /// If the configuration cannot work. In a `const` or `static` this is an error at compile time.
+        /// [`try_observed`](Self::try_observed) returns the error instead.
         pub const fn observed(config: Config, clock: C, observer: O) -> Self {
             match config.words(const { &C::RATE }, W::CAPACITY) {
                 Ok(words) => Self::assemble(&words, clock, observer),
@@ -91,7 +92,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// Whether a generation begins cold.
+    /// Whether a generation begins cold: whether its successes are judged until the minimum of calls is reached.
     pub(super) const COLD: bool = W::SHARES;
 
     const_fn! {

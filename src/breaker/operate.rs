@@ -1,4 +1,4 @@
-//! What is done by hand while calls run: resets, trips, switches, new settings.
+//! Operations by hand while calls run: resets, trips, switches, new settings.
 
 use core::time::Duration;
 
@@ -14,60 +14,69 @@ use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// Closes the circuit and empties its window, whatever the state. Permits that are out become stale.
+    /// Closes the circuit and empties its window, from any state. Permits given earlier become stale.
     pub fn reset(&self) {
         self.transition(None, const { Step::reset(Self::COLD) }, self.window_tally(), None);
     }
 
-    /// Opens the circuit for `time`, capped by [`Config::hold_at_most`]: what layers above use (a budget, a
-    /// dependency). While open it only ever lengthens; latched, forced open and disabled it does nothing.
+    /// Opens the circuit for `time`, capped by [`Config::hold_at_most`]. Layers above the breaker use it (a budget, a
+    /// dependency). A circuit that is already open can only be lengthened. A circuit that is latched, forced open or
+    /// disabled does not change.
     pub fn trip(&self, reason: OpenReason, time: Duration) -> Effect {
         self.open_for(None, reason, time)
     }
 
-    /// Opens the circuit because the peer said when to come back. Like [`Permit::hold`](crate::Permit::hold), but without a permit: it is
-    /// never stale.
+    /// Opens the circuit because the peer said when to come back. It works like [`Permit::hold`](crate::Permit::hold),
+    /// but needs no permit, so it is never stale.
     pub fn hold(&self, time: Duration) -> Effect {
         self.open_for(None, OpenReason::Hold, time)
     }
 
-    /// Opens the circuit until somebody [resets](Self::reset) it. Forced open and disabled it does nothing.
+    /// Opens the circuit until somebody [resets](Self::reset) it. A circuit that is forced open or disabled does not
+    /// change.
     pub fn latch(&self) -> Effect {
         self.open_for_good(None)
     }
 
-    /// Rejects everything and records nothing until [`reset`](Self::reset): maintenance. `false` if it already did.
+    /// Rejects all calls and records nothing until [`reset`](Self::reset), for maintenance. Returns `false` if the
+    /// circuit was forced open already.
     pub fn force_open(&self) -> bool {
         self.transition(None, Step::FORCE, self.window_tally(), None)
     }
 
-    /// Admits everything and records nothing until [`reset`](Self::reset). `false` if it already did.
+    /// Admits all calls and records nothing until [`reset`](Self::reset). Returns `false` if the circuit was disabled
+    /// already.
     pub fn disable(&self) -> bool {
         self.transition(None, Step::DISABLE, self.window_tally(), None)
     }
 
-    /// Seeds the jitter with what tells this device from others, so that a fleet does not probe in step. Takes effect
-    /// with the next opening.
+    /// Seeds the jitter with a number that differs from device to device, so that a fleet does not probe in step. The
+    /// seed takes effect with the next opening.
     pub fn seed(&self, seed: u32) {
         self.live.set_seed(seed);
     }
 
-    /// Takes new settings over while calls run; on an error nothing changes.
+    /// Takes new settings over while calls run. On an error nothing changes.
     ///
-    /// A streak's threshold, a window's length and whether it counts slow calls are fixed. The shadow switch stays as it
-    /// is. A circuit that is open stays open for the time it was given. Thresholds and minimum change together, and so do
-    /// half-open's rules; a call that runs meanwhile may see some groups old and some new. Two reloads at once may mix
-    /// their groups: every mix is valid, but serialise them if it must be one.
+    /// A streak's threshold, a window's length and whether it counts slow calls are fixed. The shadow switch stays as
+    /// it is. A circuit that is open stays open for the time it was given.
+    ///
+    /// Each group of settings changes atomically: the thresholds and the minimum are one group, the half-open rules are
+    /// another. A call that runs during a reload may see some groups old and some new. Two reloads at once may mix
+    /// their groups. Every mix is valid; if you need the settings of one reload as a whole, serialise your reloads.
     pub fn reconfigure(&self, config: &Config) -> Result<(), ConfigError> {
         let words = config.words(const { &C::RATE }, W::CAPACITY)?;
         if words.shape != self.shape {
             return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed, const { &C::RATE }));
         }
         self.live.replace(&words);
-        // The minimum may have grown: until somebody has judged at or above it again, successes judge too. Whoever
-        // judged by the old thresholds and warms after this exchange has by it seen the new ones, and cools again.
+        // The minimum may have grown, so the circuit becomes cold: successes judge too until a call has been judged at
+        // or above the new minimum. Partner of this exchange: the step to WARM in `recorded`. A thread that judged by
+        // the old thresholds and warms after this exchange sees the new thresholds because of it, and cools the circuit
+        // again. Without the exchange, the circuit could stay warm by a judgement under the old minimum.
         if Self::COLD {
-            // One of the two, unless the word moves in between.
+            // COOL acts in the states that record, TOUCH in all others. So one of the two happens, unless the word
+            // moves in between; then both are tried again.
             while self.state.step(None, Step::COOL).won().is_none()
                 && self.state.step(None, Step::TOUCH).won().is_none()
             {}
@@ -75,11 +84,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         Ok(())
     }
 
-    /// Throws the switch. To the mode that it is in it does nothing: an open circuit that is switched on stays open, and
-    /// its window is kept. From off or open to on or shadow it begins anew, closed.
+    /// Switches the breaker to `mode`. If the breaker is in that mode already, nothing changes: a circuit that is open
+    /// and switched [on](Mode::On) stays open, and its window is kept. A breaker that is switched from off or open to
+    /// on or shadow begins anew, closed.
     ///
-    /// It is two moves, the state's and the shadow's, in an order by which no call is rejected on the way between modes
-    /// that admit it. Serialise operators: of two at once, each may have one of the two.
+    /// A switch is two moves, of the state and of the shadow switch. Their order is such that no call is rejected
+    /// between two modes that would both admit it. Serialise your operators: if two switch at once, the result may have
+    /// the state of one and the shadow switch of the other.
     pub fn switch(&self, mode: Mode) {
         match mode {
             Mode::On => {
@@ -101,7 +112,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// The mode it is in. Two loads: while it is being switched, either may be the older.
+    /// The mode that the breaker is in. It is read by two loads: during a switch, either may give the older value.
     pub fn mode(&self) -> Mode {
         match self.state() {
             State::Disabled => Mode::Off,
@@ -116,7 +127,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.live.rules().shadow()
     }
 
-    /// Ends forced open and disabled. Only a hand begins and ends them, so that the look and the reset may be two steps.
+    /// Closes a circuit that is forced open or disabled. Only operators enter and leave these states, so the look and
+    /// the reset may be two steps.
     fn begin(&self) {
         if matches!(self.state(), State::ForcedOpen | State::Disabled) {
             self.reset();

@@ -1,4 +1,4 @@
-//! Leave to make one call.
+//! The permission to make one call.
 
 use core::fmt;
 use core::time::Duration;
@@ -9,15 +9,20 @@ use crate::terms::event::Effect;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
 
-/// Leave to make one call, and the duty to say how it went: exactly once, by value.
+/// The permission to make one call, and the duty to report its outcome exactly once. The report consumes the permit.
 ///
-/// **Dropped without a report it is cancelled**: neutral, and a probe's slot is given back. Two kinds of drop count as
-/// failures instead: one while a panic unwinds that began after the permit was given (feature `std`), and one after
-/// the call has outlived the slow limit without an [answer](Self::answered), for that is what a caller's own timeout
-/// around a hanging peer looks like. So a permit can be held across `await` points: a dropped future loses nothing.
+/// **A permit that is dropped without a report is cancelled**: the drop is neutral, and a probe's slot is given back.
+/// Two kinds of drop count as failures instead:
 ///
-/// A report counts if the permit's generation is still the present one; else it is [`Stale`](Effect::Stale) and
-/// changes nothing. `mem::forget` on a probe's permit loses its slot until the [lease](crate::Config::lease) is over.
+/// - a drop while a panic unwinds that began after the permit was given (feature `std`);
+/// - a drop after the call has taken longer than the slow limit without an [answer](Self::answered). This is what a
+///   caller's own timeout around a hanging peer looks like.
+///
+/// So a permit can be held across `await` points: a dropped future loses nothing.
+///
+/// A report counts if the permit's generation is still the present one. Otherwise it is [`Stale`](Effect::Stale) and
+/// changes nothing. If a probe's permit is leaked by `mem::forget`, its slot stays taken until the
+/// [lease](crate::Config::lease) is over.
 #[must_use = "report how the call went; dropping the permit cancels it"]
 pub struct Permit<H: Holder> {
     pub(super) holder: H,
@@ -26,36 +31,41 @@ pub struct Permit<H: Holder> {
 }
 
 impl<H: Holder> Permit<H> {
-    /// The call worked. Slow as well, if it took longer than a configured limit since the permit was given.
+    /// Reports that the call succeeded. It counts as slow as well if more than the configured limit has passed since
+    /// the permit was given.
     #[inline(always)]
     pub fn success(self) -> Effect {
         self.record(Outcome::Success)
     }
 
-    /// The call failed.
+    /// Reports that the call failed.
     #[inline(always)]
     pub fn failure(self) -> Effect {
         self.record(Outcome::Failure(FailureKind::Other))
     }
 
-    /// The peer answered, which says nothing about its health: good for a probe, neutral for the window.
+    /// Reports that the peer answered, but that the answer says nothing about its health. For a probe this is a
+    /// success; the window does not count it.
     pub fn alive(self) -> Effect {
         self.record(Outcome::Alive)
     }
 
-    /// The call says nothing about the peer: neutral, a probe's slot is given back.
+    /// Reports that the call tells nothing about the peer. Nothing is counted, and a probe's slot is given back.
     pub fn ignore(self) -> Effect {
         self.record(Outcome::Ignored)
     }
 
-    /// The peer said when to come back: opens the circuit for `time`, at least a tick, at most
-    /// [`Config::hold_at_most`](crate::Config::hold_at_most). While open it only lengthens, and counts even from a stale permit; a stale one that
-    /// finds the circuit closed or half-open again is dropped.
+    /// Reports that the peer said when to come back. It opens the circuit for `time`, at least for one tick and at most
+    /// for [`Config::hold_at_most`](crate::Config::hold_at_most).
+    ///
+    /// A circuit that is already open can only be lengthened. There a hold counts even if its permit is stale. In every
+    /// other state a hold on a stale permit changes nothing.
     pub fn hold(self, time: Duration) -> Effect {
         self.record(Outcome::Hold(time))
     }
 
-    /// Do not ask again until somebody [resets](crate::Breaker::reset) the breaker. Stale permits: as for a hold.
+    /// Reports that nobody should ask again until somebody [resets](crate::Breaker::reset) the breaker: it latches the
+    /// circuit. A latch on a stale permit counts only if the circuit is open, as a [hold](Self::hold) does.
     pub fn latch(self) -> Effect {
         self.record(Outcome::Latch)
     }
@@ -64,7 +74,8 @@ impl<H: Holder> Permit<H> {
     #[inline(always)]
     pub fn record(mut self, outcome: Outcome) -> Effect {
         self.reported = true;
-        // The two ordinary outcomes have paths of their own; the choice is made at compile time where it can be.
+        // The two ordinary outcomes have paths of their own. If the outcome is a constant, the compiler chooses the
+        // path.
         match outcome {
             Outcome::Success => self.holder.breaker().settle_success(self.ticket),
             Outcome::Failure(FailureKind::Other) => self.holder.breaker().settle_failure(self.ticket),
@@ -72,8 +83,8 @@ impl<H: Holder> Permit<H> {
         }
     }
 
-    /// Reports an outcome with the caller's own measure of how long the call took; the breaker's is not used. Its observer
-    /// is [told](Observer::on_elapsed) the time too.
+    /// Reports an outcome with the time that the caller measured. The breaker compares this time with the slow limit
+    /// instead of its own, and [tells](Observer::on_elapsed) it to the observer.
     #[inline]
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
         self.holder.breaker().observer.on_elapsed(elapsed);
@@ -81,9 +92,10 @@ impl<H: Holder> Permit<H> {
         self.holder.breaker().settle(self.ticket, outcome, Some(elapsed))
     }
 
-    /// Says that the answer has begun, and more of it will follow (a stream): the slow limit is held against the time up to
-    /// now, whenever the report comes, and dropping the permit no longer counts as a failure by it. The first time
-    /// counts. Reads the clock where there is a slow limit, else it does nothing.
+    /// Marks that the answer has begun and that more of it will follow (a stream). From then on the breaker compares
+    /// the time up to this mark with the slow limit, whenever the report comes, and a drop of the permit no longer
+    /// counts as a failure by that limit. Only the first mark counts. The method reads the clock if there is a slow
+    /// limit; otherwise it does nothing.
     ///
     /// ```
     /// use core::time::Duration;
@@ -105,8 +117,9 @@ impl<H: Holder> Permit<H> {
         }
     }
 
-    /// The degradation level when the permit was given: 0 healthy, 1 to 3 at a quarter, half and three quarters of the
-    /// way to the trip point. Shed optional work by it. Always 0 unless [`Config::levels`](crate::Config::levels) is on.
+    /// The degradation level when the permit was given: 0 is healthy, 1 to 3 are a quarter, half and three quarters of
+    /// the way to the trip point. Use it to shed optional work. It is always 0 unless
+    /// [`Config::levels`](crate::Config::levels) is on.
     #[inline]
     pub fn level(&self) -> u8 {
         if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
@@ -118,13 +131,15 @@ impl<H: Holder> Permit<H> {
         self.ticket.is_probe()
     }
 
-    /// The generation it was given in, which is that of the [`Event`](crate::Event) it began with: its report counts while that lasts.
+    /// The generation in which the permit was given. It is the generation of the [`Event`](crate::Event) that began it.
+    /// The permit's report counts while this generation lasts.
     #[inline]
     pub fn generation(&self) -> u32 {
         self.ticket.word.generation().number()
     }
 
-    /// Whether its report counts at all: not while disabled, and not if it would have been rejected but for shadow.
+    /// Whether the permit's report counts. It does not count if the breaker was disabled when the permit was given, or
+    /// if the call was admitted only because of [shadow](crate::Mode::Shadow).
     #[inline]
     pub fn is_counted(&self) -> bool {
         !self.ticket.is_uncounted()
