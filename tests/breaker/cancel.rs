@@ -1,5 +1,6 @@
-//! Proves that no way to lose a permit loses anything else: dropped, dropped by a panic, dropped after the slow limit,
-//! dropped with its future at any await point, or forgotten. Futures are polled by hand, so every point is reached.
+//! Proves that a lost permit costs nothing else, however it is lost: dropped, dropped by a panic, dropped after the
+//! slow limit, dropped with its future at any await point, or forgotten. Futures are polled by hand, so every point is
+//! reached.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -23,7 +24,7 @@ const LIMIT_TICKS: u32 = 2048;
 
 type Counted<C> = Breaker<Streak, C, Counters>;
 
-/// Two failures in a row open for a second; one good probe closes.
+/// Two failures in a row open for a second; one successful probe closes.
 const CONFIG: Config = Config::streak(2).jitter(false).open_for(SECOND).backoff_1024ths(1024).lease(LEASE);
 const TIMED: Config = CONFIG.slow_after(Duration::from_secs(2));
 
@@ -38,7 +39,7 @@ fn half_open(config: Config) -> Counted<ManualClock> {
     breaker
 }
 
-/// What the permits came to: permitted, successes, failures, cancelled.
+/// How the permits ended: permitted, successes, failures, cancelled.
 fn ledger<C: microbreaker::Clock>(breaker: &Counted<C>) -> [u32; 4] {
     let Counts { permitted, success, failure, cancelled, .. } = breaker.observer().counts();
     [permitted, success, failure, cancelled]
@@ -46,7 +47,7 @@ fn ledger<C: microbreaker::Clock>(breaker: &Counted<C>) -> [u32; 4] {
 
 /// Runs `call`, which must panic.
 fn panics(call: impl FnOnce()) {
-    // The assertion is what this file is about: a breaker is as good after a panic as before it.
+    // `AssertUnwindSafe` claims what this file proves: a breaker works after a panic as it did before.
     assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
 }
 
@@ -96,7 +97,7 @@ mod dropped {
         assert_eq!(breaker.latch(), Effect::Latched);
         let would_be_rejected = breaker.acquire().unwrap();
         breaker.reset();
-        // Even by a panic, and past the slow limit.
+        // A panic drops them past the slow limit, and they still count nowhere.
         breaker.clock().advance_ticks(LIMIT_TICKS + 1);
         panics(|| {
             let _held = (disabled, would_be_rejected);
@@ -206,7 +207,7 @@ mod panicking {
         assert_eq!(breaker.observer().counts().last_failure.unwrap().0, FailureKind::Panic);
     }
 
-    /// Makes a call when it is dropped, as a connection that says goodbye does.
+    /// Makes a call when it is dropped, as a connection does that takes leave of its peer.
     struct Goodbye<'a>(&'a Counted<ManualClock>, fn(&Counted<ManualClock>));
 
     impl Drop for Goodbye<'_> {
@@ -295,7 +296,7 @@ mod panicking {
         assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, 1));
     }
 
-    /// Panics at every report but those of a drop: two panics at once would abort.
+    /// Panics at every report except that of a dropped permit: a panic while unwinding would abort.
     struct Clumsy(Cell<u32>);
 
     impl Observer for Clumsy {
@@ -363,7 +364,7 @@ fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Pending once.
+/// Is pending once.
 async fn pause() {
     let mut paused = false;
     poll_fn(|_| if mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -387,7 +388,7 @@ mod futures {
 
     type GuardBy = fn(&'static Counted<ManualClock>) -> Dynamic;
 
-    /// Every way to guard a future, over a breaker that lives for ever: the future is `'static`.
+    /// Every way to guard a future. The breaker lives for ever, so the future is `'static`.
     const WAYS: [(&str, GuardBy); 4] = [
         ("guarded", |breaker| Box::pin(three_awaits().guarded(breaker))),
         ("guarded_with", |breaker| Box::pin(three_awaits().guarded_with(breaker, microbreaker::AnyError))),
@@ -507,7 +508,7 @@ mod futures {
 
     #[test]
     fn the_inner_future_is_dropped_before_its_permit() {
-        /// Says what the breaker looked like when the call's own state was dropped.
+        /// State of the call that checks, as it is dropped, what the breaker shows.
         struct Connection<'a>(&'a Counted<ManualClock>);
 
         impl Drop for Connection<'_> {

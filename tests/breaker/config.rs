@@ -1,5 +1,5 @@
-//! Proves what a configuration may be: every field on both sides of every bound, at run time (`compile_fail` has the
-//! same sentences at compile time), and that a refused reload changes nothing.
+//! Tests every field of a configuration on both sides of every bound, at run time (`compile_fail` checks the same
+//! sentences at compile time). Proves that a refused reload changes nothing.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use microbreaker::{
 const SECOND: Duration = Duration::from_secs(1);
 const ZERO: Duration = Duration::ZERO;
 const NANO: Duration = Duration::from_nanos(1);
-/// Exactly the horizon at 1024 Hz, and the least that is past it.
+/// Exactly the horizon at 1024 Hz, and the shortest duration past it.
 const FAR: Duration = Duration::from_secs(1 << 20);
 const TOO_FAR: Duration = Duration::new(1 << 20, 1);
 
@@ -37,12 +37,13 @@ const ON_TIME: Make = made::<TimeWindow<16>>;
 const ON_LONG: Make = made::<TimeWindow<64>>;
 const ON_PAIR: Make = made::<Pair>;
 
-/// A length of `ticks` at 1024 Hz, exactly or rounded down to a nanosecond: it becomes `ticks` again, rounded up.
+/// The duration of `ticks` at 1024 Hz, rounded down to a nanosecond. The crate rounds up, so it becomes `ticks` again.
 fn ticks(ticks: u64) -> Duration {
     Duration::from_nanos(ticks * 1_000_000_000 / 1024)
 }
 
-/// What is refused, the error, and what is accepted on the other side of the bound.
+/// A refused configuration, its error (field, value, bound, text), and one that is accepted on the other side of the
+/// bound.
 struct Row(Make, Config, Field, u32, Bound, &'static str, Config);
 
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -107,7 +108,7 @@ fn rows() -> Vec<Row> {
             "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 107, the most is 106)",
             Config::count(106),
         ),
-        // Slow calls too: chunks of 10.
+        // If slow calls are counted too, a chunk holds 10 outcomes.
         Row(
             ON_COUNT,
             Config::count(52).slow_permille(500).slow_after(SECOND),
@@ -360,7 +361,7 @@ fn rows() -> Vec<Row> {
             "open_at_most must be at least open_for (it is 999.023438ms, the least is 1s)",
             STREAK.open_for(SECOND).open_at_most(SECOND),
         ),
-        // Not the one tick that any time must last: the cap's own bound is larger.
+        // The error does not name the one tick that any time must last, because the cap's own bound is larger.
         Row(
             ON_STREAK,
             STREAK.open_for(SECOND).open_at_most(ZERO),
@@ -509,10 +510,11 @@ fn every_bound_holds_on_both_sides() {
         assert_eq!(make(accepted), Ok(()), "the other side of: {text}");
         fields.insert(field);
     }
-    // All but the shape, which only a reload can get wrong, and a registry's own; see below.
+    // The rows cover all fields except the shape, which only a reload can get wrong, and those of a registry; see
+    // below.
     let elsewhere = [Field::Shape, Field::Capacity, Field::IdleAfter, Field::ForgetAfter];
     assert_eq!(fields, HashSet::from(Field::ALL).difference(&elsewhere.into()).copied().collect());
-    // A number is never too large to be shown, as a time past the horizon is.
+    // A number is always shown in the error. (A time past the horizon is not: it is too large for its ticks.)
     let text = "backoff_1024ths may be at most 65535 (it is 4294967295, the most is 65535)";
     assert_eq!(ON_STREAK(STREAK.backoff_1024ths(u32::MAX)).unwrap_err().to_string(), text);
 }
@@ -527,7 +529,7 @@ fn every_field_has_a_name_of_its_own() {
     }
 }
 
-/// What a registry says of its own settings; `registry` has their bounds on both sides.
+/// How a registry's errors show its own settings; `tests/compose/registry.rs` tests their bounds on both sides.
 #[test]
 fn a_registrys_settings_are_shown_in_their_units() {
     let text = |change: fn(RegistryBuilder<u32>) -> RegistryBuilder<u32>| {
@@ -558,7 +560,7 @@ fn every_preset_works() {
     assert_eq!(ON_PAIR(Config::modem().and_time(10, SECOND)), Ok(()));
 }
 
-/// The bounds are in ticks of the clock that is used: the same duration fits one and not another.
+/// The bounds are in ticks of the clock that is used, so the same duration may fit one clock and not another.
 #[test]
 fn ticks_are_those_of_the_breakers_own_clock() {
     /// A 1 MHz counter shifted right by ten.
@@ -578,7 +580,7 @@ fn ticks_are_those_of_the_breakers_own_clock() {
     assert!(Breaker::<Streak, _>::try_new(STREAK.open_for(TOO_FAR), Shifted).is_ok(), "a slower clock reaches further");
 }
 
-/// A breaker in use, and all that can be seen of it.
+/// A breaker in use: it has counted a failure.
 fn in_use<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
     let breaker = Breaker::new(config.jitter(false), clock);
     assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
@@ -648,7 +650,7 @@ fn a_refused_reload_changes_nothing() {
             if bad { permit.failure() } else { permit.success() }
         };
         assert!(breaker.reconfigure(&refused).is_err(), "{refused:?}");
-        // Minimum and threshold are the old ones,
+        // Minimum and threshold are still the old ones,
         assert_eq!([report(true), report(false)], [Effect::Counted; 2]);
         assert_eq!(report(false), Effect::Opened(OpenReason::Failures));
         // so are the open time, its growth and the number of probes,
@@ -699,7 +701,7 @@ fn a_reload_takes_everything_else_over() {
     assert_eq!(breaker.retry_in(), Some(5 * SECOND));
 }
 
-/// A circuit that is open stays open for the time it was given.
+/// An open circuit stays open for the time that it was given before the reload.
 #[test]
 fn a_reload_moves_no_deadline() {
     let clock = ManualClock::new();

@@ -1,16 +1,19 @@
-//! Proves that what other breakers got wrong is right here: one test per fault, named after it. Where the fault is a
-//! race, threads run into each other; nothing sleeps, and no duration is measured.
+//! Proves that this breaker has none of the faults of other breakers. Each test is named after its fault. If the fault
+//! is a race, threads really race; no test sleeps, and none measures a duration.
 //!
-//! Elsewhere:
+//! Faults that are tested elsewhere:
 //!
-//! - 12 (memory that grows with every cycle) needs an allocator of its own: `tests/allocation`.
-//! - 22 (a stream counted at its headers) and the HTTP half of 19 (a client error in a streak, one tenant's for all):
-//!   `tests/integrations/classify/`, and over real connections `tests/packages/server/tests/http.rs`.
-//! - 23 (a breaker per request) and 24 (`poll_ready` that fails for good) are faults of layers; the core has no requests
-//!   and no readiness. They belong to the tests of the layer, `tests/packages/server/tests/tower.rs` and `stack.rs`.
-//! - Of 13 (called although open) and 18 (its own rejections as failures) the core's half is here: what `call`,
-//!   `call_async` and `guarded` run, and what a rejection counts as. The layer's half (when the inner service is polled,
-//!   how an error that *contains* a rejection is classified) belongs to the tests of the layer.
+//! - 12 (memory that grows with every cycle) needs an allocator that counts: `tests/allocation`.
+//! - 22 (a stream that is counted at its headers) and the HTTP half of 19 (client errors reset a streak, or those of
+//!   one client open the circuit for all): `tests/integrations/classify/`, and over real connections
+//!   `tests/packages/server/tests/http.rs`.
+//! - 23 (a breaker per request) and 24 (a `poll_ready` that fails for good) are faults of layers; the core has no
+//!   requests and no readiness. The tests of the layer cover them: `tests/packages/server/tests/tower.rs` and
+//!   `stack.rs`.
+//! - 13 (the operation runs although the circuit is open) and 18 (the breaker counts its own rejections as failures)
+//!   have two halves. This file tests the core's half: what `call`, `call_async` and `guarded` run, and what a
+//!   rejection counts as. The tests of the layer cover the other half: when the inner service is polled, and how an
+//!   error that *contains* a rejection is classified.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -34,7 +37,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 type Last100 = CountWindow<{ count_words(100, false) }>;
 type Plain<'a> = Breaker<Streak, &'a ManualClock>;
 
-/// One failure opens for exactly a second, whatever the attempt.
+/// One failure opens for exactly a second, at every attempt.
 const QUICK: Config = Config::streak(1).jitter(false).open_for(OPEN_FOR).backoff_1024ths(1024).lease(LEASE);
 
 /// Opens a closed breaker and lets its open time pass.
@@ -76,7 +79,7 @@ fn fault_01_an_off_by_a_store_lets_extra_ones_in() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     start.wait();
-                    // Bounded, so that a breaker that never closes fails the test instead of hanging it.
+                    // The loop is bounded, so a breaker that never closes fails the test instead of hanging it.
                     for _ in 0..1_000_000 {
                         if breaker.state() == State::Closed {
                             break;
@@ -100,12 +103,12 @@ fn fault_02_half_open_for_ever_after_a_cancelled_panicked_or_ignored_probe() {
     let clock = ManualClock::new();
     let breaker: Plain<'_> = Breaker::new(QUICK.probes(2).at_once(1), &clock);
     until_probes_are_due(&breaker);
-    // More often than any field of the probes word counts to.
+    // More rounds than any field of the probes word can count.
     for _ in 0..40 {
         drop(breaker.acquire().expect("cancelled: its slot is back"));
         assert_eq!(breaker.acquire().expect("ignored: its slot is back").ignore(), Effect::Neutral);
     }
-    // One that panics is a bad probe: an ordinary verdict, with an ordinary way back.
+    // A probe that panics has failed: it leads to an ordinary verdict, with an ordinary way back.
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _probe = breaker.acquire().unwrap();
         panic!("while the probe is out");
@@ -113,7 +116,7 @@ fn fault_02_half_open_for_ever_after_a_cancelled_panicked_or_ignored_probe() {
     assert!(panicked.is_err());
     assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, 1));
     clock.advance(OPEN_FOR);
-    // And so is one that never comes back.
+    // A probe that never reports has failed too.
     std::mem::forget(breaker.acquire().unwrap());
     clock.advance(LEASE);
     assert_eq!(breaker.acquire().unwrap_err().reason(), RejectReason::Open(OpenReason::Failures));
@@ -131,7 +134,7 @@ fn fault_03_half_open_for_ever_when_results_age_out_and_permits_are_forgotten() 
         let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probe_rule(rule), &clock);
         until_probes_are_due(&breaker);
         for expected in [Effect::Counted, Effect::Counted, Effect::Closed] {
-            // Each result is days older than the window is long when the next one comes.
+            // Each result is older than the window is long, by days, before the next result comes.
             clock.advance(DAY);
             assert_eq!(breaker.acquire().unwrap().success(), expected, "{rule:?}");
         }
@@ -143,7 +146,7 @@ fn fault_03_half_open_for_ever_when_results_age_out_and_permits_are_forgotten() 
     clock.advance(DAY);
     std::mem::forget(breaker.acquire().unwrap());
     clock.advance(DAY);
-    // Good, lost, good: the lost one is one bad of three.
+    // A success, a lost probe, a success: the lost probe is one failure of three.
     assert_eq!(breaker.acquire().expect("the lease is over").success(), Effect::Closed);
 }
 
@@ -203,15 +206,16 @@ fn fault_04_a_stale_cancellation_frees_the_slot_in_a_race() {
     }
 }
 
-/// The clock stands still from before each trip until well after it: whoever gets a probe meanwhile has met a state
-/// without its timestamp, or with that of the trip before.
+/// The clock stands still from before each trip until well after it. If a thread gets a probe meanwhile, it has seen
+/// the new state without its timestamp, or with the timestamp of the trip before.
 #[test]
 fn fault_05_the_cooldown_is_skipped() {
     let clock = ManualClock::new();
     let breaker: Plain<'_> = Breaker::new(QUICK, &clock);
     let (cooling, skipped, done) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
     let asked = [AtomicU32::new(0), AtomicU32::new(0)];
-    // A probe closes, so while one is out the main thread cannot begin the next round: `cooling` is that of its round.
+    // Every probe closes the circuit, and the main thread begins the next round only after that. While a probe is in
+    // flight, `cooling` therefore still has the value of the probe's own round.
     let ask = || {
         if let Some(probe) = breaker.acquire().ok().filter(Permit::is_probe) {
             skipped.fetch_or(cooling.load(Ordering::SeqCst), Ordering::SeqCst);
@@ -235,7 +239,7 @@ fn fault_05_the_cooldown_is_skipped() {
         }
         (rest == Some(OPEN_FOR)).then_some(())
     };
-    // Nothing panics in here: the others would then be waited for in vain.
+    // Nothing may panic in this scope: the scope would wait for the other threads for ever.
     let rounds = thread::scope(|scope| {
         for asked in &asked {
             scope.spawn(|| {
@@ -309,7 +313,7 @@ fn fault_08_an_average_that_weighs_a_burst_as_nothing() {
     }
     assert_eq!(failing, 5000, "half of a window full, to the call");
 
-    // A burst within one tick: the count window opens at its threshold, in however little time.
+    // A burst within one tick: the count window opens at its threshold, however short the time.
     let breaker: Breaker<Last100, _> = Breaker::new(Config::count(100), &clock);
     for _ in 0..1_000 {
         breaker.acquire().unwrap().success();
@@ -353,7 +357,7 @@ fn fault_09_divide_by_zero_and_panic_on_extreme_settings() {
         }
     }
 
-    // What is no setting but comes from a peer or a caller is cut to what works.
+    // A time that is no setting, but comes from a peer or a caller, is cut to a valid one.
     for extreme in [Duration::ZERO, Duration::MAX] {
         let clock = ManualClock::new();
         let breaker: Plain<'_> = Breaker::new(QUICK.slow_after(SECOND).hold_at_most(LEASE), &clock);
@@ -373,12 +377,12 @@ fn fault_09_divide_by_zero_and_panic_on_extreme_settings() {
 
 #[test]
 fn fault_10_counter_underflow_wraps_to_four_billion() {
-    // One after the other: every way in which a slot could be given back twice.
+    // First in sequence: every way in which a slot could be given back twice.
     let clock = ManualClock::new();
     let breaker: Plain<'_> = Breaker::new(QUICK.probes(3), &clock);
     until_probes_are_due(&breaker);
     for round in 0..40 {
-        // While half-open with all slots out: after the lease the next caller writes them off, and they report late.
+        // All slots are taken. After the lease the next caller writes the probes off, and only then do they report.
         let lost: Vec<_> = (0..3).map(|_| breaker.acquire().unwrap()).collect();
         assert_eq!(breaker.status().probes_in_flight, 3);
         clock.advance(LEASE);
@@ -397,7 +401,8 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
         assert_eq!(breaker.status().probes_in_flight, 0);
     }
 
-    // Written off within one generation, by rates: the late reports must not be taken from the new probes.
+    // If the verdict is by rates, probes are written off and replaced within one generation. The late reports must not
+    // give back the slots of the new probes.
     let config = Config::count(100).minimum(5).jitter(false).open_for(OPEN_FOR).lease(LEASE);
     let breaker: Breaker<Last100, _> = Breaker::new(config.probe_rule(ProbeRule::Rates).probes(5).at_once(2), &clock);
     until_probes_are_due(&breaker);
@@ -412,7 +417,7 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
     assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 0));
     assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed, "2 lost of 5 is below half");
 
-    // And all at once.
+    // Then four threads at once.
     let breaker: Plain<'_> = Breaker::new(QUICK.probes(3), &clock);
     until_probes_are_due(&breaker);
     let start = Barrier::new(4);
@@ -439,7 +444,7 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
 static NOSY_CLOCK: ManualClock = ManualClock::new();
 static NOSY: Breaker<Streak, &ManualClock, Nosy> = Breaker::observed(QUICK, &NOSY_CLOCK, Nosy(AtomicU32::new(0)));
 
-/// Asks its own breaker for everything, from within every hook.
+/// An observer that reads all its own breaker shows, from within every hook.
 struct Nosy(AtomicU32);
 
 impl Nosy {
@@ -453,7 +458,8 @@ impl Observer for Nosy {
     fn on_event(&self, event: &Event) {
         self.look();
         assert_eq!(NOSY.state(), event.to, "told after it was made");
-        // It may even act: this hook closes what was latched, and so is called from within itself.
+        // A hook may even act on the breaker: this hook resets a latched circuit, and is thereby called from within
+        // itself.
         if event.to == State::Latched {
             NOSY.reset();
         }
@@ -480,7 +486,8 @@ fn fault_11_a_reset_that_deadlocks_when_the_hook_asks_for_the_state() {
     NOSY.reset();
     assert_eq!(NOSY.latch(), Effect::Latched);
     assert_eq!(NOSY.state(), State::Closed, "reset from within the hook");
-    // Two resets, an opening, a latch with the reset in it; a permit, its report, a rejection.
+    // Five events: two resets, an opening, a latch, and the reset that the hook makes. Then a permit, its report, a
+    // rejection.
     assert_eq!(NOSY.observer().0.load(Ordering::SeqCst), 5 + 3);
 }
 
@@ -498,7 +505,7 @@ fn fault_13_the_operation_runs_although_the_circuit_is_open() {
         breaker.call_or(run, |_| ());
         let mut context = Context::from_waker(Waker::noop());
         let by_closure = pin!(breaker.call_async(|| async { run() })).poll(&mut context);
-        // What makes the future runs inside the closure, so not even that happens.
+        // The closure that makes the future is not run either.
         let made = pin!(breaker.call_async(|| std::future::ready(run()))).poll(&mut context);
         let in_place = pin!(async { run() }.guarded(&breaker)).poll(&mut context);
         for polled in [by_closure, made, in_place] {
@@ -527,7 +534,7 @@ fn fault_14_a_rate_of_exactly_100_percent_can_never_trip() {
 #[test]
 fn fault_15_a_verdict_before_the_minimum_wedges_half_open() {
     let config = Config::count(100).jitter(false).open_for(OPEN_FOR).probe_rule(ProbeRule::Rates).probes(4);
-    // The minimum of the window is far above what probes can reach; the verdict comes at min(minimum, probes).
+    // Probes may be too few to reach the minimum of the window; the verdict therefore comes at min(minimum, probes).
     for (minimum, results) in [(100, 4), (4, 4), (3, 3), (1, 1)] {
         let clock = ManualClock::new();
         let breaker: Breaker<Last100, _> = Breaker::new(config.minimum(minimum), &clock);
@@ -550,7 +557,7 @@ fn fault_16_ignored_probes_starve_half_open() {
     let clock = ManualClock::new();
     let breaker: Plain<'_> = Breaker::new(QUICK.probes(3).successes(2), &clock);
     until_probes_are_due(&breaker);
-    // Hours of calls that say nothing, all slots out at a time: neither a verdict nor an end of the slots.
+    // For many leases, ignored calls take all slots at once. They lead to no verdict, and every slot comes back.
     for _ in 0..100 {
         clock.advance(2 * LEASE);
         let probes = [(); 3].map(|()| breaker.acquire().unwrap());
@@ -562,7 +569,7 @@ fn fault_16_ignored_probes_starve_half_open() {
     assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed);
 }
 
-/// Whoever reads after another's reading was made known reads no less.
+/// A thread that has seen another thread's reading never reads less than that.
 fn never_goes_back<C: Clock + Sync>(clock: &C) {
     let latest = AtomicU32::new(clock.now().count());
     let start = Barrier::new(4);
@@ -598,8 +605,8 @@ fn fault_17_a_wall_clock_step_stretches_or_zeroes_the_open_time() {
     }
 }
 
-/// No wall clock is read anywhere in the crate, but for a date in `Retry-After`: how far that lies ahead is asked once, and
-/// the hold then runs by the breaker's own clock.
+/// The crate reads the wall clock only for a date in `Retry-After`: once, to learn how far ahead the date lies. The
+/// hold then runs by the breaker's own clock.
 #[test]
 fn fault_17_no_source_file_knows_the_wall_clock() {
     fn read(folder: &std::path::Path, files: &mut u32) {
@@ -682,7 +689,7 @@ fn fault_20_zero_probes_accepted_in_the_config() {
 fn fault_21_a_consecutive_count_that_decays_so_sparse_failures_never_add_up() {
     let clock = ManualClock::new();
     let breaker: Plain<'_> = Breaker::new(Config::streak(100), &clock);
-    // A failure a day: the tick counter wraps twice on the way.
+    // One failure a day: the tick counter wraps twice meanwhile.
     for _ in 0..99 {
         assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
         clock.advance(DAY);

@@ -1,5 +1,5 @@
-//! Proves at compile time what may cross threads, what lives in a `static`, what owns what it holds; and prints the
-//! sizes, which are fixed by 32-bit words and so the same on a 32-bit and a 64-bit target.
+//! Proves at compile time which types may cross threads, which fit in a `static` and which own what they hold. Also
+//! prints the sizes: a breaker is made of 32-bit words, so they are the same on 32-bit and 64-bit targets.
 
 use std::future::Future;
 use std::io::Write;
@@ -14,7 +14,7 @@ use microbreaker::{
 };
 use static_assertions::{assert_eq_align, assert_eq_size, assert_impl_all, assert_not_impl_any};
 
-/// A clock without a byte: what a firmware's is, and what shows the breaker's own size.
+/// A clock of zero bytes, as firmware has it. Over it a breaker shows its own size.
 #[derive(Clone, Copy, Debug)]
 struct Still;
 
@@ -32,14 +32,14 @@ type Time10 = TimeWindow<16>;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-// Shared between threads: every breaker over a clock and an observer that are.
+// A breaker may be shared between threads if its clock and its observer may.
 assert_impl_all!(Breaker<Streak, Still>: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Breaker<Count100, StdClock>: Send, Sync);
 assert_impl_all!(Breaker<Time10, CoarseClock, Counters>: Send, Sync);
 assert_impl_all!(Breaker<TimeWindow<16, 64>, ManualClock, Counters<64>>: Send, Sync);
 assert_impl_all!(Breaker<(Streak, Time10), &'static ManualClock, (Counters, Counters<4>)>: Send, Sync);
 assert_impl_all!(Breaker<(Count100, Time10), StdClock, &'static Counters>: Send, Sync);
-// And none over one that is not.
+// If its observer may not, neither may the breaker.
 assert_not_impl_any!(Breaker<Streak, Still, Alone>: Sync);
 
 /// An observer for one thread.
@@ -47,15 +47,15 @@ struct Alone(#[expect(dead_code, reason = "only its type matters")] std::cell::C
 
 impl Observer for Alone {}
 
-// Permits move with what holds the breaker.
+// A permit may go wherever the holder of its breaker may.
 assert_impl_all!(Permit<&'static Breaker<Streak, Still>>: Send, Sync, std::fmt::Debug);
 assert_impl_all!(Permit<Arc<Breaker<Streak, Still>>>: Send, Sync);
 assert_not_impl_any!(Permit<&'static Breaker<Streak, Still, Alone>>: Send);
 assert_not_impl_any!(Permit<std::rc::Rc<Breaker<Streak, Still>>>: Send);
-// A permit is reported once: there is no second one to be had.
+// A permit is reported once, so it cannot be copied.
 assert_not_impl_any!(Permit<&'static Breaker<Streak, Still>>: Clone, Copy);
 
-// Values.
+// Plain values.
 assert_impl_all!(Config: Send, Sync, Copy, Eq, std::fmt::Debug);
 assert_impl_all!(ConfigError: Send, Sync, Copy, Eq, std::error::Error);
 assert_impl_all!(Rejected: Send, Sync, Copy, Eq, std::error::Error);
@@ -91,7 +91,7 @@ assert_impl_all!(StdClock: Send, Sync, Clock, Copy, Default);
 assert_impl_all!(CoarseClock: Send, Sync, Clock, Copy, Default);
 assert_impl_all!(&'static ManualClock: Send, Sync, Clock);
 
-// Everything in a `static`, by value: every window, lanes, pairs, counters, presets.
+// Breakers with every window, with lanes, pairs, counters and presets fit in a `static`, by value.
 const COUNT: Config = Config::count(100);
 const SLOW: Config = COUNT.slow_permille(500).slow_after(SECOND);
 const TIME: Config = Config::time(10, SECOND);
@@ -174,7 +174,8 @@ fn an_error_is_an_error_with_its_source() {
         }
     }
     let error = MODEM.call(|| "seven".parse::<u8>().map_err(Outer)).unwrap_err();
-    // Shown as the call's own error, so the chain goes on behind it and names nothing twice.
+    // The wrapper shows the call's own error as itself. Its source is therefore that error's source, and nothing is
+    // named twice.
     assert_eq!(error.to_string(), "bad port");
     assert_eq!(error.source().unwrap().to_string(), "invalid digit found in string");
     assert!(error.rejected().is_none());
@@ -194,7 +195,7 @@ fn an_error_is_an_error_with_its_source() {
     assert_eq!(rejected.to_string(), "rejected by an open circuit breaker (failures), retry in 30.0s");
 }
 
-/// Bytes of a breaker over a clock and an observer without a byte, and the bound it must keep.
+/// Each row: a name, the bytes of a breaker whose clock and observer take none, and the most it may take.
 const SIZES: [(&str, usize, usize); 5] = [
     ("streak", size_of::<Breaker<Streak, Still>>(), 64),
     ("count 100", size_of::<Breaker<Count100, Still>>(), 112),
@@ -203,7 +204,7 @@ const SIZES: [(&str, usize, usize); 5] = [
     ("streak and time 10", size_of::<Breaker<(Streak, Time10), Still>>(), 260),
 ];
 
-// A clock by value costs its own bytes and no padding.
+// A clock held by value adds its own bytes and no padding.
 assert_eq_size!(Breaker<Streak, ManualClock>, [u32; size_of::<Breaker<Streak, Still>>() / 4 + 1]);
 assert_eq_align!(Breaker<Streak, Still>, Breaker<Time10, ManualClock>, u32);
 

@@ -1,4 +1,4 @@
-//! One breaker: its settings, its permits, its states, what it tells, and what outlives it.
+//! One breaker: its settings, permits and states, what it tells its observer, and what outlives it.
 
 mod cancel;
 mod config;

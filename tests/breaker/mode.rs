@@ -1,4 +1,4 @@
-//! The switch: every mode from every mode, and what it leaves alone.
+//! `switch` leads from every mode to every mode, and changes nothing else.
 
 use core::time::Duration;
 

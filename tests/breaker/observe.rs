@@ -1,4 +1,4 @@
-//! What an observer is told.
+//! What the breaker tells its observer.
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
@@ -20,7 +20,7 @@ impl Observer for Log {
     }
 }
 
-/// Counts the calls of each hook.
+/// Counts how often each hook is called.
 #[derive(Default)]
 struct Hooks(&'static str, Cell<[u32; 5]>);
 
@@ -213,7 +213,7 @@ fn an_observer_has_no_name_unless_it_has_one() {
     assert_eq!(name_of((one, two)), "one");
 }
 
-/// Every way to end a call, each a different number of times.
+/// Ends calls in every way, each a different number of times.
 #[test]
 fn counters_count_each_kind_by_itself() {
     let counters: Counters<4> = Counters::new("all");
@@ -271,7 +271,7 @@ fn counters_count_each_kind_by_itself() {
     assert_eq!(breaker.observer().name(), "all");
 }
 
-/// Small letters, with underscores, each its own: what metrics want.
+/// Names are distinct and in snake case, as metrics want them.
 #[test]
 fn names_are_those_of_the_variants() {
     fn snake(debug: &str) -> String {

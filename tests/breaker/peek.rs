@@ -1,4 +1,4 @@
-//! `peek` in every state: it says what `acquire` would, and leaves no trace.
+//! In every state `peek` answers as `acquire` would, and changes nothing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const CONFIG: Config = Config::streak(1).jitter(false).open_for(SECOND).lease(Du
 
 type Counted = Breaker<Streak, ManualClock, Counters>;
 
-/// `peek`'s answer, which must be `acquire`'s.
+/// The answer of `peek`, which must be the same as the answer of `acquire` that follows it.
 fn peek(breaker: &Counted) -> Option<(RejectReason, Option<Duration>)> {
     let before = (breaker.status(), breaker.observer().counts());
     let peeked = breaker.peek();
@@ -31,14 +31,14 @@ fn it_says_in_every_state_what_acquire_would_and_leaves_no_trace() {
     let tick = Duration::from_nanos(976_563);
     assert_eq!(peek(&breaker), Some((RejectReason::Open(OpenReason::Failures), Some(tick))));
 
-    // Over, but it moves only when somebody asks.
+    // The open time is over, but the circuit becomes half-open only when a caller asks for a permit.
     breaker.clock().advance_ticks(1);
     assert!(breaker.peek().is_ok());
     assert_eq!(breaker.state(), State::Open);
     assert_eq!(peek(&breaker), None);
     assert_eq!(breaker.state(), State::HalfOpen);
 
-    // The probe is out, until it is given back or its lease is over.
+    // The probe is in flight until it is given back or its lease is over.
     let probe = breaker.acquire().unwrap();
     assert_eq!(peek(&breaker), Some((RejectReason::HalfOpen, Some(4 * SECOND))));
     drop(probe);

@@ -1,4 +1,4 @@
-//! Bugs that were found, each as the sequence that showed it.
+//! Bugs that were found. Each test is the sequence that showed the bug.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use microbreaker::{
     Ticks, TimeWindow,
 };
 
-/// A clock that jumps once, at a chosen reading: the thread slept between two of its steps.
+/// A clock that jumps once, at a chosen reading, as if the thread had slept between two of its steps.
 struct Jumping {
     now: Cell<u32>,
     readings: Cell<u32>,
@@ -29,7 +29,7 @@ impl Clock for Jumping {
     }
 }
 
-/// The beginning of a period is decided in two halves. Asleep between them, a thread once put the beginning into the
+/// The beginning of a period is decided in two halves. A thread that slept between them once put the beginning into the
 /// future, and the period was over at once.
 #[test]
 fn a_sleep_while_a_period_is_decided_never_ends_it_early() {
@@ -41,14 +41,14 @@ fn a_sleep_while_a_period_is_decided_never_ends_it_early() {
             let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), clock);
             assert_eq!(breaker.hold(Duration::from_secs(3600)), Effect::Opened(OpenReason::Hold));
             let rest = breaker.acquire().unwrap_err().retry_in_ticks().unwrap();
-            // Counted from the first half, or from up to as much later as the thread slept.
+            // The period counts from the first half, or from a moment later by at most the time that the thread slept.
             assert!(rest <= HOUR && rest >= HOUR - by, "{seconds} s before reading {at}: {rest}");
         }
     }
 }
 
-/// Where only a share of slow calls is judged, probes that were lost once counted as neither failed nor slow, and closed
-/// the circuit.
+/// If only the share of slow calls is judged, lost probes once counted as neither failed nor slow, and closed the
+/// circuit.
 #[test]
 fn lost_probes_never_close_whatever_share_is_judged() {
     let config = Config::count(4)
@@ -70,7 +70,7 @@ fn lost_probes_never_close_whatever_share_is_judged() {
     assert_eq!(breaker.state(), State::Open);
 }
 
-/// A trip by hand may name failures as its reason; its time is still the one that was said.
+/// A trip by hand may name failures as its reason. It still lasts for the time it was given.
 #[test]
 fn a_trip_takes_the_time_it_was_given_whatever_its_reason() {
     for reason in OpenReason::ALL {
@@ -81,7 +81,7 @@ fn a_trip_takes_the_time_it_was_given_whatever_its_reason() {
     }
 }
 
-/// 255, 256, 257, 511, 512 and 513 generations later, a probe is none of this half-open state's.
+/// A probe that is 255, 256, 257, 511, 512 or 513 generations old does not belong to the present half-open state.
 #[test]
 fn a_probe_of_a_generation_with_the_same_tag_is_stale() {
     for apart in [255_u32, 256, 257, 511, 512, 513] {
@@ -103,7 +103,7 @@ fn a_probe_of_a_generation_with_the_same_tag_is_stale() {
     }
 }
 
-/// The tick wrap comes in the middle of a window whose ring is as large as it may be.
+/// The ticks wrap in the middle of a window whose ring has its largest size.
 #[test]
 fn a_long_time_window_goes_on_across_the_wrap() {
     let config = Config::time(64, Duration::from_secs(16_384)).minimum(20);
@@ -119,8 +119,8 @@ fn a_long_time_window_goes_on_across_the_wrap() {
     assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
 }
 
-/// A permit that counts nowhere carries a word of its own, and while ramping after a second attempt that word once was
-/// the control word's.
+/// A permit that counts nowhere carries a word that no control word may equal. While ramping after a second attempt,
+/// the two once were equal.
 #[test]
 fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
     for failed_probes in 0..6_u8 {
@@ -147,7 +147,7 @@ fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
     }
 }
 
-/// A clock that is set by hand, and rounds down.
+/// A clock that is set by hand and rounds down.
 struct Rounding(Cell<u32>);
 
 impl Clock for Rounding {
@@ -158,8 +158,8 @@ impl Clock for Rounding {
     }
 }
 
-/// Opened at the very end of a tick, and asked at the very beginning of another, a circuit would be open for a tick
-/// less than it should.
+/// If a circuit opened at the very end of a tick and was asked at the very beginning of another, it would be open for
+/// up to a tick less than it should.
 #[test]
 fn an_open_time_is_lengthened_by_what_rounding_may_lose() {
     let config = Config::streak(1).open_for(TickRate::new(1024, 1).duration_of(100)).jitter(false);
@@ -171,7 +171,8 @@ fn an_open_time_is_lengthened_by_what_rounding_may_lose() {
     assert!(breaker.acquire().unwrap().is_probe());
 }
 
-/// Two cores may read the clock in one order and report in the other: the bucket that has begun is not left again.
+/// Two cores may read the clock in one order and report in the other. The later report must use the bucket that has
+/// already begun, not the one before it.
 #[test]
 fn a_clock_slightly_behind_uses_the_bucket_that_has_begun() {
     let config = Config::time(1, TickRate::new(1024, 1).duration_of(64)).minimum(100);
@@ -186,7 +187,7 @@ fn a_clock_slightly_behind_uses_the_bucket_that_has_begun() {
     assert_eq!(breaker.tally().total, 0);
 }
 
-/// "Come back in 0 seconds" is a hold all the same: it opens, and the next tick is for a probe.
+/// A hold of 0 seconds still opens the circuit, and a probe is due at the next tick.
 #[test]
 fn a_hold_of_no_time_lasts_a_tick() {
     let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
@@ -196,7 +197,7 @@ fn a_hold_of_no_time_lasts_a_tick() {
     assert!(breaker.acquire().unwrap().is_probe());
 }
 
-/// A clock that may show up to three ticks more than have passed.
+/// A clock that may show up to three ticks more than have really passed.
 struct Lagging(ManualClock);
 
 impl Clock for Lagging {
@@ -208,7 +209,7 @@ impl Clock for Lagging {
     }
 }
 
-/// Each period is longer by the clock's slack; the lease, the ramp and the slow limit were found not to be.
+/// Each period is lengthened by the clock's slack. The lease, the ramp and the slow limit once were not.
 #[test]
 fn no_period_is_shorter_by_what_its_clock_may_lag() {
     let ticks = |ticks| ManualClock::RATE.duration_of(ticks);

@@ -1,4 +1,4 @@
-//! Shutting down as the documentation of `Snapshot` says: what the last calls tell is kept.
+//! A shutdown in the order that the documentation of `Snapshot` gives keeps what the last calls report.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn start() -> Shared {
 #[test]
 fn the_last_calls_are_waited_for_and_what_they_tell_outlives_the_restart() {
     let breaker = start();
-    // Three calls run; each holds the breaker by its permit.
+    // Three calls are running; the permit of each holds the breaker.
     let (calls, ends): (Vec<_>, Vec<_>) = (0..3)
         .map(|_| {
             let permit = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
@@ -61,7 +61,7 @@ fn at_the_deadline_a_call_that_is_dropped_counts_as_ever() {
     assert_eq!((breaker.state(), Arc::strong_count(&breaker)), (State::Open, 1));
 }
 
-/// Why not to begin with it.
+/// The reason why a shutdown does not begin with forcing the circuit open.
 #[test]
 fn forced_open_first_the_last_calls_would_tell_nothing() {
     let breaker = start();

@@ -1,5 +1,5 @@
-//! What outlives a restart: every state, at its exact edges, through words, bytes, retained memory and files; and what is
-//! no snapshot, by a typed error and without a trace.
+//! Every state outlives a restart, at its exact edges, through words, bytes, retained memory and files. Anything that
+//! is no snapshot gives a typed error and changes nothing.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn ticks(ticks: u32) -> Duration {
     ManualClock::RATE.duration_of(ticks)
 }
 
-/// Trips by failures, and waits out its open time `attempt` times with a failing probe.
+/// A breaker that has opened by failures, and then `attempt` times more by a failing probe at the end of its open time.
 fn opened(attempt: u8) -> Modem {
     let breaker = breaker();
     for _ in 0..2 {
@@ -100,7 +100,7 @@ fn an_open_circuit_stays_open_for_exactly_what_was_left() {
     }
 }
 
-/// Rounds down, as a real clock does: its ticks begin at `phase` sixteenths.
+/// A clock that rounds down, as real clocks do. `phase` shifts the beginnings of its ticks, in sixteenths of a tick.
 struct Rounding {
     sixteenths: ManualClock,
     phase: u32,
@@ -132,7 +132,7 @@ fn nothing_is_over_before_it_would_have_been_however_the_clocks_tick() {
                     waited += 1;
                     new.clock().sixteenths.advance_ticks(1);
                 }
-                // Late by at most the slack of both clocks, and a tick of what passed.
+                // The wait is too long by at most the slack of both clocks, and one tick if a passed time is given.
                 let latest = rest + 16 * (2 + u32::from(passed.is_some()) + 1);
                 assert!(
                     waited >= rest && waited < latest,
@@ -180,7 +180,7 @@ fn a_device_that_its_own_probe_brings_down_backs_off() {
         breaker.clock().advance_ticks(waits[waits.len() - 1]);
         let probe = breaker.acquire().unwrap();
         retained.save(&breaker.snapshot());
-        mem::forget(probe); // and down it goes
+        mem::forget(probe); // The device goes down with its probe.
     }
     assert_eq!(waits, [1, 2, 4, 8, 8, 8].map(|times| times * OPEN));
 }
@@ -210,7 +210,7 @@ fn a_restore_makes_older_permits_stale_and_begins_with_an_empty_window() {
     new.restore(&closed, None).unwrap();
     assert_eq!((first.failure(), second.hold(Duration::from_secs(1))), (Effect::Stale, Effect::Stale));
     assert_eq!(new.tally().total, 0);
-    // The minimum counts anew, and a success that completes it judges.
+    // The minimum is counted from zero again, and a success that reaches the minimum judges.
     new.acquire().unwrap().failure();
     assert_eq!(new.acquire().unwrap().success(), Effect::Opened(OpenReason::Failures));
 }
@@ -263,7 +263,7 @@ fn what_is_no_snapshot_is_told_apart() {
     assert_eq!(Snapshot::from_bytes(&[&bytes[..], &[0]].concat()), Err(SnapshotError::Corrupt));
 }
 
-/// The format is for ever: these bytes are what version 1 writes.
+/// Version 1 of the format must never change: it writes exactly these bytes.
 #[test]
 fn the_bytes_of_version_one() {
     let old = opened(1);
@@ -311,7 +311,7 @@ fn a_file_is_replaced_as_a_whole() {
         let snapshot = opened(attempt).snapshot();
         snapshot.write_to(&path).unwrap();
         assert_eq!(Snapshot::read_from(&path).unwrap(), snapshot);
-        // What a crash in the middle of the next one leaves does no harm.
+        // A crash while the next snapshot is written leaves a partial file, which does no harm.
         fs::write(folder.join("modem.new"), [0; 5]).unwrap();
         assert_eq!(Snapshot::read_from(&path).unwrap(), snapshot);
     }
@@ -324,7 +324,7 @@ fn a_file_is_replaced_as_a_whole() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
-/// The published CRC-32, by Python's `zlib` as well.
+/// Sets the checksum: the published CRC-32, which Python's `zlib` computes too.
 fn sealed(mut words: [u32; 8]) -> [u32; 8] {
     let bytes = words[..7].iter().flat_map(|word| word.to_le_bytes());
     words[7] = !bytes.fold(u32::MAX, |crc, byte| {
@@ -345,13 +345,13 @@ fn what_no_breaker_is_in_is_no_snapshot_whatever_its_checksum() {
     for (words, at, word) in [
         (open, 2, (1 << 31) + 1),     // longer than any open time
         (open, 2, u32::MAX),          //
-        (closed, 2, 1),               // a rest where there is none
-        (closed, 3, 1),               // an age
-        (closed, 1, 1 << 6),          // an attempt
-        (closed, 1, 1 << 3),          // a reason
-        (open, 1, open[1] | 1 << 11), // an attempt of 32 and more
-        (open, 1, open[1] | 7 << 3),  // no reason
-        (open, 1, closed[1] | 7),     // no state
+        (closed, 2, 1),               // a remaining time, but closed has none
+        (closed, 3, 1),               // an age, but closed has none
+        (closed, 1, 1 << 6),          // an attempt, but closed has none
+        (closed, 1, 1 << 3),          // a reason, but closed has none
+        (open, 1, open[1] | 1 << 11), // an attempt of 32 or more
+        (open, 1, open[1] | 7 << 3),  // a number that is no reason
+        (open, 1, closed[1] | 7),     // a number that is no state
     ] {
         assert_eq!(with(words, at, word), Err(SnapshotError::Corrupt), "{at}: {word:#x}");
     }
@@ -378,7 +378,7 @@ fn an_open_time_beyond_the_horizon_is_over_once_it_has_passed() {
     }
 }
 
-/// Stands still, and may show almost as many ticks more than have passed as there are.
+/// A clock that stands still, and whose slack is almost the whole range of the ticks.
 struct Lagging;
 
 impl Clock for Lagging {
@@ -406,7 +406,7 @@ fn a_time_as_long_as_can_be_is_opened_for_once() {
 }
 
 proptest! {
-    /// Whatever the words, with the right checksum: taken or not, and if so, a breaker goes on.
+    /// Any words with the right checksum are either refused, or restored into a breaker that goes on working.
     #[test]
     fn made_up_words_do_no_harm(control in 0..1_u32 << 12, rest: u32, age: u32, sequence: u32, short: bool) {
         let (rest, age) = if short { (rest >> 20, age >> 20) } else { (rest, age) };
@@ -432,7 +432,7 @@ proptest! {
         prop_assert_eq!(Snapshot::from_bytes(&snapshot.bytes()), Ok(snapshot));
     }
 
-    /// However two of them are mixed, word by word: it is one of them, or none.
+    /// Two snapshots, mixed word by word in any way, are one of the two or no snapshot.
     #[test]
     fn a_mixture_of_two_is_one_of_them_or_none(one in 0..4_u8, other in 0..4_u8, gone in 0..OPEN, mask in 0..256_u32) {
         let [one, other] = [one, other].map(opened);
