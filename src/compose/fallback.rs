@@ -1,4 +1,7 @@
-//! What to do instead: a chain of tiers, each behind its own breaker.
+//! Fallback chains: what to do when a call is rejected or fails.
+//!
+//! A chain has tiers: a first choice, second choices, a cached value, a degraded answer. [`Fallback`] asks them one
+//! after the other, each through its own breaker, until one serves the call; [`Served`] says which [`Tier`] that was.
 
 use core::future::Future;
 
@@ -8,16 +11,16 @@ use core::future::Future;
 pub enum Tier {
     /// The first choice.
     Primary,
-    /// The so-manyth [`or`](Fallback::or), from 1.
+    /// A second choice, with the number of its [`or`](Fallback::or) in the chain, from 1.
     Secondary(u8),
     /// A value kept from before.
     Cached,
-    /// An answer that says that there is none.
+    /// A substitute that says that there is no real answer.
     Degraded,
 }
 
 impl Tier {
-    /// The name in small letters, as metrics want it: the same for every second choice.
+    /// The name in small letters, as metrics want it. Every second choice has the same name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Primary => "primary",
@@ -28,23 +31,23 @@ impl Tier {
     }
 }
 
-/// A value, who served it, and why not somebody better.
+/// The answer of a chain, the tier that served it, and the error of the tier above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served<T, E> {
     /// The answer.
     pub value: T,
     /// The tier it comes from.
     pub tier: Tier,
-    /// The error of the tier above, the last one; `None` if the first choice served.
+    /// The error of the last tier that was asked and failed before this one; `None` if the first choice served.
     pub error: Option<E>,
 }
 
-/// A chain of tiers under way: an answer, or the error of the last tier that was asked.
+/// A chain of tiers under way: it holds an answer, or the error of the last tier that was asked.
 ///
-/// Each tier is asked only if those above it failed, and each by a call of its own: through a breaker of its own, so
-/// that a dead primary costs a rejection and not a timeout, and a dead secondary is not asked either. Every tier is
-/// told the error above it; [`Served::error`] keeps the last. So all have errors of one type: `map_err` where they differ.
-/// Nothing is spawned, allocated or raced.
+/// A tier is asked only if all tiers above it failed. Let each tier make its call through a breaker of its own: a dead
+/// primary then costs a rejection and not a timeout, and a dead secondary is not asked either. Each tier gets the error
+/// of the tier above it, and [`Served::error`] keeps the last one. So all tiers need errors of one type: use `map_err`
+/// where they differ. A chain spawns nothing, allocates nothing and runs no two tiers at once.
 ///
 /// ```
 /// use microbreaker::fallback::{Fallback, Tier};
@@ -83,12 +86,13 @@ pub struct Served<T, E> {
 /// # let _ = rate();
 /// ```
 ///
-/// Cancel safety: between two tiers it is a plain value; within one, that of the tier's own call.
+/// Cancel safety: between two tiers the chain is a plain value. Within a tier, it is as cancel safe as the tier's own
+/// call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a chain is asked for its answer: `served` or `degraded`"]
 pub struct Fallback<T, E> {
     state: Result<Served<T, E>, E>,
-    /// Second choices so far.
+    /// The number of second choices so far.
     seconds: u8,
 }
 
@@ -99,7 +103,7 @@ impl<T, E> Fallback<T, E> {
         Self { state, seconds: 0 }
     }
 
-    /// Another choice, asked if all above failed.
+    /// Another choice. It is asked if all tiers above it failed.
     pub fn or(self, call: impl FnOnce(&E) -> Result<T, E>) -> Self {
         let seconds = self.seconds.saturating_add(1);
         let state = match self.state {
@@ -111,7 +115,7 @@ impl<T, E> Fallback<T, E> {
         Self { state, seconds }
     }
 
-    /// [`or`](Self::or), awaited. `call` runs, and so makes its future, only if all above failed.
+    /// [`or`](Self::or) for an asynchronous call. `call` makes its future only if all tiers above it failed.
     pub async fn or_async<F>(self, call: impl FnOnce(&E) -> F) -> Self
     where
         F: Future<Output = Result<T, E>>,
@@ -121,13 +125,13 @@ impl<T, E> Fallback<T, E> {
             Err(above) => Some(call(above).await),
         };
         match result {
-            // Not asked: but it counts, as in `or`.
+            // This choice is not asked, but it is counted, as in `or`.
             None => Self { seconds: self.seconds.saturating_add(1), ..self },
             Some(result) => self.or(|_| result),
         }
     }
 
-    /// A value kept from before, if there is one.
+    /// A value kept from before. It is looked up if all tiers above it failed, and serves the call if there is one.
     pub fn cached(self, look: impl FnOnce(&E) -> Option<T>) -> Self {
         let state = self.state.or_else(|above| match look(&above) {
             Some(value) => Ok(Served { value, tier: Tier::Cached, error: Some(above) }),
@@ -136,7 +140,7 @@ impl<T, E> Fallback<T, E> {
         Self { state, ..self }
     }
 
-    /// [`cached`](Self::cached), awaited.
+    /// [`cached`](Self::cached) for an asynchronous lookup.
     pub async fn cached_async<F>(self, look: impl FnOnce(&E) -> F) -> Self
     where
         F: Future<Output = Option<T>>,
@@ -148,12 +152,12 @@ impl<T, E> Fallback<T, E> {
         self.cached(|_| found)
     }
 
-    /// The end of the chain, with an answer that says that there is none: an empty list, a static page.
+    /// The end of the chain, with a substitute that says that there is no real answer: an empty list, a static page.
     pub fn degraded(self, answer: impl FnOnce(&E) -> T) -> Served<T, E> {
         self.state.unwrap_or_else(|above| Served { value: answer(&above), tier: Tier::Degraded, error: Some(above) })
     }
 
-    /// The end of the chain: the answer, or the error of the last tier.
+    /// The end of the chain: the answer, or the error of the last tier that was asked.
     pub fn served(self) -> Result<Served<T, E>, E> {
         self.state
     }

@@ -1,4 +1,7 @@
-//! Breakers by key, without a heap: inserted at the start, then read by anybody.
+//! Breakers by key without a heap: one for each sensor, bus address or peer of a firmware.
+//!
+//! A [`Keyed`] is filled at the start and shared from then on. On a server, where keys come and go, use `registry`
+//! (feature `registry`).
 
 use core::borrow::Borrow;
 use core::fmt;
@@ -11,10 +14,11 @@ use crate::machine::window::Window;
 use crate::terms::observer::Observer;
 use crate::terms::tally::Status;
 
-/// Up to `N` breakers `B`, each by its key: one per sensor, bus address, peer.
+/// Up to `N` breakers `B`, each with its key: one for each sensor, bus address or peer.
 ///
-/// Filled through `&mut` at the start; from then on shared, and read by any thread or interrupt without a lock, for
-/// nothing but the breakers' own words changes any more. A look is a comparison per key: meant for tens.
+/// It is filled through `&mut` at the start. From then on it is shared, and any thread or interrupt reads it without a
+/// lock, since only the breakers' own words change any more. A lookup compares one key after the other, so it is meant
+/// for tens of keys.
 ///
 /// ```
 /// use microbreaker::keyed::Keyed;
@@ -36,7 +40,7 @@ pub struct Keyed<K, B, const N: usize> {
 }
 
 impl<K, B, const N: usize> Keyed<K, B, N> {
-    /// Without breakers yet.
+    /// A map without breakers.
     pub const fn new() -> Self {
         Self { map: LinearMap::new() }
     }
@@ -49,7 +53,8 @@ impl<K, B, const N: usize> Default for Keyed<K, B, N> {
 }
 
 impl<K: Eq, W: Window, C: Clock, O: Observer, const N: usize> Keyed<K, Breaker<W, C, O>, N> {
-    /// Adds a breaker. What cannot be added comes back, in the error: nothing is replaced, for its state would be lost.
+    /// Adds a breaker. If it cannot be added, the error gives the key and the breaker back. A present breaker is never
+    /// replaced, since its state would be lost.
     pub fn insert(&mut self, key: K, breaker: Breaker<W, C, O>) -> Result<(), InsertError<K, Breaker<W, C, O>>> {
         if self.map.contains_key(&key) {
             return Err(InsertError::Duplicate(key, breaker));
@@ -60,7 +65,7 @@ impl<K: Eq, W: Window, C: Clock, O: Observer, const N: usize> Keyed<K, Breaker<W
         }
     }
 
-    /// The breaker of `key`.
+    /// The breaker of `key`, if it has one.
     pub fn get<Q>(&self, key: &Q) -> Option<&Breaker<W, C, O>>
     where
         K: Borrow<Q>,
@@ -79,12 +84,12 @@ impl<K: Eq, W: Window, C: Clock, O: Observer, const N: usize> Keyed<K, Breaker<W
         self.iter().map(|(key, breaker)| (key, breaker.status()))
     }
 
-    /// How many there are.
+    /// How many breakers there are.
     pub fn len(&self) -> usize {
         self.map.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no breaker.
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
     }
@@ -96,13 +101,13 @@ impl<K: fmt::Debug + Eq, B: fmt::Debug, const N: usize> fmt::Debug for Keyed<K, 
     }
 }
 
-/// Why a breaker was not added to a [`Keyed`]; with the key and the breaker.
+/// Why a breaker was not added to a [`Keyed`], with the key and the breaker.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InsertError<K, B> {
     /// All places are taken.
     Full(K, B),
-    /// The key has a breaker.
+    /// The key has a breaker already.
     Duplicate(K, B),
 }
 

@@ -1,4 +1,7 @@
 //! A client that is created when it is first needed, behind the breaker that guards its calls.
+//!
+//! A [`Lazy`] is for clients whose creation reaches the peer and can fail, such as a database connection: one caller
+//! connects, the others wait or are rejected, and a connection that is lost is replaced at the next call.
 
 use core::fmt;
 use core::future::Future;
@@ -13,14 +16,15 @@ use crate::breaker::timed::Timed;
 use crate::terms::outcome::{AnyError, Classify, FailureKind, Outcome};
 use crate::terms::rejected::{Error, Rejected};
 
-/// A client `T`, created at the first admitted call, and the [gate](Gate) that its creation and its calls go
-/// through: a breaker by reference, by `Arc`, … On any runtime.
+/// A client `T`, created at the first admitted call, and the [gate](Gate) that its creation and its calls go through: a
+/// breaker by reference, by `Arc`, and so on. It works on any runtime.
 ///
-/// One caller creates, the others wait for it, unless the breaker admits no call as they come: then they are rejected at
-/// once, though the creation hangs. Whose turn it is asks the breaker, only then: after failures that opened the
-/// circuit, those who waited are rejected instead of trying one after the other. A creation that fails is a failure of
-/// the peer, and the next caller tries again. Once there is a client, a look takes no lock and writes no more than the
-/// count of the `Arc` that it gives.
+/// One caller creates the client and the others wait for it. If the breaker would admit no call when a caller comes,
+/// that caller is rejected at once and does not wait for a creation that may hang. A caller asks the breaker for its
+/// permit only when it is its turn to create. So if failures have opened the circuit meanwhile, the callers that waited
+/// are rejected instead of trying one after the other. A creation that fails is a failure of the peer, and the next
+/// caller tries again. Once there is a client, getting it takes no lock and writes only the count of the `Arc` that it
+/// gives.
 ///
 /// ```
 /// use microbreaker::lazy::Lazy;
@@ -51,47 +55,48 @@ use crate::terms::rejected::{Error, Rejected};
 pub struct Lazy<T, G> {
     breaker: G,
     client: ArcSwapOption<T>,
-    /// Whose turn it is to create.
+    /// The caller that holds this may create.
     turn: Mutex<()>,
 }
 
 impl<T, G> Lazy<T, G> {
-    /// No client yet.
+    /// No client yet, and the gate to ask.
     pub const fn new(breaker: G) -> Self {
         Self { breaker, client: ArcSwapOption::const_empty(), turn: Mutex::new(()) }
     }
 
-    /// The breaker.
+    /// The gate that calls go through: as a rule, the breaker.
     pub const fn breaker(&self) -> &G {
         &self.breaker
     }
 
-    /// The client, if there is one. Asks nobody.
+    /// The client, if there is one. The breaker is not asked.
     pub fn current(&self) -> Option<Arc<T>> {
         self.client.load_full()
     }
 
-    /// Drops the client after an error that it will not get over, so that the next call creates another. `false` if it is
-    /// not the present one: of many calls that failed by one client, only the first drops it, and none a newer.
+    /// Drops the client after an error from which it cannot recover, so that the next call creates another one. `false`
+    /// if `client` is not the present client: of many calls that failed by one client, only the first drops it, and
+    /// none of them drops a newer client.
     ///
-    /// Who has it keeps it for as long as that lasts.
+    /// A caller that still has the client keeps its own `Arc` of it.
     pub fn discard(&self, client: &Arc<T>) -> bool {
         let present = Arc::as_ptr(client);
-        // The caller's own count keeps the address from being another's meanwhile.
+        // The caller's own count keeps the client alive, so that no newer client can have its address meanwhile.
         let before = self.client.compare_and_swap(present, None);
         before.as_ref().is_some_and(|before| ptr::eq(Arc::as_ptr(before), present))
     }
 }
 
 impl<T, G: Gate + Clone> Lazy<T, G> {
-    /// The client, created on a permit of its own if there is none: a success or a failure of the breaker's. A client that
-    /// is there is given out whatever the breaker says; guard what you do with it.
+    /// The client. If there is none, it is created on a permit of its own, which is reported as a success or a failure.
+    /// A client that exists is given out whatever the state of the circuit is; guard the calls that you make with it.
     ///
-    /// For a creation that reaches the peer (a connection, a login). One that does not says nothing of its health: use
-    /// [`call`](Self::call), which reports the call instead.
+    /// Use this if the creation reaches the peer (a connection, a login). A creation that does not reach the peer says
+    /// nothing about its health: use [`call`](Self::call), which reports the call instead.
     ///
-    /// Cancel safety: dropped while it waits, nothing happened; while it creates, the permit is dropped (see
-    /// [`Permit`](crate::Permit)) and the turn is the next one's.
+    /// Cancel safety: if the future is dropped while it waits, nothing has happened. If it is dropped while it creates,
+    /// the permit is dropped (see [`Permit`](crate::Permit)) and the next caller may create.
     pub async fn get<E, F>(&self, create: impl FnOnce() -> F) -> Result<Arc<T>, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -103,11 +108,11 @@ impl<T, G: Gate + Clone> Lazy<T, G> {
         Ok(client)
     }
 
-    /// Calls by the client, which is created first if there is none: all on one permit, taken before either. `Ok` is a
-    /// success, `Err` a failure, of the creation too; if that fails there is no call.
+    /// Makes a call with the client. If there is no client, it is created first, on the permit of the call. `Ok` is a
+    /// success and `Err` a failure, also of the creation; if the creation fails, the call is not made.
     ///
-    /// The permit of the first call is held over the creation, which so counts to its time. The wait for another's creation
-    /// does not.
+    /// The call that creates the client holds its permit during the creation, so the creation counts towards its time.
+    /// The wait for another caller's creation does not count.
     ///
     /// Cancel safety: as for [`get`](Self::get). A client that was created stays.
     pub async fn call<R, E, F, A>(
@@ -122,8 +127,8 @@ impl<T, G: Gate + Clone> Lazy<T, G> {
         self.call_with(&AnyError, create, call).await
     }
 
-    /// [`call`](Self::call), with your own say in what a call's result means. A creation that fails is a failure all the
-    /// same.
+    /// [`call`](Self::call), with a classification of the call's result. A creation that fails is a failure in any
+    /// case.
     pub async fn call_with<R, E, F, A>(
         &self,
         classify: &impl Classify<Result<R, E>>,
@@ -144,12 +149,12 @@ impl<T, G: Gate + Clone> Lazy<T, G> {
         result.map_err(Error::Inner)
     }
 
-    /// Leave to make a call, of which the time runs.
+    /// A permit for a call, whose time begins to run.
     fn permit(&self) -> Result<Timed<G::Permit>, Rejected> {
         self.breaker.clone().enter().map(Timed::start)
     }
 
-    /// The client; with the permit, still to be reported, if it was created just now.
+    /// The client. If it was created just now, the permit comes with it and is still to be reported.
     async fn obtain<E, F>(&self, create: impl FnOnce() -> F) -> Result<(Arc<T>, Option<Timed<G::Permit>>), Error<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -157,14 +162,15 @@ impl<T, G: Gate + Clone> Lazy<T, G> {
         if let Some(client) = self.current() {
             return Ok((client, None));
         }
-        // Who cannot be admitted does not wait, for the one whose turn it is may hang: on the only probe, say.
+        // A caller that would not be admitted does not wait: the creation under way may hang, for example as the only
+        // probe.
         if let Err(rejected) = self.breaker.look() {
-            // The breaker was not asked, so it has not told.
+            // `enter` was not called, so the observer has not been notified.
             self.breaker.notify_rejected(rejected.reason());
             return Err(Error::Rejected(rejected));
         }
         let _turn = self.turn.lock().await;
-        // Created by the one before?
+        // The caller before may have created it.
         if let Some(client) = self.current() {
             return Ok((client, None));
         }

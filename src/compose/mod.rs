@@ -1,4 +1,4 @@
-//! What stands on breakers.
+//! Building blocks made of breakers: fallback chains, breakers by key, lazily created clients.
 
 pub mod fallback;
 #[cfg(feature = "heapless")]

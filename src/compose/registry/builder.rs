@@ -1,4 +1,4 @@
-//! What a registry is made of, and the check of it.
+//! The builder of a registry: its settings, and the check of them.
 
 use core::fmt;
 use core::time::Duration;
@@ -17,7 +17,7 @@ use crate::machine::window::Window;
 use crate::platform::atomics::AtomicU32;
 use crate::terms::observer::Observer;
 
-/// What a [`Registry`] is made of.
+/// The settings of a [`Registry`] to be made.
 ///
 /// ```
 /// use core::time::Duration;
@@ -46,17 +46,17 @@ pub struct RegistryBuilder<K> {
     overflow: &'static str,
 }
 
-/// When a breaker may go that is not clean.
+/// When a breaker that is not clean may go.
 #[derive(Clone, Copy, Debug)]
 enum Forget {
-    /// After so many idle times.
+    /// After this many times `idle_after`.
     Times(u32),
     After(Duration),
     Never,
 }
 
 impl<K> RegistryBuilder<K> {
-    /// Breakers made from `template`, all with the label `name`.
+    /// A registry whose breakers are made from `template` and all have the label `name`.
     pub fn new(name: &'static str, template: Config) -> Self {
         Self {
             template,
@@ -68,46 +68,49 @@ impl<K> RegistryBuilder<K> {
         }
     }
 
-    /// How many breakers it holds at most, besides the one for overflow (at least 1, default 1024).
+    /// How many breakers the registry holds at most, not counting the overflow breaker (at least 1, default 1024).
     pub fn capacity(mut self, breakers: usize) -> Self {
         self.capacity = breakers;
         self
     }
 
-    /// How long nobody has asked for a breaker before it may go to make room, if it is [clean](Breaker::is_clean) (default
-    /// 10 minutes; 16 ticks of the clock up to the [`HORIZON`]). Told by the breakers' clock, to an eighth: not sooner, and
-    /// up to two eighths later.
+    /// The time after which a [clean](Breaker::is_clean) breaker may go to make room, if nobody has asked for it
+    /// (default 10 minutes; from 16 ticks of the clock up to the [`HORIZON`]). The breakers' clock measures it to an
+    /// eighth: a breaker never goes sooner, and may go up to two eighths later.
     pub fn idle_after(mut self, time: Duration) -> Self {
         self.idle_after = time;
         self
     }
 
-    /// How long nobody has asked for a breaker before it may go though it is not clean, if no clean one can (default six
-    /// times [`idle_after`](Self::idle_after), an hour, or the [`HORIZON`]; from that time up to the horizon). Told as
-    /// exactly as that one. `None`: never.
+    /// The time after which a breaker may go though it is not clean, if nobody has asked for it and no clean breaker
+    /// can go. The default is six times [`idle_after`](Self::idle_after) (an hour, unless that is changed), but at most
+    /// the [`HORIZON`]. It may be from `idle_after` up to the horizon, is measured as exactly, and `None` means never.
     ///
-    /// A key that failed and never comes again (a host that somebody made up, a tenant that left) is not clean by itself: a
-    /// streak and a count window do not age, and an open circuit moves when somebody asks. Without this limit such keys
-    /// keep their places for ever, and all later ones share the breaker for overflow.
+    /// The breaker of a key that failed and never comes again (a host that somebody made up, a tenant that left) does
+    /// not become clean by itself: a streak and a count window do not age, and an open circuit changes only when
+    /// somebody asks. Without this limit such keys keep their places for ever, and all later keys share the overflow
+    /// breaker.
     ///
-    /// What goes by it forgets: failures counted, how often in a row it has opened, probes' results, a ramp. A key that
-    /// comes again after that begins closed. Never forgotten by it are a hold or an open time that runs, a latch, and what
-    /// an operator has forced open or disabled: see [`Registry`].
+    /// A breaker that goes this way takes along its counted failures, the number of times it has opened in a row, the
+    /// results of its probes, and its ramp. If its key comes again after that, it begins closed. This limit never
+    /// forgets a hold or an open time that is running, a latch, or a breaker that an operator has forced open or
+    /// disabled: see [`Registry`].
     pub fn forget_after(mut self, time: Option<Duration>) -> Self {
         self.forget = time.map_or(Forget::Never, Forget::After);
         self
     }
 
-    /// What a key's breaker is called in logs and metrics: one of a few names that the program knows (default: that of
-    /// the registry, for all). Never the key: what callers make up is without end.
+    /// The function that names a key's breaker for logs and metrics. It must give one of a few names that the program
+    /// knows, never the key: callers can make up any number of keys. By default every breaker has the name of the
+    /// registry.
     ///
-    /// Called as a breaker is created, outside any lock, and perhaps more than once for a key.
+    /// The function is called when a breaker is created, outside any lock, and perhaps more than once for a key.
     pub fn label(mut self, label: impl Fn(&K) -> &'static str + Send + Sync + 'static) -> Self {
         self.label = Box::new(label);
         self
     }
 
-    /// What the breaker for overflow is called (default `"overflow"`).
+    /// The label of the overflow breaker (default `"overflow"`).
     pub const fn overflow_label(mut self, label: &'static str) -> Self {
         self.overflow = label;
         self
@@ -118,11 +121,13 @@ impl<K> RegistryBuilder<K> {
         self.build_observed(clock, |_| ())
     }
 
-    /// A registry of breakers with an observer each, which `observe` makes from the label: breakers of one label may
-    /// share what it counts in (see [metrics](Registry#metrics) for what a shared [`Meter`](crate::metrics::Meter) then shows).
+    /// A registry whose breakers have an observer each, which `observe` makes from the label. The observers of one
+    /// label may refer to the same counters; [metrics](Registry#metrics) says what a shared
+    /// [`Meter`](crate::metrics::Meter) then shows.
     ///
-    /// `observe` is called outside any lock, and may make one that is not needed, when two callers create at once or
-    /// there is no room. The drop of one may come at any time, under the lock too: it must not use the registry.
+    /// `observe` is called outside any lock. If two callers create a breaker at once, or there is no room, it makes an
+    /// observer that is not needed and is dropped. An observer may be dropped at any time, also under the registry's
+    /// lock: its drop must not use the registry.
     pub fn build_observed<W: Window, C: Clock + Clone, O: Observer>(
         self,
         clock: C,
@@ -131,7 +136,7 @@ impl<K> RegistryBuilder<K> {
         let checked = |checked: Result<u32, Broken>| {
             checked.map_err(|(field, value, bound)| ConfigError::new(field, value, bound, const { &C::RATE }))
         };
-        // It has no upper bound.
+        // A capacity has no upper bound; one that does not fit in 32 bits passes as the largest that does.
         checked(within!(Capacity, u32::try_from(self.capacity).unwrap_or(u32::MAX), most u32::MAX))?;
         let idle = checked(within!(IdleAfter, ticks(self.idle_after, C::RATE)))?;
         let shift = (idle / 8).ilog2();

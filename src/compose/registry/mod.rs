@@ -1,4 +1,9 @@
-//! Breakers by key for servers: one for each host, model or tenant, created as keys come, never more than a bound.
+//! Breakers by key for servers: one for each host, model or tenant.
+//!
+//! A [`Registry`] creates a breaker when its key is first asked for, holds no more breakers than its capacity, and lets
+//! go of those that nobody uses any more. A [`RegistryBuilder`] makes the registry; [`Registry::get_or_create`] gives
+//! the breaker of a key as a [`Member`], which is used like an `Arc` of the breaker. Firmware that knows its peers from
+//! the start needs no heap for them: see `keyed` (feature `heapless`).
 
 mod builder;
 mod used;
@@ -27,38 +32,42 @@ use crate::platform::atomics::{AtomicU32, Ordering};
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
 
-/// No stamp, for those have 31 bits at most: not known to be nothing_evictable_at.
+/// Not a stamp, since a stamp has at most 31 bits: as far as is known, some breaker can be let go.
 const NEVER: u32 = u32::MAX;
 
 type Label<K> = Box<dyn Fn(&K) -> &'static str + Send + Sync>;
 type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 
-/// Breakers by key, made from a template as keys come, never more than a capacity.
+/// Breakers by key: each is made from a template when its key first comes, and there are never more than a capacity.
 ///
-/// - Looking up a key that has a breaker takes no lock. It hashes the key, reads the clock (let it be a
-///   [`CoarseClock`](crate::CoarseClock)) and counts the [`Member`] that it gives, as an `Arc` does: a shared write, and
-///   another when that is dropped. Keep a member where its key is known: calls through it do none of this.
-/// - Creating one takes a lock, for as long as it takes to make a breaker, and when it is full to look at all once.
-/// - Full, it lets go of the breaker that has been idle longest, of those that are idle for long enough, that nobody
-///   holds (no member, no permit with one) and that are [clean](Breaker::is_clean): no failure is forgotten, only
-///   successes, its [seed](Breaker::seed), and what an operator did to that one by hand (use
-///   [`configure`](Self::configure)).
-/// - Is none of them clean, it forgets one that nobody holds and that has been idle for [much
-///   longer](RegistryBuilder::forget_after), again the longest: closed with failures, half-open, ramping, or open with its
-///   time over. It is reset as it goes, so its observer is told, outside the lock.
-/// - One that is open for longer, latched, forced open or disabled stays, and keeps its place, until that is over or a hand
-///   ends it ([`visit`](Self::visit), [`remove`](Self::remove)): what an operator said holds until an operator says
-///   otherwise. So switch off few keys, or all for a while, and let no answer latch a key that callers make up.
-/// - Is there none of either, the key shares the breaker for overflow: no error, and no growth. A look that found none is
-///   not repeated for an eighth of the idle time: keys that somebody makes up cost no more than that.
-/// - Switches are the breakers' own: [`visit`](Self::visit) reaches all there are, and a template in
-///   [shadow](Config::shadow) those to come.
-/// - Whoever holds a member holds the key's one breaker: it is not let go meanwhile, unless by [`remove`](Self::remove).
+/// - Looking up a key that has a breaker takes no lock. It hashes the key, reads the clock (use a
+///   [`CoarseClock`](crate::CoarseClock)) and counts the [`Member`] that it gives, as an `Arc` does: one shared write,
+///   and another when the member is dropped. Where a key is known in advance, keep its member: calls through it do none
+///   of this.
+/// - Creating a breaker takes a lock, for as long as it takes to make the breaker. A full registry also goes over all
+///   its breakers once.
+/// - A full registry lets go of a breaker that is idle for long enough, that nobody holds (there is no member of it,
+///   and no permit with a member) and that is [clean](Breaker::is_clean). If there are several, the one idle longest
+///   goes. No failure is forgotten this way, only successes, the [seed](Breaker::seed), and what an operator did to
+///   that breaker by hand (use [`configure`](Self::configure)).
+/// - If no such breaker is clean, the registry forgets a breaker that nobody holds and that has been idle for [much
+///   longer](RegistryBuilder::forget_after): closed with failures, half-open, ramping, or open with its time over.
+///   Again the one idle longest goes. It is reset outside the lock as it goes, so its observer is notified.
+/// - A breaker that is open for longer, latched, forced open or disabled keeps its place until that is over or an
+///   operator ends it (by [`visit`](Self::visit) or [`remove`](Self::remove)): an operator's decision holds until an
+///   operator changes it. So switch off only a few keys, or all of them for a while, and let no response latch a key
+///   that callers can make up.
+/// - If nothing can be evicted, the key uses the overflow breaker: there is no error and no growth. A search that found
+///   nothing is not repeated for an eighth of the idle time, so keys that somebody makes up cost no more than that.
+/// - Each breaker has its own mode: [`visit`](Self::visit) reaches all breakers that exist, and a template in
+///   [shadow](Config::shadow) reaches those to come.
+/// - While somebody holds a member, the key's breaker is not let go, except by [`remove`](Self::remove): every other
+///   caller of that key gets the same breaker.
 ///
 /// # Metrics
 ///
 /// Let all breakers of a label share one [`Meter`](crate::metrics::Meter) of that name, and add them to
-/// [`Monitors`](crate::metrics::Monitors) together: never a member by itself, which would be held for ever.
+/// [`Monitors`](crate::metrics::Monitors) together. Do not add a single member: `Monitors` would hold it for ever.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -76,7 +85,7 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 /// let hosts = Arc::new(hosts);
 /// let monitors = Monitors::new();
 /// monitors.add_members(Arc::clone(&hosts), &HOSTS).unwrap();
-/// // This one is a breaker on its own, and never let go.
+/// // The overflow breaker stands on its own and is never let go.
 /// monitors.add(hosts.overflow().clone()).unwrap();
 ///
 /// hosts.get_or_create("a.example").acquire().unwrap().failure();
@@ -86,34 +95,35 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 /// assert_eq!((reading.states.count(State::Open), reading.states.count(State::Closed)), (1, 1));
 /// ```
 ///
-/// Calls, rejections, transitions and times are then those of all breakers that share the meter, gone ones included; states
-/// and probes those of all that are there and have its name for their label (of a name that is no label: none). Open seconds
-/// are added up, two open breakers make two a second; so with `n` of them open [readings](crate::metrics::Reading) are due `n` times as
-/// often (a thousand at 1024 Hz: every half hour).
+/// The reading's calls, rejections, transitions and times are then those of all breakers that share the meter,
+/// including breakers that are gone. Its states and probes are those of the present breakers whose label is the meter's
+/// name (none, if that name is no label). Open seconds are added up: two open breakers add two seconds each second. So
+/// while `n` breakers are open, [readings](crate::metrics::Reading) are due `n` times as often (for a thousand at 1024
+/// Hz: every half hour).
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     admin: Mutex<Admin<K>>,
-    /// When (a stamp) all were looked at and none could go.
+    /// The stamp of the last search that found no breaker to let go, or `NEVER`.
     nothing_evictable_at: AtomicU32,
     overflow: Member<W, C, O>,
     clock: C,
     capacity: usize,
     /// A stamp counts 2^this ticks.
     shift: u32,
-    /// In stamps, rounded up.
+    /// The idle time in stamps, rounded up.
     idle: u32,
-    /// The same, until one that is not clean may go; never if `None`.
+    /// The time in stamps, rounded up, after which a breaker that is not clean may go; never if `None`.
     forget: Option<u32>,
     label: Label<K>,
     observe: Observe<O>,
 }
 
-/// What only creation, eviction and the operator need. No hook is called under its lock.
+/// State that only creation, eviction and the operator need. No hook is called under its lock.
 struct Admin<K> {
     template: Config,
-    /// Checked, each: a breaker can be made of it.
+    /// Settings of single keys. Each was checked: a breaker can be made of it.
     overrides: HashMap<K, Config>,
-    /// How many are in the map: it changes under this lock only, so the bound is exact.
+    /// How many breakers are in the map. The map grows and shrinks under this lock only, so the bound is exact.
     members: usize,
 }
 
@@ -131,7 +141,7 @@ where
     C: Clock + Clone,
     O: Observer,
 {
-    /// The breaker of `key`, made if there is none, or the one for overflow if there is no room.
+    /// The breaker of `key`. It is made if there is none; if there is no room for it, this is the overflow breaker.
     ///
     /// ```
     /// use microbreaker::io::IoError;
@@ -164,7 +174,8 @@ where
         if let Some(member) = self.look(key) {
             return member;
         }
-        // Relaxed: a hint. An older value costs a look under the lock, or an eighth of the idle time at the overflow's.
+        // Relaxed: a hint, so a benign race. An older value costs either a search under the lock, or an eighth of the
+        // idle time for which the key still uses the overflow breaker.
         if self.nothing_evictable_at.load(Ordering::Relaxed) == self.stamp() {
             return self.overflow.clone();
         }
@@ -180,11 +191,11 @@ where
         self.look(key)
     }
 
-    /// Lets go of `key`'s breaker, whatever its state: its last holders go on with it by themselves, and whoever asks next
-    /// gets a new one.
+    /// Lets go of `key`'s breaker, whatever its state. Callers that still hold it go on with it by themselves; the next
+    /// caller that asks gets a new one.
     ///
-    /// Its observer hears nothing of it: [reset](Breaker::reset) it, lest a [`Meter`](crate::metrics::Meter) that others share count
-    /// it as open for ever.
+    /// Its observer is not notified. [Reset](Breaker::reset) the breaker afterwards; otherwise a
+    /// [`Meter`](crate::metrics::Meter) that it shares with others counts it as open for ever.
     pub fn remove<Q>(&self, key: &Q) -> Option<Member<W, C, O>>
     where
         K: Borrow<Q>,
@@ -199,11 +210,12 @@ where
         Some(Member(Arc::clone(slot)))
     }
 
-    /// Takes a new template over, for breakers to come and live for those that have no settings of their own: see
-    /// [`Breaker::reconfigure`]. On an error nothing changes.
+    /// Takes a new template over: for breakers to come, and at once for present breakers whose keys have no settings of
+    /// their own, as by [`Breaker::reconfigure`]. On an error nothing changes.
     pub fn reconfigure(&self, template: &Config) -> Result<(), ConfigError> {
         let mut admin = self.admin();
-        // All that follow the template have the same fixed shape and the same types: what suits one suits all.
+        // All breakers that follow the template have the same fixed shape and the same types: settings that suit one
+        // suit all.
         self.overflow.reconfigure(template)?;
         admin.template = *template;
         for (_, slot) in self.map.iter(&self.map.guard()).filter(|(key, _)| !admin.overrides.contains_key(*key)) {
@@ -212,10 +224,11 @@ where
         Ok(())
     }
 
-    /// Gives `key` settings of its own, in place of the template's: live if it has a breaker, and for whenever one is
-    /// made. On an error nothing changes.
+    /// Gives `key` settings of its own in place of the template's: at once if the key has a breaker, and for every
+    /// breaker that is made for it later. On an error nothing changes.
     ///
-    /// They are kept until [`unconfigure`](Self::unconfigure), beyond the capacity: meant for keys that an operator knows.
+    /// The settings are kept until [`unconfigure`](Self::unconfigure) and do not count towards the capacity. They are
+    /// meant for keys that an operator knows.
     pub fn configure(&self, key: K, config: Config) -> Result<(), ConfigError> {
         let mut admin = self.admin();
         match self.map.get(&key, &self.map.guard()) {
@@ -226,8 +239,8 @@ where
         Ok(())
     }
 
-    /// Gives `key` the template's settings again. On an error (its breaker has another shape: [remove](Self::remove) it
-    /// first) nothing changes.
+    /// Gives `key` the template's settings again. If the key's breaker has another shape than the template, that is an
+    /// error and nothing changes: [remove](Self::remove) the breaker first.
     pub fn unconfigure<Q>(&self, key: &Q) -> Result<(), ConfigError>
     where
         K: Borrow<Q>,
@@ -241,11 +254,13 @@ where
         Ok(())
     }
 
-    /// Goes over all breakers in one pass: key, label and breaker of each, that for overflow last and without a key. Takes
-    /// no lock and allocates nothing; what is created or let go meanwhile may or may not be seen.
+    /// Goes over all breakers in one pass and gives the key, the label and the breaker of each. The overflow breaker
+    /// comes last and has no key. It takes no lock and allocates nothing; a breaker that is created or let go meanwhile
+    /// may or may not be seen.
     ///
-    /// Nothing here counts as use: what is moved here (forced open, say) as it is let go may be gone a moment later, and a
-    /// [`Meter`](crate::metrics::Meter) that others share goes on counting it as it was. Move what you [hold](Self::get).
+    /// A visit does not count as use. A breaker that you force open here while the registry lets it go may be gone a
+    /// moment later, and a [`Meter`](crate::metrics::Meter) that it shares with others goes on counting it as open. So
+    /// change the state of a breaker only while you [hold](Self::get) it.
     pub fn visit(&self, mut each: impl FnMut(Option<&K>, &'static str, &Breaker<W, C, O>)) {
         for (key, slot) in self.map.iter(&self.map.guard()) {
             each(Some(key), slot.label, &slot.breaker);
@@ -253,8 +268,9 @@ where
         each(None, self.overflow.label(), &self.overflow);
     }
 
-    /// What `meter` counted, which the breakers with its name for a label share, and how many of them are in each state.
-    /// One pass over all, as [`visit`](Self::visit); it moves nothing.
+    /// A reading of the breakers whose label is the name of `meter`, which they share: what the meter counted, and how
+    /// many of them are in each state. It goes over all breakers once, like [`visit`](Self::visit), and changes no
+    /// state.
     pub fn reading(&self, meter: &impl Metered) -> Reading {
         let (mut states, mut probes) = ([0; State::ALL.len()], 0);
         self.visit(|_, label, breaker| {
@@ -267,7 +283,7 @@ where
         meter.read(States::Members(states), probes, self.clock.now(), C::RATE)
     }
 
-    /// The breaker that keys share for which there is no room.
+    /// The breaker that all keys share for which there is no room.
     pub fn overflow(&self) -> &Member<W, C, O> {
         &self.overflow
     }
@@ -277,18 +293,18 @@ where
         self.admin().members
     }
 
-    /// Whether no key has.
+    /// Whether no key has a breaker of its own.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many can have.
+    /// How many keys can have a breaker of their own.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
     fn admin(&self) -> MutexGuard<'_, Admin<K>> {
-        // Poisoned by a panic in a key's `Hash` or `Eq`, which loses a place at worst.
+        // Only a panic in a key's `Hash` or `Eq` poisons it. At worst one place of the capacity is lost.
         self.admin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -297,8 +313,9 @@ where
         self.clock.now().count() >> self.shift
     }
 
-    /// How many stamps ago `used` was; none if it is younger than `now`, which may have been read long before. What is
-    /// older than 15/16 of a wrap (45 days at 1024 Hz) looks younger for the rest of it.
+    /// How many stamps lie between `used` and `now`. It is 0 if `used` is younger than `now`, since `now` may have been
+    /// read long before. A stamp older than 15/16 of a wrap (45 days at 1024 Hz) looks younger than `now` until the
+    /// wrap is over.
     fn age(&self, used: u32, now: u32) -> u32 {
         let most = u32::MAX >> self.shift;
         let age = now.wrapping_sub(used) & most;
@@ -317,11 +334,11 @@ where
 
     #[cold]
     fn create(&self, key: K) -> Member<W, C, O> {
-        // The hooks, before the lock: they may use the registry.
+        // The hooks are called before the lock is taken, since they may use the registry.
         let label = (self.label)(&key);
         let observer = (self.observe)(label);
         let mut admin = self.admin();
-        // Made by another meanwhile?
+        // Another caller may have made it meanwhile.
         if let Some(member) = self.look(&key) {
             return member;
         }
@@ -334,17 +351,17 @@ where
             }
         }
         let config = *admin.overrides.get(&key).unwrap_or(&admin.template);
-        // It was checked as it was set.
+        // These settings were checked when they were set, so this does not fail.
         let Ok(breaker) = Breaker::try_observed(config, self.clock.clone(), observer) else {
             return self.overflow.clone();
         };
         let slot = Arc::new(Slot { breaker, label, overflow: false, used: Used::new(self.stamp()) });
-        // Counted before it is to be found, as in `look`.
+        // The member is counted before the slot can be found in the map, as in `Used::look`.
         let member = Member(Arc::clone(&slot));
         self.map.insert(key, slot, &self.map.guard());
         admin.members += 1;
         drop(admin);
-        // Forgotten: whoever counts what is open hears that it is no more.
+        // A breaker that is forgotten in another state is reset, so that its observer no longer counts it as open.
         if let Some(gone) = gone
             && gone.breaker.state() != State::Closed
         {
@@ -353,10 +370,12 @@ where
         member
     }
 
-    /// Takes the breaker out that is idle longest and may go, a clean one if there is. `None` if there is none.
+    /// Takes one breaker out of the map that may go: a clean one if there is any, and of these the one idle longest.
+    /// `None` if no breaker may go.
     fn make_room(&self, admin: &mut Admin<K>) -> Option<Arc<Slot<W, C, O>>> {
         let guard = self.map.guard();
-        // Another round only if somebody asked for the one found, which by that is idle no more.
+        // The loop goes round again only if somebody asked for the slot that was found; that slot is then no longer
+        // idle.
         loop {
             let now = self.stamp();
             let may_go = |(key, slot)| {
@@ -379,10 +398,11 @@ where
 }
 
 impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
-    /// Whether nothing of what it remembers is still to last: no time that runs, and nothing that a hand must end.
+    /// Whether the state that the breaker is in may be forgotten: no open time is running, and no state waits for an
+    /// operator.
     fn is_over(&self) -> bool {
         match self.breaker.state() {
-            // Nobody holds it: no probe is out but lost ones.
+            // Nobody holds the slot, so the only probes that can be in flight are lost ones.
             State::Closed | State::HalfOpen | State::Ramping => true,
             State::Open => self.breaker.retry_in_ticks() == Some(0),
             State::Latched | State::ForcedOpen | State::Disabled => false,
@@ -397,10 +417,11 @@ impl<K, W, C, O> fmt::Debug for Registry<K, W, C, O> {
 }
 
 impl Monitors {
-    /// Adds those breakers of a registry, held by `&'static`, `Arc` or any other `Deref`, whose label is the name of `meter`,
-    /// which they share: [how](Registry#metrics). Once for each label; the breaker for overflow is better added by itself.
+    /// Adds the breakers of a registry whose label is the name of `meter`, which they [share](Registry#metrics). The
+    /// registry is held by `&'static`, `Arc` or any other `Deref`. Call this once for each label; add the overflow
+    /// breaker by itself.
     ///
-    /// An error if one of that name is there already.
+    /// It is an error if that name is monitored already.
     pub fn add_members<R, K, W, C, O, M>(&self, registry: R, meter: M) -> Result<(), DuplicateName>
     where
         R: Deref<Target = Registry<K, W, C, O>> + Send + Sync + 'static,
@@ -414,19 +435,20 @@ impl Monitors {
     }
 }
 
-/// A breaker of a [`Registry`]: derefs to it, and may be held, cloned and put in a permit
-/// ([`Breaker::acquire_in`]) like an `Arc` of it.
+/// A breaker of a [`Registry`]. It derefs to the breaker, and may be held, cloned and put in a permit
+/// ([`Breaker::acquire_in`]) like an `Arc` of the breaker.
 ///
-/// While somebody holds it, it stays its key's. So do not keep more of them than keys are in use.
+/// While somebody holds a member, its breaker stays the breaker of its key and keeps its place in the registry. So do
+/// not keep members of keys that are no longer in use.
 pub struct Member<W, C, O = ()>(Arc<Slot<W, C, O>>);
 
 impl<W, C, O> Member<W, C, O> {
-    /// What it is called in logs and metrics: never the key.
+    /// The breaker's name in logs and metrics. It is never the key.
     pub fn label(&self) -> &'static str {
         self.0.label
     }
 
-    /// Whether it is shared by all keys for which there was no room.
+    /// Whether this is the overflow breaker, which all keys share for which there was no room.
     pub fn is_overflow(&self) -> bool {
         self.0.overflow
     }
@@ -441,7 +463,7 @@ impl<W, C, O> Deref for Member<W, C, O> {
     }
 }
 
-// By hand: a derive would ask for the same of its parameters.
+// By hand: a derive would demand `Clone` of `W`, `C` and `O`.
 impl<W, C, O> Clone for Member<W, C, O> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))

@@ -1,21 +1,19 @@
-//! When a registry's slot was last asked for, and whether it is still in the map: one word.
-//!
-//! One word of a slot, `Used`, says whether it is in the map:
+//! One word of a registry's slot: when the slot was last asked for, and whether it is still in the map.
 //!
 //! ```text
-//!     whoever looks it up: stamp := now
+//!        look: stamp := now
 //!        ┌───────────┐
 //!        ▼           │            under the lock: idle by the stamp, held by nobody, clean (or idle for very long)
 //!      stamp ────────┴──────────────────────────────────────────────────────────────► GONE
 //! ```
 //!
-//! Both moves are compare-exchanges from a stamp that was looked at, so only one is made: either whoever looks the slot up
-//! is in time and it stays, or finds it gone and makes another under the lock. So a key never has two breakers in use at
-//! once, save after `Registry::remove`.
+//! Both moves are compare-exchanges from a stamp that was read before, so only one of them succeeds. Either the lookup
+//! is in time and the slot stays, or the lookup finds the slot gone, and its caller makes another slot under the lock.
+//! So a key never has two breakers in use at once, except after `Registry::remove`.
 
 use crate::platform::atomics::{AtomicU32, Ordering, fence};
 
-/// No stamp, for those have 31 bits at most: on its way out of the map, or out.
+/// Not a stamp, since a stamp has at most 31 bits: the slot has been taken out of the map, or is about to be.
 const GONE: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -26,26 +24,28 @@ impl Used {
         Self(AtomicU32::new(stamp))
     }
 
-    /// Holds the slot and says that it is in use; `None` if it is gone. Writes only if the stamp is not `fresh` now, so a hot
-    /// key's word stays where it is.
+    /// Takes a hold on the slot and marks it as used now; `None` if the slot is gone. It writes only if the stamp is
+    /// not `fresh`, so lookups of a hot key only read the word.
     pub(super) fn look<H>(
         &self,
         hold: impl FnOnce() -> H,
         clock: impl FnOnce() -> u32,
         fresh: impl Fn(u32, u32) -> bool,
     ) -> Option<H> {
-        // In this order: who judges the slot idle by a stamp, ours or one that we found fresh, does so when we are counted.
+        // The hold comes before the reading of the clock: an eviction that finds the slot idle, by our stamp or by one
+        // that we found fresh, runs after we were counted as a holder.
         let held = hold();
         let now = clock();
-        // Relaxed: if the stamp is fresh, nobody takes the slot out before the idle time is over, and by then our count is
-        // long seen: the one place that goes by time. If it is not, the exchange orders.
+        // Relaxed: if the stamp is fresh, no eviction takes the slot out before the idle time is over, and by then our
+        // count has long been visible. This is the only place that relies on time. If the stamp is not fresh, the
+        // exchange orders.
         let mut used = self.0.load(Ordering::Relaxed);
         while used != GONE {
             if fresh(used, now) {
                 return Some(held);
             }
-            // Release, partner: the load in `spare_since`. Who finds this stamp idle one day sees our count; without it a
-            // breaker could go that we hold.
+            // Release, partner: the load in `spare_since`. An eviction that later finds this stamp idle also sees our
+            // count; without this it could take out a breaker that we hold.
             match self.0.compare_exchange_weak(used, now, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return Some(held),
                 Err(present) => used = present,
@@ -54,31 +54,32 @@ impl Used {
         None
     }
 
-    /// The stamp, if by that the slot is `idle` and nobody holds it but the map: if there is one of `holders`, counted as an
-    /// `Arc` counts them (relaxed, but released as they go).
+    /// The stamp, if the slot is `idle` by it and only the map holds the slot. `holders` counts the map too, as an
+    /// `Arc` does: the load is relaxed, and every holder that goes releases.
     pub(super) fn spare_since(&self, idle: impl FnOnce(u32) -> bool, holders: impl FnOnce() -> usize) -> Option<u32> {
-        // Acquire, partner: the exchange in `look`, see there.
+        // Acquire, partner: the exchange in `look`, which says what breaks without it.
         let used = self.0.load(Ordering::Acquire);
         if !idle(used) || holders() > 1 {
             return None;
         }
-        // Acquire, partner: the release in the drop of the last holder. Without it a failure reported through that could be
-        // missed, and forgotten.
+        // Acquire, partner: the release in the drop of the last holder. Without it a failure that this holder reported
+        // could be missed, and so forgotten.
         fence(Ordering::Acquire);
         Some(used)
     }
 
-    /// Takes the slot out, if its stamp is still the one that was judged.
+    /// Takes the slot out, if its stamp is still the one that was found idle.
     pub(super) fn take(&self, used: u32) -> bool {
-        // Relaxed: of this and the exchange in `look` only one can follow the stamp. As it was counted, nobody had it; if this
-        // succeeds, nobody got it since: that would have moved the stamp, for the clock is read after the count there, and was
-        // read before it here, when the stamp was long past.
+        // Relaxed: only one of this exchange and the one in `look` can replace the stamp. No holder existed when we
+        // counted. Taking a hold moves the stamp, so if this exchange succeeds none has been taken since. The stamp
+        // does move, because `look` reads the clock after it takes its hold, while we read ours before we counted: by
+        // that later reading the stamp is long past and so not fresh.
         self.0.compare_exchange(used, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes it out, whoever holds it.
+    /// Takes the slot out, even if somebody holds it.
     pub(super) fn take_anyway(&self) {
-        // Relaxed: nobody goes by it but who looks for this very word.
+        // Relaxed: nothing is published with it, and only lookups of this slot depend on it.
         self.0.swap(GONE, Ordering::Relaxed);
     }
 }
