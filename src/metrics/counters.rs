@@ -1,4 +1,4 @@
-//! An observer that counts.
+//! An observer that counts in 32-bit words.
 
 use crate::clock::Ticks;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
@@ -12,7 +12,8 @@ use crate::terms::state::State;
 
 /// An observer that counts, in 32-bit words that wrap. `LANES` (1, 2, 4, … 64) shards the counters per core.
 ///
-/// It writes a word per call and per report: a breaker observed by it is no longer write-free while healthy.
+/// It writes one word per call and one per report, so a breaker with this observer also writes while its peer is
+/// healthy.
 ///
 /// ```
 /// use microbreaker::metrics::Counters;
@@ -32,13 +33,13 @@ where
     name: &'static str,
     lanes: [Shard<<Lanes<LANES> as Padded>::Padding>; LANES],
     transitions: [AtomicU32; State::ALL.len()],
-    /// One word, so that kind and time belong together.
+    /// The last failure, in one word, so that kind and time belong together.
     last_failure: AtomicU32,
 }
 
 // The last failure.
 layout! {
-    /// Its tick, less the lowest bits: those for which the kind leaves no room.
+    /// Its tick without the lowest bits, for which the kind leaves no room.
     AT: 27,
     /// Its kind + 1; 0: none yet.
     KIND: 5,
@@ -66,11 +67,12 @@ const HOLDS: usize = 11;
 const LATCHES: usize = 12;
 const KINDS: usize = 13;
 
-/// What [`Counters`] has counted. Each number is exact; together they are read one after the other while calls go on.
+/// What [`Counters`] has counted. Each number is exact. The numbers are read one after the other while calls go on, so
+/// together they may be torn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Calls admitted, probes and (in shadow) would-be rejections included.
+    /// Calls admitted, including probes and, in shadow, calls that would have been rejected.
     pub permitted: u32,
     /// Half-open probes admitted.
     pub probes: u32,
@@ -80,9 +82,9 @@ pub struct Counts {
     pub failure: u32,
     /// Slow calls among successes and failures.
     pub slow: u32,
-    /// Reported alive.
+    /// Calls reported alive.
     pub alive: u32,
-    /// Reported as ignored.
+    /// Calls reported as ignored.
     pub ignored: u32,
     /// Permits dropped without a report.
     pub cancelled: u32,
@@ -90,7 +92,7 @@ pub struct Counts {
     pub rejected: u32,
     /// Calls admitted in shadow that would have been rejected.
     pub would_reject: u32,
-    /// Reports that were dropped as stale; they are in the other numbers too.
+    /// Reports that were stale and so changed nothing; the other numbers include them too.
     pub stale: u32,
     /// Holds reported.
     pub holds: u32,
@@ -98,7 +100,7 @@ pub struct Counts {
     pub latches: u32,
     /// Transitions into each state, by [`State`]'s number.
     pub transitions: [u32; State::ALL.len()],
-    /// The last failure: its kind, and when, to 32 ticks.
+    /// The last failure: its kind, and its time to 32 ticks.
     pub last_failure: Option<(FailureKind, Ticks)>,
 }
 
@@ -128,7 +130,7 @@ where
         }
     }
 
-    /// The name, for as long as it lives.
+    /// The name with its whole lifetime, which `Observer::name` cannot give.
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for readings"))]
     pub(crate) const fn label(&self) -> &'static str {
         self.name
@@ -213,7 +215,7 @@ where
             self.add(STALE);
         }
         if let (ReportKind::Failure(kind), Some(at)) = (report.kind, report.at) {
-            // Relaxed: see `counts`. Of two failures of one moment the last to arrive stays: a benign race.
+            // Relaxed: see `counts`. Of two failures at one moment the one stored last stays: a benign race.
             let last = KIND.of(u32::from(kind.number()) + 1) | AT.of(at.count() >> KIND.width());
             self.last_failure.store(last, Ordering::Relaxed);
         }

@@ -1,13 +1,13 @@
-//! Which metrics there are, once for all exporters: names, help, labels, and how a reading fills them in.
+//! The metrics, in one table for all exporters: their names, help texts and labels, and how a reading fills them in.
 //!
-//! Names follow Prometheus' conventions: a common prefix, base units, `_total` on what only grows.
+//! Names follow Prometheus' conventions: a common prefix, base units, and `_total` on numbers that only grow.
 
 use core::time::Duration;
 
 use crate::metrics::reading::{Latency, Reading, States};
 use crate::terms::state::State;
 
-/// Names and values, the breaker's name first. The values come from closed sets, but for that name.
+/// Names and values, the breaker's name first. All values but that name come from closed sets.
 pub(crate) type Labels<'a> = &'a [(&'static str, &'static str)];
 
 /// A metric: what it is, and its samples of one breaker.
@@ -22,11 +22,11 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(Labels<'_>, Value);
 
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Counts: only grows.
+    /// A count, which only grows.
     Count,
-    /// Counts seconds: only grows.
+    /// A sum of seconds, which only grows.
     Seconds,
-    /// Goes up and down.
+    /// A number that goes up and down.
     Level,
     /// A histogram of seconds.
     Times,
@@ -87,8 +87,8 @@ pub(crate) static FAMILIES: [Family; 10] = [
             for from in State::ALL {
                 for to in State::ALL {
                     let count = reading.transitions(from, to);
-                    // Those that it makes by itself are always there, for a counter that appears with its first increment
-                    // hides that one from `rate`. Of the rest, most never happen.
+                    // The transitions that a breaker makes by itself are always shown: if a counter appears with its
+                    // first increment, `rate` does not see that increment. Most of the others never happen.
                     if count > 0 || CYCLE.contains(&(from, to)) {
                         let labels = [("name", reading.name), ("from", from.name()), ("to", to.name())];
                         each(&labels, Value::Count(count));
@@ -159,14 +159,14 @@ const CYCLE: [(State, State); 7] = [
     (State::Ramping, State::Closed),
 ];
 
-/// The upper bounds of a histogram's buckets in seconds, as the label `le` has them.
+/// The upper bounds of a histogram's buckets in seconds, as they stand in the label `le`.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 pub(crate) const LE: [&str; Latency::BOUNDS.len() + 1] = [
     "0.0001", "0.0002", "0.0005", "0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1.0", "2.0",
     "5.0", "10.0", "20.0", "50.0", "+Inf",
 ];
 
-/// A histogram's cumulative counts, each with the histogram's labels and its bound.
+/// Gives a histogram's cumulative counts, each with the histogram's labels and its bound.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 pub(crate) fn cumulative(latency: &Latency, labels: Labels<'_>, mut each: impl FnMut(Labels<'_>, u64)) {
     let mut labels = labels.to_vec();

@@ -1,20 +1,22 @@
-//! What a transition and a reading share.
+//! The part of a meter behind its mutex: what transitions write and readings read.
 
 use crate::clock::Ticks;
 use crate::metrics::reading::{BUCKETS, STATES};
 use crate::terms::event::Event;
 use crate::terms::state::State;
 
-/// What a transition and a reading share.
+/// What transitions write and readings read, under one mutex.
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) transitions: [[u64; STATES]; STATES],
-    /// How often it began to reject all calls, less how often it ceased to: 0 or 1, and for a moment −1 or 2, since two
-    /// winners may tell in either order.
+    /// How often the breaker began to reject all calls, minus how often it ceased to. It is 0 or 1. For a moment it may
+    /// be −1 or 2, since the threads that made two successive transitions may report them in either order: a benign
+    /// race.
     pub(super) rejecting: i32,
-    /// The ticks at which it ceased to, less those at which it began, modulo 2³²: sums, so that no order matters.
+    /// The sum of the ticks at which it ceased to reject, minus the sum of those at which it began, modulo 2³². Sums do
+    /// not depend on the order.
     pub(super) balance: u32,
-    /// What the last reading made of it, modulo 2³² and whole.
+    /// The open ticks that the last reading found: modulo 2³², and in full.
     pub(super) open: (u32, u64),
     pub(super) counts: Wide<10>,
     pub(super) buckets: Wide<BUCKETS>,
@@ -47,7 +49,8 @@ impl Ledger {
     pub(super) fn open_ticks(&mut self, now: Ticks) -> u64 {
         let present = self.balance.wrapping_add(now.count().wrapping_mul(self.rejecting.cast_unsigned()));
         let grown = present.wrapping_sub(self.open.0);
-        // Behind the last reading: of two winners one read the clock late, or it told first. It will catch up.
+        // Otherwise the sum lies behind the last reading: of two transitions, one thread read the clock late, or the
+        // later transition was reported first. A later reading catches up. A benign race.
         if grown < 1 << 31 {
             self.open = (present, self.open.1 + u64::from(grown));
         }
@@ -59,7 +62,7 @@ const fn rejects_all(state: State) -> bool {
     matches!(state, State::Open | State::Latched | State::ForcedOpen)
 }
 
-/// 32-bit words that wrap, as 64-bit ones that do not.
+/// Widens 32-bit words that wrap to 64-bit numbers that do not.
 #[derive(Debug)]
 pub(super) struct Wide<const N: usize> {
     last: [u32; N],
@@ -99,8 +102,8 @@ mod tests {
         assert_eq!(wide.read([3, 8]), [(2 << 32) + 3, 8]);
     }
 
-    /// Two moves, each told by its own winner: in either order, and with the clock read in either, nothing is lost and
-    /// nothing falls.
+    /// Two transitions, each reported by the thread that made it. They may be reported in either order, and the clock
+    /// may be read in either order: nothing is lost and nothing falls.
     #[test]
     fn events_that_come_out_of_order_come_to_the_same() {
         let start = u32::MAX - 10;
@@ -118,7 +121,7 @@ mod tests {
             assert_eq!(ledger.open_ticks(Ticks::new(5000)), 100);
             assert_eq!(ledger.transitions.as_flattened().iter().sum::<u64>(), 2);
         }
-        // The opener reads the clock after the other one did.
+        // The thread that opens the circuit reads the clock after the thread of the second transition did.
         let mut ledger = Ledger::NEW;
         for (state, to, at) in [(State::Closed, State::Open, 1003), (State::Open, State::HalfOpen, 1000)] {
             ledger.moved(&event(state, to, at));
@@ -128,7 +131,7 @@ mod tests {
         assert_eq!([2002, 2003, 2004, 3003].map(|now| ledger.open_ticks(Ticks::new(now))), [0, 0, 1, 1000]);
     }
 
-    /// Read too late, the open time stands still until as much is missing as the ticks hold.
+    /// If a reading comes too late, the open time stands still until a whole wrap of the ticks is missing.
     #[test]
     fn after_too_long_a_gap_a_whole_wrap_is_missing() {
         let mut ledger = Ledger::NEW;

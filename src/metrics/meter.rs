@@ -1,8 +1,8 @@
 //! An observer that counts what exporters show, and its reading (feature `std`).
 //!
-//! Calls are counted as [`Counters`] do: in 32-bit words of one's own lane. Transitions are counted under a mutex that
-//! nobody else ever takes but a reading; a call of a breaker in a steady state never meets it. A reading widens the words to
-//! 64 bits by what they grew since the last one.
+//! Calls are counted as [`Counters`] count them: each thread writes to 32-bit words of its own lane. Transitions are
+//! counted under a mutex that only transitions and readings take, so a call of a breaker in a steady state never takes
+//! it. A reading widens the words to 64 bits: it adds what they have grown since the reading before.
 
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,11 +19,12 @@ use crate::terms::event::{CallReport, Event};
 use crate::terms::observer::Observer;
 use crate::terms::rejected::RejectReason;
 
-/// An observer that counts what metrics are made of, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4, … 64)
-/// shards what is written per call.
+/// An observer that counts everything that metrics need, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4,
+/// … 64) shards the words that each call writes.
 ///
-/// A call writes two words of its lane, a failure one more that all lanes share, and a call that is timed two or three. A
-/// transition takes a mutex for some additions, and so does a reading. No call allocates.
+/// A call writes two words of its lane. A failure writes one more word, which all lanes share, and a timed call writes
+/// two or three more of its lane. A transition takes a mutex for a few additions, and so does a reading. No call
+/// allocates.
 ///
 /// ```
 /// use microbreaker::metrics::Meter;
@@ -53,7 +54,7 @@ where
 #[derive(Debug)]
 struct Times<P> {
     buckets: [AtomicU32; BUCKETS],
-    /// The sum in nanoseconds: its lower half, and what that carried.
+    /// The sum in nanoseconds: its lower half and its upper half.
     nanos: [AtomicU32; 2],
     _padding: P,
 }
@@ -63,7 +64,8 @@ where
     Lanes<LANES>: LaneCount,
 {
     const_fn! {
-        /// Zero, for a breaker of this name: a configured one that stays the same, never a key out of a request.
+        /// A meter at zero, for a breaker of this name. The name must be fixed by the program or its configuration,
+        /// never a key from a request.
         pub const fn new(name: &'static str) -> Self {
             Self {
                 counters: Counters::new(name),
@@ -78,40 +80,45 @@ where
         }
     }
 
-    /// Has calls timed, and keeps a histogram of it. Without, nothing is timed or exported.
+    /// Has calls timed and keeps a histogram of their times. Without this, no call is timed and no histogram is
+    /// exported.
     ///
-    /// Calls that the crate makes are timed by `Instant` from their permit to their result: [`call`](Breaker::call),
-    /// [`call_async`](Breaker::call_async) and their kin, [`GuardExt::guarded`](crate::GuardExt::guarded), `Lazy` and
-    /// `BreakerLayer` (so a streamed answer up to its head). Of those reported by hand the time is known if it is given:
-    /// [`record_elapsed`](crate::Permit::record_elapsed), or [`on_elapsed`](Observer::on_elapsed) before the report. A call
-    /// that is dropped before it has a result is not timed, so a timeout around it cuts the longest times off; one inside
-    /// of it, which makes an error of them, does not.
+    /// Calls that the crate makes are timed by `Instant`, from their permit to their result: those of
+    /// [`call`](Breaker::call), [`call_async`](Breaker::call_async) and their variants,
+    /// [`GuardExt::guarded`](crate::GuardExt::guarded), `Lazy` and `BreakerLayer` (a streamed response is timed up to
+    /// its head). For a call that you report yourself, give the time by
+    /// [`record_elapsed`](crate::Permit::record_elapsed), or by [`on_elapsed`](Observer::on_elapsed) before the report.
+    /// A call that is dropped before it has a result is not timed. So a timeout around the guarded call hides the
+    /// longest times, while a timeout inside the guarded call, which ends it with an error, does not.
     #[must_use]
     pub const fn timed(mut self) -> Self {
         self.timed = true;
         self
     }
 
-    /// The counters below, in the 32 bits that they have; the last failure is there.
+    /// The underlying 32-bit counters. They also know the last failure.
     pub const fn counters(&self) -> &Counters<LANES> {
         &self.counters
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Nothing panics while it is held; if something did, numbers would still be numbers.
+        // Nothing panics while the lock is held. If something did, the numbers would still be usable.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The histogram's words: its buckets, and the sum in nanoseconds.
+    /// The histogram over all lanes: its buckets, and the sum in nanoseconds.
     fn times(&self) -> ([u32; BUCKETS], u64) {
         let (mut buckets, mut nanos) = ([0_u32; BUCKETS], 0_u64);
-        // Relaxed: statistics; nothing is decided by them or published with them. But for a sum's upper half, below.
+        // Relaxed: statistics; nothing is decided by them or published with them. The upper half of a sum is the
+        // exception.
         for lane in &self.times {
             for (sum, bucket) in buckets.iter_mut().zip(&lane.buckets) {
                 *sum = sum.wrapping_add(bucket.load(Ordering::Relaxed));
             }
-            // Acquire, partner: the Release of what carries. Who sees the carry sees the lower half that wrapped; else, the
-            // sum could come out 4.3 s too large, and stay so for as long. Too small it may be: the ledger keeps to the last.
+            // Acquire, partner: the Release in `on_elapsed` that adds the carry. A reading that sees the carry also
+            // sees the lower half that wrapped. Without this the sum could be 4.3 s too large, and would then stand
+            // still for 4.3 s of calls. The sum may be too small, which is a benign race: the ledger then keeps the sum
+            // of the last reading.
             let high = lane.nanos[1].load(Ordering::Acquire);
             let low = lane.nanos[0].load(Ordering::Relaxed);
             nanos = nanos.wrapping_add(u64::from(high) << 32 | u64::from(low));
@@ -163,7 +170,7 @@ where
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         let low = nanos as u32;
         let carried = lane.nanos[0].fetch_add(low, Ordering::Relaxed).checked_add(low).is_none();
-        // Wraps after 584 years of calls.
+        // The sum wraps after 584 years of calls.
         let high = ((nanos >> 32) as u32).wrapping_add(u32::from(carried));
         if high > 0 {
             // Release, partner: the Acquire in `times`.
@@ -173,7 +180,7 @@ where
     }
 }
 
-/// An observer with a [`Meter`]: one itself, a reference to one, or a pair whose first has one. Sealed.
+/// An observer with a [`Meter`]: a meter, a reference to such an observer, or a pair whose first member is one. Sealed.
 pub trait Metered: Observer + sealed::Sealed {}
 
 impl<O: Observer + sealed::Sealed> Metered for O {}
@@ -197,7 +204,8 @@ where
     Lanes<LANES>: LaneCount,
 {
     fn read(&self, states: States, probes: u32, now: Ticks, rate: TickRate) -> Reading {
-        // The words are read under the lock, so that each reading is of later ones than the last, whoever takes it.
+        // The words are read under the lock, so that each reading is of later words than the reading before, even if
+        // another thread took that.
         let mut ledger = self.ledger();
         let Counts {
             success, failure, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject, ..
@@ -231,7 +239,7 @@ where
     }
 }
 
-/// How long `ticks` last, however many, rounded down.
+/// The duration of any number of ticks, rounded down.
 fn duration(ticks: u64, rate: TickRate) -> Duration {
     let (by, seconds) = rate.ratio();
     let nanos = u128::from(ticks) * u128::from(seconds) * 1_000_000_000 / u128::from(by);
@@ -251,11 +259,13 @@ impl<M: sealed::Sealed, B> sealed::Sealed for (M, B) {
 }
 
 impl<W: Window, C: Clock, O: Metered> Breaker<W, C, O> {
-    /// What its [`Meter`] counted and what it is, now. It moves nothing and is no call: the breaker learns nothing from it.
+    /// Reads what the breaker's [`Meter`] has counted, and the present state. A reading is not a call, and changes no
+    /// state.
     ///
-    /// One meter for several breakers counts for all of them and, if they go by one clock, adds their open times up: three
-    /// that are open for a second are three seconds, so that readings are due three times as often. State and probes are
-    /// those of the breaker that is asked. Elsewhere than in a `Registry`, give each its own.
+    /// A meter that several breakers share counts for all of them. If these breakers use one clock, their open times
+    /// are added up: three breakers that are open for a second make three seconds, so readings are due three times as
+    /// often. The state and the probes are those of the breaker that is asked. Outside a `Registry`, give each breaker
+    /// its own meter.
     pub fn reading(&self) -> Reading {
         let (state, probes) = self.state_and_probes();
         self.observer().read(States::One(state), probes.into(), self.clock().now(), C::RATE)
@@ -272,7 +282,7 @@ mod tests {
     #[test]
     fn a_meters_words_wrap_unseen() {
         let meter = Meter::<1>::new("wraps").timed();
-        // As if so many had been counted.
+        // As if this many calls had been counted.
         let nearly = u32::MAX - 2;
         meter.times[0].buckets[0].fetch_add(nearly, Ordering::Relaxed);
         meter.ledger().buckets.read(meter.times().0);

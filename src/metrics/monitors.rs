@@ -8,27 +8,28 @@ use crate::breaker::holder::Holder;
 use crate::metrics::meter::Metered;
 use crate::metrics::reading::Reading;
 
-/// The breakers that exporters show. Cheap to clone: all clones are the same set, to which breakers may be added while it is
-/// exported.
+/// The set of breakers that exporters show. It is cheap to clone: all clones are the same set. Breakers may be added
+/// while it is exported.
 ///
 /// # Metrics
 ///
-/// The same in all exporters, which are the features `prometheus`, `metrics` and `opentelemetry`:
+/// All exporters (the features `prometheus`, `metrics` and `opentelemetry`) show the same metrics:
 ///
 /// | metric | labels | what |
 /// | --- | --- | --- |
 /// | `circuit_breaker_calls_total` | `name`, `outcome` | admitted calls that have ended: `success`, `failure`, `alive`, `ignored`, `cancelled`, `hold`, `latch` |
 /// | `circuit_breaker_slow_calls_total` | `name` | successes and failures that were slow |
-/// | `circuit_breaker_rejected_total` | `name` | calls rejected; by the tower layer also a readiness that failed and found no probe to count as |
+/// | `circuit_breaker_rejected_total` | `name` | calls rejected; by the tower layer also an error of the inner service's readiness for which the circuit admitted no call |
 /// | `circuit_breaker_would_reject_total` | `name` | calls admitted in shadow that would have been rejected |
-/// | `circuit_breaker_transitions_total` | `name`, `from`, `to` | transitions; the seven that a breaker makes by itself from the start, others from their first |
-/// | `circuit_breaker_state` | `name`, `state` | 1 for its state, 0 for the six others |
-/// | `circuit_breaker_members` | `name`, `state` | the same of a `Registry`'s breakers: how many of this label are in each state |
-/// | `circuit_breaker_open_seconds_total` | `name` | seconds in which all calls were rejected, or would have been but for shadow: open, latched, forced open |
-/// | `circuit_breaker_probes_in_flight` | `name` | half-open probes that are out |
+/// | `circuit_breaker_transitions_total` | `name`, `from`, `to` | transitions; the seven that a breaker makes by itself are shown from the start, each other one from its first |
+/// | `circuit_breaker_state` | `name`, `state` | 1 for the present state, 0 for the six others |
+/// | `circuit_breaker_members` | `name`, `state` | in place of `circuit_breaker_state` for a `Registry`: how many breakers of this label are in each state |
+/// | `circuit_breaker_open_seconds_total` | `name` | seconds in which all calls were rejected (open, latched, forced open), or in shadow would have been |
+/// | `circuit_breaker_probes_in_flight` | `name` | half-open probes in flight |
 /// | `circuit_breaker_call_duration_seconds` | `name` | histogram of the calls of [timed](crate::metrics::Meter::timed) meters |
 ///
-/// That makes 26 series a breaker, and 21 more where it is timed. `state` is what the breaker is when it is scraped: an open circuit whose time is over shows as open until somebody asks.
+/// That makes 26 series for each breaker, and 21 more if its calls are timed. `state` is the state when the breaker is
+/// scraped: an open circuit whose time is over shows as open until a caller asks.
 /// In Prometheus, the 95th percentile of each breaker over five minutes is
 /// `histogram_quantile(0.95, sum by (name, le) (rate(circuit_breaker_call_duration_seconds_bucket[5m])))`.
 ///
@@ -53,12 +54,13 @@ pub struct Monitors(Arc<RwLock<Set>>);
 #[derive(Default)]
 struct Set {
     shown: Vec<Monitor>,
-    /// What a recorder may still show: the last reading of each.
+    /// The last readings of removed breakers, which a recorder may still show.
     removed: Vec<Reading>,
 }
 
 impl Set {
-    /// Forgets what was removed and had the series that this one has: those of its name, as a breaker or as a registry.
+    /// Forgets removed readings that have the same series as this one: the same name, both of a breaker or both of a
+    /// registry.
     fn forget_series_of(&mut self, reading: &Reading) {
         let series = |reading: &Reading| (reading.name, reading.states.one().is_some());
         self.removed.retain(|removed| series(removed) != series(reading));
@@ -74,15 +76,17 @@ struct Monitor {
 type Read = dyn Fn() -> Reading + Send + Sync;
 
 impl Monitors {
-    /// None yet.
+    /// A set without breakers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a breaker, held by `&'static`, `Arc` or any other `Deref`. Its observer has a [`Meter`](crate::metrics::Meter). Not the
-    /// member of a `Registry`, which it would hold for ever: for those there is `add_members`.
+    /// Adds a breaker, held by `&'static`, `Arc` or any other `Deref`. Its observer must have a
+    /// [`Meter`](crate::metrics::Meter). Do not add a member of a `Registry`, since the set would hold it for ever: use
+    /// `add_members`.
     ///
-    /// An error if one of that name is there already: its series would be the same ones, and a scrape of both invalid.
+    /// It is an error if that name is monitored already: both breakers would have the same series, and a scrape would
+    /// be invalid.
     pub fn add<H>(&self, breaker: H) -> Result<(), DuplicateName>
     where
         H: Holder<Observer: Metered> + Send + Sync + 'static,
@@ -101,9 +105,10 @@ impl Monitors {
         Ok(())
     }
 
-    /// Forgets the breaker of this name, and lets go of what held it; `false` if there is none.
+    /// Removes the breaker of this name and drops its holder; `false` if there is none.
     pub fn remove(&self, name: &str) -> bool {
-        // Read outside the lock, and dropped there, for it may be the last that held the breaker.
+        // The breaker is read and its holder is dropped outside the lock: the holder may be the last one, and then the
+        // breaker is dropped too.
         let Some(gone) = self.shown().into_iter().find(|monitor| monitor.name == name) else { return false };
         let last = (gone.read)();
         let mut set = self.write();
@@ -116,15 +121,15 @@ impl Monitors {
         true
     }
 
-    /// The last readings of those that were removed since the last call: a recorder may still show them.
+    /// The last readings of breakers that were removed since the last call; a recorder may still show them.
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "who pushes must take back"))]
     pub(crate) fn removed(&self) -> Vec<Reading> {
         core::mem::take(&mut self.write().removed)
     }
 
-    /// A reading of each, in the order they were added.
+    /// A reading of each breaker, in the order in which they were added.
     pub fn readings(&self) -> Vec<Reading> {
-        // Read outside the lock: an observer or a clock of a breaker may use this set.
+        // The breakers are read outside the lock: an observer or a clock of a breaker may use this set.
         self.shown().iter().map(|monitor| (monitor.read)()).collect()
     }
 

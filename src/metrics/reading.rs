@@ -1,4 +1,4 @@
-//! What a meter has counted, and what its breaker is, at one moment.
+//! A reading: what a meter has counted, and the state of its breaker, at one moment.
 
 use core::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::terms::state::State;
 pub(super) const STATES: usize = State::ALL.len();
 pub(super) const BUCKETS: usize = Latency::BOUNDS.len() + 1;
 
-/// In which state a breaker is, or how many of several are in which.
+/// The state of one breaker, or the number of breakers in each state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum States {
-    /// That of a breaker on its own.
+    /// The state of one breaker.
     One(State),
     /// How many breakers of a `Registry` are in each state, by [`State`]'s number.
     Members([u32; STATES]),
 }
 
 impl States {
-    /// That of a breaker on its own.
+    /// The state, if this is of one breaker.
     pub const fn one(&self) -> Option<State> {
         match *self {
             Self::One(state) => Some(state),
@@ -25,7 +25,7 @@ impl States {
         }
     }
 
-    /// How many are in this one.
+    /// How many breakers are in `state`.
     pub const fn count(&self, state: State) -> u32 {
         match *self {
             Self::One(one) => (one as u8 == state as u8) as u32,
@@ -34,19 +34,21 @@ impl States {
     }
 }
 
-/// What a [`Meter`](crate::metrics::Meter) counted and what its breaker is, at one moment.
+/// What a [`Meter`](crate::metrics::Meter) has counted, and the state of its breaker, at one moment.
 ///
-/// Each number is exact and never falls, provided that readings are taken at least every 2³² calls, and every 2³¹ ticks (24
-/// days at 1024 Hz) of an open circuit. Else what is missing in the end is a multiple of 2³² of them, and the open time may
-/// stand still until it is one. Together they are read one after the other while calls go on, the state first.
+/// Each number is exact and never falls, provided that a reading is taken at least every 2³² calls, and at least every
+/// 2³¹ ticks (24 days at 1024 Hz) of an open circuit. If readings come later, a multiple of 2³² calls or ticks is
+/// missing, and the open time may stand still until the missing ticks are such a multiple. The numbers are read one
+/// after the other while calls go on, the state first, so together they may be torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
     /// The breaker's name, or the label of a registry's breakers.
     pub name: &'static str,
-    /// The state, or of how many. An open circuit whose time is over still shows as open: it moves when somebody asks.
+    /// The state, or the number of breakers in each state. An open circuit whose time is over still shows as open: it
+    /// becomes half-open when a caller asks.
     pub states: States,
-    /// Half-open probes that are out.
+    /// Half-open probes in flight.
     pub probes_in_flight: u32,
     /// Calls reported as a success, slow ones included.
     pub success: u64,
@@ -68,12 +70,13 @@ pub struct Reading {
     pub rejected: u64,
     /// Calls admitted in shadow that would have been rejected.
     pub would_reject: u64,
-    /// Transitions from each state to each, by [`State`]'s number: see [`transitions`](Self::transitions).
+    /// Transitions from each state to each other state, by [`State`]'s number: see [`transitions`](Self::transitions).
     pub transitions: [[u64; STATES]; STATES],
-    /// For how long in all it rejected every call: open, latched or forced open. In shadow too, where it would have. A
-    /// transition counts from when its winner read the clock: late by as long as that one was stopped just before.
+    /// The total time in which the breaker rejected every call: open, latched or forced open. In shadow, it is the time
+    /// in which the breaker would have done so. A transition counts from the moment when the thread that made it read
+    /// the clock. If that thread was suspended just before, the moment is late by as long.
     pub open: Duration,
-    /// How long calls took, if they are [timed](crate::metrics::Meter::timed).
+    /// The times of calls, if they are [timed](crate::metrics::Meter::timed).
     pub latency: Option<Latency>,
 }
 
@@ -84,18 +87,19 @@ impl Reading {
     }
 }
 
-/// How long calls took: a histogram.
+/// A histogram of how long calls took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Latency {
-    /// Calls by the first of the [`BOUNDS`](Self::BOUNDS) that they did not exceed; at last those that exceeded all.
+    /// The number of calls in each bucket. A call is in the bucket of the first of the [`BOUNDS`](Self::BOUNDS) that it
+    /// did not exceed; calls that exceeded all bounds are in the last bucket.
     pub buckets: [u64; BUCKETS],
-    /// The sum of all times. It may be a reading older than the buckets.
+    /// The sum of all times. It may be older than the buckets by one reading.
     pub sum: Duration,
 }
 
 impl Latency {
-    /// What bounds the buckets from above, inclusive: 1, 2 and 5 of each decade, from 100 µs to 50 s.
+    /// The upper bounds of the buckets, inclusive: 1, 2 and 5 of each decade, from 100 µs to 50 s.
     pub const BOUNDS: [Duration; 18] = {
         let mut bounds = [Duration::ZERO; 18];
         let (mut at, mut micros) = (0, 100);
@@ -112,14 +116,14 @@ impl Latency {
         Self::BOUNDS.partition_point(|&bound| bound < elapsed)
     }
 
-    /// Calls timed.
+    /// The number of calls that were timed.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// The time that `permille` thousandths of the calls did not exceed (500: the median), interpolated within its bucket
-    /// as Prometheus does, so by at most the width of it wrong. Above the last bound it is that bound. `None` if no call
-    /// was timed, or for more than 1000 ‰.
+    /// The time that `permille` thousandths of the calls did not exceed (500: the median). It is interpolated within
+    /// its bucket as Prometheus does, so the error is at most the width of the bucket. A time above the last bound is
+    /// given as that bound. `None` if no call was timed, or for more than 1000 ‰.
     pub fn quantile(&self, permille: u16) -> Option<Duration> {
         let count = u128::from(self.count());
         if count == 0 || permille > 1000 {
