@@ -1,7 +1,7 @@
-//! Proves that the breaker behaves as the field's well-known ones do: it replays every vector of `vectors.json` (see
-//! `vectors.md`), or of the file that the environment variable `VECTORS` names, against a manual clock.
+//! Proves that the breaker behaves as well-known breakers do. It replays every vector of `vectors.json` (see
+//! `vectors.md`), or of the file that the environment variable `VECTORS` names, with a manual clock.
 //!
-//! A vector that is not understood in full fails: an unknown key, step, label or number is never skipped.
+//! If a vector is not fully understood, it fails: an unknown key, step, label or number is never skipped.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 const VENDORED: &str = include_str!("vectors.json");
 
-/// Every step, or what went wrong and where.
+/// A result whose error says what went wrong and where.
 type Outcomes<T = ()> = Result<T, String>;
 
 #[test]
@@ -31,7 +31,8 @@ fn every_vector_is_replayed() {
             failures.push(failure);
         }
     }
-    // Straight to the handle: libtest captures `println!` of a test that passes, and the count must be seen.
+    // Writes to the handle itself: libtest hides the `println!` output of a test that passes, and the count must be
+    // seen.
     let mut out = std::io::stdout().lock();
     for failure in &failures {
         writeln!(out, "FAILED {failure}").unwrap();
@@ -41,7 +42,7 @@ fn every_vector_is_replayed() {
     assert!(failures.is_empty(), "{} vectors failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// The file as a list of vectors with different names. An empty one proves nothing and is refused.
+/// Reads the file as a list of vectors. Refuses an empty list, which proves nothing, and two vectors with one name.
 fn parse(text: &str) -> Outcomes<Vec<Value>> {
     let vectors: Vec<Value> = serde_json::from_str(text).map_err(|error| format!("not a list of vectors: {error}"))?;
     if vectors.is_empty() {
@@ -82,7 +83,7 @@ enum Kind {
     Time,
 }
 
-/// A vector's configuration, read.
+/// The configuration of a vector.
 struct Setup {
     window: Kind,
     config: Config,
@@ -112,7 +113,7 @@ impl Setup {
             ],
         )?;
         let (window, config) = Self::window(fields.get("window").ok_or("window is missing")?)?;
-        // Left out is off: no jitter ever, no growth unless a backoff is given.
+        // There is never any jitter. Without a `backoff`, open times do not grow.
         let mut config = config.jitter(false).backoff_1024ths(1024);
         if let Some(calls) = number_at(fields, "min_calls")? {
             config = config.minimum(calls);
@@ -135,7 +136,7 @@ impl Setup {
             only(backoff, "backoff", &["factor_permille", "max_ms"])?;
             let permille: u32 = number_at(backoff, "factor_permille")?.ok_or("factor_permille is missing")?;
             let max = number_at(backoff, "max_ms")?.ok_or("max_ms is missing")?;
-            // To the nearest 1024th: 1500 ‰ and 2000 ‰ are exact.
+            // Rounds to the nearest 1024th; 1500 ‰ and 2000 ‰ are exact.
             let factor = (u64::from(permille) * 1024 + 500) / 1000;
             let factor = u32::try_from(factor).map_err(|_| format!("factor_permille {permille} is out of range"))?;
             config = config.backoff_1024ths(factor).open_at_most(Duration::from_millis(max));
@@ -184,7 +185,7 @@ impl Setup {
     }
 }
 
-/// A breaker under replay: its clock, what is held, and the time so far.
+/// A replay in progress: the breaker, the permits that are held, and the time so far.
 struct Run<'a, W: Window> {
     breaker: &'a Breaker<W, &'a ManualClock>,
     held: HashMap<String, Permit<&'a Breaker<W, &'a ManualClock>>>,
@@ -266,7 +267,7 @@ impl<'a, W: Window> Run<'a, W> {
         }
     }
 
-    /// A permit, which must be given.
+    /// A permit; an error if the call is rejected.
     fn admitted(&self) -> Outcomes<Permit<&'a Breaker<W, &'a ManualClock>>> {
         self.breaker.acquire().map_err(|rejected| format!("expected to be admitted, {rejected}"))
     }
@@ -282,7 +283,7 @@ impl<'a, W: Window> Run<'a, W> {
             let permit = self.admitted().map_err(|error| format!("{error}, at number {turn}"))?;
             if name.starts_with("slow") {
                 let limit = self.slow_after_ms.ok_or("a slow call without slow_after_ms")?;
-                // One tick over the limit, which counts in whole ticks, rounded up.
+                // The limit is in whole ticks, rounded up; this is one tick more.
                 let over = u32::try_from((limit * 1024).div_ceil(1000) + 1).map_err(|_| "slow_after_ms is too long")?;
                 permit.record_elapsed(outcome, ManualClock::RATE.duration_of(over));
             } else {
@@ -292,7 +293,7 @@ impl<'a, W: Window> Run<'a, W> {
         Ok(())
     }
 
-    /// What a rejection says, in ticks; the call must be rejected.
+    /// The time that the rejection gives, in ticks; an error if the call is admitted.
     fn rejected(&self) -> Outcomes<Option<u32>> {
         match self.breaker.acquire() {
             Err(rejected) => Ok(rejected.retry_in_ticks()),
@@ -302,7 +303,7 @@ impl<'a, W: Window> Run<'a, W> {
 
     fn retry_in(&self, ms: u64) -> Outcomes {
         let said = self.rejected()?.ok_or_else(|| format!("expected {ms} ms, it says no time"))?;
-        // Within one tick, compared in thousandths of one so that nothing is rounded.
+        // The two may differ by one tick. They are compared in thousandths of a tick, so that nothing is rounded.
         if (u128::from(said) * 1000).abs_diff(u128::from(ms) * 1024) <= 1000 {
             Ok(())
         } else {
@@ -311,7 +312,7 @@ impl<'a, W: Window> Run<'a, W> {
     }
 
     fn advance(&mut self, ms: u64) -> Outcomes {
-        // The total is what is converted: each part for itself would lose a fraction of a tick.
+        // Converts the total: if each part were converted by itself, it would lose a fraction of a tick.
         let ticks = |ms: u64| ms.checked_mul(1024).map(|scaled| scaled / 1000).ok_or("the time is out of range");
         let before = ticks(self.elapsed_ms)?;
         self.elapsed_ms = self.elapsed_ms.checked_add(ms).ok_or("the time is out of range")?;
@@ -329,7 +330,7 @@ impl<'a, W: Window> Run<'a, W> {
             return Err(format!("unknown state {expected}"));
         }
         let seen = self.breaker.state();
-        // To an observer with three states, what is open without a time is open.
+        // The vectors know three states only, so latched and forced open count as open.
         let shown = match seen {
             State::Latched | State::ForcedOpen => State::Open.name(),
             other => other.name(),
@@ -368,7 +369,7 @@ fn object<'v>(value: &'v Value, what: &str) -> Outcomes<&'v Map<String, Value>> 
     value.as_object().ok_or_else(|| format!("{what} is no object: {value}"))
 }
 
-/// Fails for a key that is not among `known`.
+/// An error if a key is not among `known`.
 fn only(fields: &Map<String, Value>, what: &str, known: &[&str]) -> Outcomes {
     match fields.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(format!("{what} has an unknown key {key}")),
@@ -393,7 +394,7 @@ fn millis(value: &Value) -> Outcomes<Duration> {
     number(value, "the time").map(Duration::from_millis)
 }
 
-/// A vector with these parts, and all the rest right.
+/// A vector with these two parts; its other parts are valid.
 fn vector(config: &Value, steps: &Value) -> Value {
     json!({"id": "probe", "source": "here", "why": "to see the runner fail", "config": config, "steps": steps})
 }
@@ -424,7 +425,7 @@ fn a_wrong_expectation_is_reported_with_its_place() {
     }
 }
 
-/// Each shipped vector also says something: with its expectations turned round, it fails.
+/// Every vector of the file proves something: if its expectations are reversed, it fails.
 #[test]
 fn every_vector_can_fail() {
     for vector in parse(VENDORED).unwrap() {

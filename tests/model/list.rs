@@ -1,11 +1,11 @@
-//! A count window beside a list of outcomes, call by call.
+//! Compares a count window with a list of outcomes, call by call.
 
 use std::collections::VecDeque;
 
 use microbreaker::{Breaker, Config, CountWindow, ManualClock, State, count_words};
 
-/// Short windows and long ones, low thresholds and high ones, resets in between: a count window opens with the very call
-/// with which a list of outcomes would.
+/// A count window opens with the same call as a list of outcomes: with short and long windows, low and high thresholds,
+/// and resets in between.
 #[test]
 fn a_count_window_opens_with_the_call_with_which_a_list_would() {
     let mut dice = 1_u32;
@@ -19,7 +19,8 @@ fn a_count_window_opens_with_the_call_with_which_a_list_would() {
             let config = Config::count(calls).failure_permille(permille).minimum(minimum);
             let breaker: Breaker<CountWindow<{ count_words(64, false) }>, _> = Breaker::new(config, ManualClock::new());
             let mut list = VecDeque::new();
-            // Runs of an even mood, so that windows fill with good ones before they see the bad.
+            // The share of failures stays the same for 40 calls, so that windows fill with successes before failures
+            // come.
             let mut bad_in = 0;
             for call in 0..400 {
                 if call % 40 == 0 {

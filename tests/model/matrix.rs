@@ -1,10 +1,10 @@
-//! Proves the matrix of `src/machine/control.rs`: what each of the 7 states does with each of the 13 things that can happen, on a
-//! real breaker, against a table written down here. A cell says what was returned, the state after, whether the
-//! generation moved, and the attempt.
+//! Proves the matrix of `src/machine/control.rs`: how each of the 7 states reacts to each of the 13 things that can
+//! happen. Every cell is walked on a real breaker and compared with the table in this file. A cell names the returned
+//! value, the state after, whether the generation moved, and the attempt.
 //!
-//! Every state is entered with attempt 1 where it can be, so that "kept", "grown" and "zeroed" look different. Outcomes
-//! are those of a permit of the present generation; open, latched and forced open have none, so there the permit is one
-//! from the closed time before ("stale").
+//! A state is entered with attempt 1 if that is possible, so that "kept", "grown" and "zeroed" look different. Outcomes
+//! are reported on a permit of the present generation. Open, latched and forced open give out none, so in those states
+//! the permit is from the closed time before ("stale").
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const OPEN_FOR: Duration = SECOND;
 const LEASE: Duration = Duration::from_secs(8);
 const RAMP: Duration = Duration::from_secs(16);
-/// Longer than any open time here, so a hold or trip of this length always lengthens.
+/// Longer than any open time here, so a hold or trip of this length always lengthens the open time.
 const LONGER: Duration = Duration::from_secs(60);
 
 const COLUMNS: [&str; 13] = [
@@ -39,11 +39,11 @@ const COLUMNS: [&str; 13] = [
     "time passed",
 ];
 
-/// State, then a cell per column: what came back, the state after, how the generation moved, the attempt.
+/// A state, then a cell for each column: the returned value; the state after, the step of the generation, the attempt.
 #[rustfmt::skip]
 const TABLE: [(State, [&str; 13]); 7] = [
     (State::Closed, [
-        // acquire asks twice, and keeps the first permit
+        // acquire asks twice and keeps the first permit
         "admitted, then admitted; closed, generation +0, attempt 0",
         "Counted; closed, generation +0, attempt 0",
         "Opened(Failures); open (failures), generation +1, attempt 0",
@@ -56,7 +56,7 @@ const TABLE: [(State, [&str; 13]); 7] = [
         "(); closed, generation +1, attempt 0",
         "true; forced_open, generation +1, attempt 0",
         "true; disabled, generation +1, attempt 0",
-        // time passes, and then somebody asks
+        // time passes, then a caller asks for a permit
         "admitted; closed, generation +0, attempt 0",
     ]),
     (State::Open, [
@@ -166,7 +166,7 @@ impl Observer for Events {
 type Plant<'a> = Breaker<Streak, &'a ManualClock, Events>;
 type Held<'a, 'b> = Permit<&'b Plant<'a>>;
 
-/// One bad outcome opens, one good probe closes; of two probes one may be out.
+/// One failure opens, one successful probe closes. Of two probes, one may be in flight at a time.
 fn config(state: State) -> Config {
     let config = Config::streak(1)
         .jitter(false)
@@ -176,11 +176,11 @@ fn config(state: State) -> Config {
         .at_once(1)
         .successes(1)
         .lease(LEASE);
-    // Only the way to Ramping needs a ramp: without one, half-open closes at once.
+    // Only Ramping is entered by way of a ramp. Without a ramp, half-open closes at once.
     if state == State::Ramping { config.ramp(RAMP) } else { config }
 }
 
-/// Leads a closed breaker into `state`, by the shortest way with attempt 1 if there is one.
+/// Leads a closed breaker into `state`, by the shortest way that gives attempt 1, or else by the shortest way.
 fn enter(breaker: &Plant<'_>, state: State) {
     let to_open_again = || {
         assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
@@ -190,7 +190,7 @@ fn enter(breaker: &Plant<'_>, state: State) {
     let to_half_open = || {
         to_open_again();
         breaker.clock().advance(2 * OPEN_FOR);
-        // An ignored probe leaves half-open as if nobody had asked.
+        // An ignored probe makes the circuit half-open and leaves no result.
         assert_eq!(breaker.acquire().unwrap().ignore(), Effect::Neutral);
     };
     match state {
@@ -216,7 +216,7 @@ fn admits(state: State) -> bool {
     matches!(state, State::Closed | State::HalfOpen | State::Ramping | State::Disabled)
 }
 
-/// Asks, and puts the answer in words.
+/// Asks for a permit. Returns the answer in words, and the permit if there is one.
 fn ask<'a, 'b>(breaker: &'b Plant<'a>) -> (String, Option<Held<'a, 'b>>) {
     match breaker.acquire() {
         Ok(permit) => {
@@ -244,7 +244,7 @@ fn after(before: &Status, now: &Status) -> String {
     format!("{}{reason}, generation +{moved}, attempt {}", now.state.name(), now.attempt)
 }
 
-/// Walks one cell: its name, and what was seen in the words of the table.
+/// Walks one cell. Returns its name, and what was seen, in the words of the table.
 fn walk(state: State, column: &str) -> (String, String) {
     let clock = ManualClock::new();
     let breaker: Plant<'_> = Breaker::observed(config(state), &clock, Events::default());
@@ -322,7 +322,8 @@ fn by_hand(breaker: &Plant<'_>, state: State, column: &str) -> String {
 fn every_cell_is_as_the_table_says() {
     let mut cells = 0;
     let mut wrong = Vec::new();
-    // Straight to the handle: libtest captures `println!` of a test that passes, and the cells must be seen.
+    // Writes to the handle itself: libtest hides the `println!` output of a test that passes, and the cells must be
+    // seen.
     let mut out = std::io::stdout().lock();
     for (state, row) in TABLE {
         for (column, expected) in COLUMNS.into_iter().zip(row) {
@@ -341,7 +342,8 @@ fn every_cell_is_as_the_table_says() {
     assert!(wrong.is_empty(), "{} cells differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-// The cells that say "may", "later" or "a share" have another half.
+// Some cells of the matrix in `control.rs` have a condition (a threshold, a minimum, a share of the calls). The table
+// shows them with the condition met or not met; the tests below show the other half.
 
 #[test]
 fn closed_counts_below_the_threshold() {
@@ -362,26 +364,26 @@ fn a_success_in_closed_and_ramping_trips_only_until_warm() {
     assert_eq!(good(), Effect::Opened(OpenReason::Failures), "closed: it completes the minimum, at 1 of 2");
     clock.advance(OPEN_FOR);
     assert_eq!(good(), Effect::Ramping);
-    // In its last sixteenth the ramp admits every call.
+    // In the last sixteenth of its time the ramp admits every call.
     clock.advance(RAMP * 31 / 32);
     assert_eq!(bad(), Effect::Counted);
     assert_eq!(good(), Effect::Opened(OpenReason::Failures), "ramping: likewise");
     breaker.reset();
 
-    // Warmed by a judgement, then the threshold is lowered to what is already there. A reload cools it, so the next
-    // success judges: that is what the bit is for.
+    // A verdict makes the breaker warm. Then a reload lowers the threshold to the present share of failures. The reload
+    // clears the warm bit, so the next success is judged and opens the circuit.
     assert_eq!([good(), good(), good(), bad()], [Effect::Counted; 4]);
     breaker.reconfigure(&config.failure_permille(200)).unwrap();
     assert_eq!(good(), Effect::Opened(OpenReason::Failures), "1 of 5 is 200 permille");
 
-    // Of a pair it is the same, whichever the other one is.
+    // A pair of windows does the same: a success that completes the minimum is judged.
     let pair: Breaker<(Streak, CountWindow<{ count_words(8, false) }>), _> =
         Breaker::new(config.and_streak(5), ManualClock::new());
     assert_eq!(pair.acquire().unwrap().failure(), Effect::Counted);
     assert_eq!(pair.acquire().unwrap().success(), Effect::Opened(OpenReason::Failures));
 
-    // Warm, a success judges no more: after a lull the same 1 of 2 stands until the next failure. In the failure's own
-    // bucket, or as the one that begins the next.
+    // While the breaker is warm, a success is not judged. After a lull the same 1 of 2 therefore stays until the next
+    // failure. This holds for a success in the failure's own bucket, and for a success that begins the next bucket.
     for between in [Duration::ZERO, SECOND] {
         let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(Config::time(4, SECOND).minimum(2).jitter(false), &clock);
         let good = || breaker.acquire().unwrap().success();
@@ -396,7 +398,8 @@ fn a_success_in_closed_and_ramping_trips_only_until_warm() {
     }
 }
 
-/// Its result is in already, as a failure. What it says of the peer still counts.
+/// The result of a written-off probe is already counted, as a failure. A hold or a latch that it reports still takes
+/// effect.
 #[test]
 fn a_probe_that_was_written_off_changes_no_result_while_another_is_out() {
     for (outcome, effect, state) in [
@@ -446,7 +449,8 @@ fn a_pair_counts_each_call_in_both_whichever_comes_first() {
     five_of_ten::<(CountWindow<3>, TimeWindow<4>)>(time.and_count(43));
     five_of_ten::<(CountWindow<3>, Streak)>(count.and_streak(100));
 
-    // A pair of a pair: what only looks still goes first, or a call would be counted twice.
+    // A pair of a pair: windows that only look must still come before a window that counts, otherwise a call would be
+    // counted twice.
     let three: Breaker<((TimeWindow<4>, Streak), CountWindow<3>), _> =
         Breaker::new(time.minimum(1).and_streak(100).and_count(43), ManualClock::new());
     for calls in 1..=5 {
@@ -471,7 +475,7 @@ fn half_open_counts_until_the_results_are_complete() {
         assert_eq!(breaker.acquire().unwrap().record(outcomes[0]), Effect::Counted, "{rule:?}");
         assert_eq!(breaker.acquire().unwrap().record(outcomes[1]), Effect::Closed, "{rule:?}");
     }
-    // By rates one failure of two is not below 500 permille, one of three with a minimum of three is.
+    // By rates, one failure of two reaches 500 permille; one failure of three (the minimum is three) does not.
     for (minimum, last) in [(2, Effect::Opened(OpenReason::Failures)), (3, Effect::Counted)] {
         let config = config.probe_rule(ProbeRule::Rates).minimum(minimum);
         let breaker: Breaker<CountWindow<{ count_words(8, false) }>, _> = Breaker::new(config, &clock);
@@ -529,7 +533,7 @@ fn a_ramp_counts_failures_below_the_threshold() {
     assert_eq!(last.failure(), Effect::Opened(OpenReason::Failures), "closed goes on with the ramp's window");
 }
 
-/// Hold and latch also come without a permit; they are never stale.
+/// A hold or a latch may also be reported without a permit. It is then never stale.
 #[test]
 fn a_hold_and_a_latch_by_hand() {
     for state in State::ALL {
@@ -551,7 +555,7 @@ fn a_hold_and_a_latch_by_hand() {
     }
 }
 
-/// A stale permit changes nothing that came after it, but for a hold and a latch that find the circuit open.
+/// A report on a stale permit changes nothing. Only a hold or a latch takes effect, and only if the circuit is open.
 #[test]
 fn a_stale_permit_finds_every_other_state() {
     for state in State::ALL {

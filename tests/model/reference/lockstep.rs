@@ -1,4 +1,4 @@
-//! Does the same to the breaker and to the model, and compares all that can be seen after each step.
+//! Does the same steps with the breaker and with the model, and compares everything they show after each step.
 
 use core::cell::RefCell;
 use core::time::Duration;
@@ -15,21 +15,21 @@ use proptest::test_runner::TestCaseError;
 use super::model::{self, Model, Move, Rejection, Sums, Told, View};
 use super::settings::{Settings, Shape, Tuning, at_least, lasting, tuning};
 
-/// How many generations the crate tells apart.
+/// The number of generations that the crate tells apart.
 const GENERATIONS: u64 = 1 << 20;
 
 /// How far to move the clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Advance {
     Ticks(u64),
-    /// To one of the moments at which something changes, or a tick beside it.
+    /// To a moment at which something changes, or one tick before or after it.
     Edge {
         which: u8,
         beside: i8,
     },
 }
 
-/// One step. A permit is chosen among those that are out, by its index modulo their number.
+/// One step. `which` chooses a permit among those in flight: it is an index modulo their number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     Acquire,
@@ -41,16 +41,16 @@ pub(crate) enum Op {
     Drop {
         which: u8,
     },
-    /// So many calls in a row, each reported before the next.
+    /// This many calls in a row; each is reported before the next begins.
     Calls {
         calls: u8,
         outcome: Outcome,
     },
     Advance(Advance),
     Reset,
-    /// Only where nothing else leads on: latched, forced open or disabled.
+    /// A reset, but only if nothing else leads on: latched, forced open or disabled.
     ResetIfStuck,
-    /// Many resets in a row: tags of all widths come round.
+    /// This many resets in a row, so that tags of all widths wrap.
     Resets(u32),
     ForceOpen,
     Disable,
@@ -59,7 +59,7 @@ pub(crate) enum Op {
     Latch,
     Shadow(bool),
     Reconfigure(Tuning),
-    /// A reload that must be refused, and change nothing.
+    /// A reload that must be refused and must change nothing.
     Reshape,
 }
 
@@ -71,7 +71,7 @@ fn duration() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// Short enough to lie about a slow limit.
+/// An elapsed time, short enough to be on both sides of a slow limit.
 fn measure() -> impl Strategy<Value = Duration> {
     prop_oneof![
         6 => (0..250_u64).prop_map(lasting),
@@ -129,7 +129,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What the breaker told, as the model would.
+/// Everything that the breaker told its observer, in the model's types.
 #[derive(Debug, Default)]
 struct Log(RefCell<Vec<Told>>);
 
@@ -178,8 +178,8 @@ fn sums(tally: Tally) -> Sums {
     Sums { window: tally.window, total: tally.total, failed: tally.failed, slow: tally.slow }
 }
 
-/// What the model told, in the narrower words of the crate. `real` lends the sums of an event that the model does not
-/// name a cause for.
+/// What the model told, cut to the narrower words of the crate. If the model names no cause for an event, the sums are
+/// taken from `real`.
 fn narrowed(told: Told, real: Option<&Told>) -> Told {
     match (told, real) {
         (Told::Moved(moved), Some(Told::Moved(real))) => {
@@ -194,7 +194,7 @@ fn narrowed(told: Told, real: Option<&Told>) -> Told {
 
 type Observed<'a, W> = Breaker<W, &'a ManualClock, &'a Log>;
 
-/// The two, and the permits that are out of both.
+/// The breaker, the model, and the permits in flight of both.
 struct Lockstep<'a, W: Window> {
     clock: &'a ManualClock,
     log: &'a Log,
@@ -204,10 +204,10 @@ struct Lockstep<'a, W: Window> {
     moves: HashSet<(State, State)>,
 }
 
-/// More permits than this are never out together.
+/// The most permits that are in flight together.
 const MOST_OUT: usize = 24;
 
-/// Runs `ops` on a new breaker, from a clock that reads `start`; the moves that it made.
+/// Runs `ops` on a new breaker whose clock reads `start`. Returns the moves that the breaker made.
 pub(crate) fn run<W: Window>(
     settings: Settings,
     start: u32,
@@ -312,7 +312,7 @@ impl<W: Window> Lockstep<'_, W> {
         edges
     }
 
-    /// `true` if it was admitted: the last of those that are out.
+    /// Asks for a permit. `true` if it was given; it is then the last of those in flight.
     fn acquire(&mut self) -> Result<bool, TestCaseError> {
         if self.out.len() == MOST_OUT {
             self.cancel(0);
@@ -351,7 +351,7 @@ impl<W: Window> Lockstep<'_, W> {
         self.model.cancel(permit);
     }
 
-    /// A call that is over before anything else happens, if it is admitted.
+    /// Makes a call. If it is admitted, it is reported before anything else happens.
     fn call(&mut self, outcome: Outcome) -> Result<(), TestCaseError> {
         if self.acquire()? {
             self.report(self.out.len() - 1, outcome, None)?;
@@ -359,13 +359,13 @@ impl<W: Window> Lockstep<'_, W> {
         Ok(())
     }
 
-    /// Moves the clock. Where that would take it past a bound that the crate documents (a distance of a whole wrap of
-    /// the ticks since something was last touched), stops just before it and touches.
+    /// Moves the clock. The crate documents a bound: less than a whole wrap of the ticks may pass between two uses. If
+    /// the clock would pass that bound, it stops just before, and [`touch`](Self::touch) uses what is due.
     fn advance(&mut self, mut ticks: u64) -> Result<(), TestCaseError> {
         loop {
             let step = ticks.min(self.headroom());
             for part in [step / 2, step - step / 2] {
-                // In two parts, because a step of 2^32 - 1 and more is none to a 32-bit counter.
+                // In two parts: to a 32-bit counter, a step of 2^32 - 1 ticks or more is no step forward.
                 self.clock.advance_ticks(u32::try_from(part).unwrap());
             }
             self.model.pass(step);
@@ -384,7 +384,7 @@ impl<W: Window> Lockstep<'_, W> {
         self.model.headroom().min(measure).min(u64::from(u32::MAX))
     }
 
-    /// Ends what the clock must not outrun: a call that is out, a period, the idleness of a time window.
+    /// Ends whatever may not last a whole wrap: a call in flight, a period, the idle time of a time window.
     fn touch(&mut self) -> Result<(), TestCaseError> {
         while let Some(index) = self.out.iter().position(|(_, permit)| {
             permit.started().is_some_and(|started| self.model.now() - started == u64::from(u32::MAX))
@@ -422,7 +422,7 @@ impl<W: Window> Lockstep<'_, W> {
         Ok(())
     }
 
-    /// All that can be seen without doing anything.
+    /// Compares all that can be read without changing anything.
     fn compare(&mut self) -> Result<(), TestCaseError> {
         self.compare_told()?;
         let status = self.breaker.status();
@@ -434,7 +434,7 @@ impl<W: Window> Lockstep<'_, W> {
             level: status.level,
             attempt: status.attempt,
             generation: status.generation.into(),
-            // Compared below, as the duration it is.
+            // Compared below, as a duration.
             retry_in: expected.retry_in,
             probes_in_flight: status.probes_in_flight.into(),
             shadow: status.shadow,
@@ -449,7 +449,7 @@ impl<W: Window> Lockstep<'_, W> {
         Ok(())
     }
 
-    /// The events and hooks since the last look: the same, as many, in the same order.
+    /// Compares the events and hooks since the last comparison: both must have the same, in the same order.
     fn compare_told(&mut self) -> Result<(), TestCaseError> {
         let real = self.log.0.take();
         for told in &real {

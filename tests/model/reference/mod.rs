@@ -1,9 +1,8 @@
-//! The breaker against a sequential model of its design, in lock-step: whatever is done to both, they must look the
-//! same after each step.
+//! Runs the breaker and a sequential model of its design in lock-step: after each step, both must show the same.
 //!
-//! Each property draws the same 256 sequences every time, so that a change is to blame when it fails. With
-//! `PROPTEST_CASES` it draws so many, and others every time. What once failed is in `tests/model/reference/seeds.txt` and is
-//! tried first.
+//! Each property draws the same 256 sequences every time, so that a failure is always due to a change. If
+//! `PROPTEST_CASES` is set, a property draws that many sequences, and new ones every time. Sequences that once failed
+//! are in `tests/model/reference/seeds.txt` and are tried first.
 
 mod lockstep;
 #[allow(dead_code, reason = "the search through histories uses more of it")]
@@ -45,7 +44,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 1..200)
 }
 
-/// Anywhere, with a preference for the minutes before the counter wraps.
+/// Any reading of the clock, with a preference for the last ticks before the counter wraps.
 fn start() -> impl Strategy<Value = u32> {
     prop_oneof![any::<u32>(), (0..20_000_u32).prop_map(|before| u32::MAX - before), Just(0)]
 }
@@ -126,8 +125,8 @@ proptest! {
         run::<(CountWindow<5>, TimeWindow<8>)>(Settings::new(shape, tuning), start, &ops)?;
     }
 
-    /// Jitter is the one thing that the model cannot foretell: it only lengthens, by up to a quarter, and once decided
-    /// it stays.
+    /// The model cannot predict the jitter. Jitter only lengthens an open time, by up to a quarter, and does not change
+    /// once the circuit is open.
     #[test]
     fn jitter_lengthens_an_open_time_by_up_to_a_quarter(
         tuning in tuning(),
@@ -155,7 +154,7 @@ proptest! {
     }
 }
 
-/// Unless the draws reach all of the matrix, the properties say little.
+/// If the draws did not reach every move of the matrix, the properties would prove little.
 #[test]
 fn the_draws_make_every_move_of_the_matrix_and_no_other() {
     let expected: HashSet<_> = MOVES.into_iter().flat_map(|(from, to)| to.iter().map(move |&to| (from, to))).collect();
@@ -181,7 +180,8 @@ fn wait(ticks: u64) -> Op {
     Op::Advance(Advance::Ticks(ticks))
 }
 
-/// Failures of before an idle time do not count after it, up to the documented bound: a wrap less two buckets.
+/// Failures before an idle time do not count after it, if the idle time is within the documented bound: a wrap less two
+/// buckets.
 #[test]
 fn a_time_window_forgets_over_any_idle_time_up_to_a_wrap() {
     for shift in 6..=10 {
@@ -210,7 +210,7 @@ fn a_time_window_forgets_over_any_idle_time_up_to_a_wrap() {
     }
 }
 
-/// The bound, from both sides, at its tightest: counted at a bucket's last tick.
+/// Tests the bound from both sides in the tightest case: the failures are counted at a bucket's last tick.
 #[test]
 fn a_time_window_remembers_over_a_wrap_less_two_buckets() {
     let settings = Settings::new(Shape::time(4, 64, false), Tuning::PLAIN);
@@ -225,8 +225,8 @@ fn a_time_window_remembers_over_a_wrap_less_two_buckets() {
     }
 }
 
-/// Beyond the bound: after exactly a wrap the clock reads as if no time had passed. What was there may count
-/// again, and nothing else: it costs at most one open time.
+/// Beyond the bound: after exactly a wrap the clock reads as if no time had passed. The old failures may then count
+/// again, but nothing else does. This costs at most one open time.
 #[test]
 fn a_time_window_idle_for_a_wrap_counts_no_more_than_it_had() {
     let settings = Settings::new(Shape::time(4, 64, false), Tuning { open_for: 100, ..Tuning::PLAIN });
@@ -249,8 +249,8 @@ fn a_time_window_idle_for_a_wrap_counts_no_more_than_it_had() {
     }
 }
 
-/// A call whose outcome says nothing about health is a call: with one of them now and then, a time window is never idle
-/// for a wrap.
+/// A call whose outcome says nothing about health still counts as a use: with such a call now and then, a time window
+/// is never idle for a wrap.
 #[test]
 fn a_time_window_forgets_over_a_wrap_in_which_calls_said_nothing() {
     let settings = Settings::new(Shape::time(4, 64, false), Tuning::PLAIN);
@@ -266,7 +266,7 @@ fn a_time_window_forgets_over_a_wrap_in_which_calls_said_nothing() {
     assert_eq!(breaker.tally().failed, 0);
 }
 
-/// An open circuit knows how long it has been open for a whole wrap of the ticks.
+/// For a whole wrap of the ticks, an open circuit knows exactly how long it has been open.
 #[test]
 fn an_open_time_is_exact_up_to_a_wrap() {
     let settings = Settings::new(Shape::streak(1), Tuning::PLAIN);
@@ -277,8 +277,8 @@ fn an_open_time_is_exact_up_to_a_wrap() {
     }
 }
 
-/// The other side of the bound: nobody asked for a wrap or more. It may be open once again, for no more than one open
-/// time.
+/// Beyond the bound: no caller has asked for a wrap or more. The circuit may then seem open once more, for at most one
+/// open time.
 #[test]
 fn an_open_circuit_idle_for_a_wrap_loses_at_most_one_open_time() {
     let settings = Settings::new(Shape::streak(1), Tuning::PLAIN);
@@ -303,7 +303,7 @@ fn an_open_circuit_idle_for_a_wrap_loses_at_most_one_open_time() {
     }
 }
 
-/// A call that hung for almost a wrap is slow, reported or dropped.
+/// A call that hung for almost a wrap is slow, whether it is reported or dropped.
 #[test]
 fn a_call_is_measured_up_to_a_wrap() {
     let settings = Settings::new(Shape::streak(2), Tuning { slow_after: Some(20), ..Tuning::PLAIN });
@@ -314,7 +314,7 @@ fn a_call_is_measured_up_to_a_wrap() {
     }
 }
 
-/// Every word carries a tag of its generation, 6 to 20 bits of it: none may be taken for a later one's.
+/// Every word carries a tag: 6 to 20 bits of its generation. No word may be taken for a word of a later generation.
 #[test]
 fn no_word_comes_back_when_its_tag_comes_round() {
     fn between(resets: u32) -> Vec<Op> {
@@ -330,10 +330,10 @@ fn no_word_comes_back_when_its_tag_comes_round() {
     }
     let tuning = Tuning { minimum: Some(4), probes: 3, ramp: Some(160), ..Tuning::PLAIN };
     let set = |shape| Settings::new(shape, tuning);
-    // A tag of n bits comes round after 2^n generations; some of those are spent by the trips before.
+    // A tag of n bits wraps after 2^n generations. The trips before the resets use up to six of them.
     for bits in [6, 7, 8, 9, 16] {
         for resets in (1_u32 << bits) - 6..=1 << bits {
-            // The widest takes its time: only the ends, where the trips before have spent none or all of the six.
+            // The widest tag takes long, so only every second number of resets is tried for it.
             if bits == 16 && !resets.is_multiple_of(2) {
                 continue;
             }
@@ -346,11 +346,12 @@ fn no_word_comes_back_when_its_tag_comes_round() {
             }
         }
     }
-    // Across the wrap of the generation itself. (A permit held over exactly 2^20 of them is mistaken: documented.)
+    // Across the wrap of the generation itself. (A permit that is held over exactly 2^20 generations is taken for a
+    // present one, as documented.)
     run::<Streak>(set(Shape::streak(3)), 0, &between((1 << 20) - 3)).unwrap();
 }
 
-/// A hold is in whole ticks, rounded up, at least one, and at most the cap.
+/// A hold lasts for whole ticks, rounded up: at least one, at most the cap.
 #[test]
 fn a_hold_is_rounded_up_and_capped() {
     let settings = Settings::new(Shape::streak(1), Tuning { hold_at_most: 1000, ..Tuning::PLAIN });
@@ -360,10 +361,10 @@ fn a_hold_is_rounded_up_and_capped() {
     }
 }
 
-/// Found by `a_count_window_is_as_designed`. A chunk of a count window carries 8 bits of its lap and each generation
-/// begins a chunk, so after 256 laps of generations one begins on a chunk whose old lap reads as its own. What that holds
-/// counts again; one that was never written has no sentinel and swallows what is recorded; and where the chunks behind
-/// it are of another lap, a look at the sums never ends.
+/// Found by `a_count_window_is_as_designed`. A chunk of a count window carries 8 bits of its lap, and each generation
+/// begins a chunk. After 256 laps a generation begins on a chunk whose old lap reads as the present one. Three faults
+/// followed. The old outcomes in the chunk counted again. A chunk that was never written has no sentinel, so outcomes
+/// recorded there were lost. If the chunks behind it were of another lap, summing the window never ended.
 #[test]
 fn regression_a_count_window_takes_a_chunk_of_256_laps_ago_for_its_own() {
     let settings = |calls| Settings::new(Shape::count(calls, false), Tuning::PLAIN);
@@ -375,7 +376,7 @@ fn regression_a_count_window_takes_a_chunk_of_256_laps_ago_for_its_own() {
             run::<CountWindow<2>>(settings(20), 0, &ops).unwrap_or_else(|error| panic!("{resets} resets: {error}"));
         }
     }
-    // Last, because it does not end where the two above fail.
+    // This case comes last: if the two above fail, it never ends.
     let (first, rest) = ([calls(25, Outcome::Success), Op::Resets(2)], [Op::Resets(766), calls(60, Outcome::Success)]);
     let ops = [&first[..], &[calls(1, Outcome::Success)], &rest].concat();
     run::<CountWindow<3>>(settings(40), 0, &ops).unwrap();

@@ -1,5 +1,5 @@
-//! The breaker as the design describes it: sequential, slow and plain. Time is 64 bits wide and never wraps, a window
-//! is a queue of what happened, and whatever may be absent is an `Option`.
+//! The breaker as the design describes it: sequential, slow and plain. Time is 64 bits wide and never wraps. A window
+//! is a queue of outcomes. A value that may be absent is an `Option`.
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -8,7 +8,7 @@ use microbreaker::{Effect, FailureKind, OpenReason, Outcome, RejectReason, Repor
 
 use super::settings::{Settings, ticks_in};
 
-/// Readings of the real clock come round after so many ticks.
+/// The real clock wraps after this many ticks.
 const WRAP: u64 = 1 << 32;
 
 /// A window's sums.
@@ -20,7 +20,7 @@ pub(crate) struct Sums {
     pub(crate) slow: u32,
 }
 
-/// A transition. The sums only where they are its cause.
+/// A transition. `cause` holds the sums if they are its cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Move {
     pub(crate) from: State,
@@ -32,7 +32,7 @@ pub(crate) struct Move {
     pub(crate) cause: Option<Sums>,
 }
 
-/// What an observer is told.
+/// One thing that the breaker tells its observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Told {
     Moved(Move),
@@ -56,7 +56,7 @@ pub(crate) struct View {
     pub(crate) sums: Sums,
 }
 
-/// Why not, and how many ticks to wait.
+/// The reason of a rejection, and the ticks to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rejection {
     pub(crate) reason: RejectReason,
@@ -70,14 +70,14 @@ enum Kind {
     Uncounted,
 }
 
-/// Leave to make one call.
+/// A permit to make one call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Permit {
     id: u64,
     generation: u64,
     kind: Kind,
     level: u8,
-    /// When it was given, if a slow limit was set then.
+    /// When the permit was given, if a slow limit was set at that time.
     started: Option<u64>,
 }
 
@@ -99,14 +99,14 @@ impl Permit {
     }
 }
 
-/// How a call went, for whatever counts it.
+/// The outcome of a call, as windows and probes count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Mark {
     failed: bool,
     slow: bool,
 }
 
-/// What the sums of a window say.
+/// The assessment of a window's sums: whether they trip, whether the minimum is reached, and the level.
 struct Opinion {
     sums: Sums,
     trip: Option<OpenReason>,
@@ -146,7 +146,7 @@ impl Window {
         }
     }
 
-    /// Counts one outcome; `true` if it is a bad one here, which asks for a judgement.
+    /// Counts one outcome. `true` if this window counts it as failed or slow: then it must be judged.
     fn record(&mut self, mut mark: Mark, now: u64) -> bool {
         match self {
             Self::Streak { run, .. } => *run = if mark.failed || mark.slow { *run + 1 } else { 0 },
@@ -158,7 +158,8 @@ impl Window {
                 }
             }
             Self::Time { bucket, outcomes, .. } => {
-                // In an order of their own: which of two came first makes no difference.
+                // Sorted: within a bucket the order of the outcomes makes no difference, so equal windows compare
+                // equal.
                 let outcome = (now / *bucket, mark);
                 let place = outcomes.partition_point(|other| other <= &outcome);
                 outcomes.insert(place, outcome);
@@ -178,7 +179,7 @@ impl Window {
         }
     }
 
-    /// `last` is the outcome that was just recorded, `level` the one it found.
+    /// Judges the window. `last` is the outcome that was just recorded, `level` the level before it.
     fn judge(&self, settings: &Settings, now: u64, last: Mark, level: u8) -> Opinion {
         let sums = self.sums(now);
         if let Self::Streak { threshold, run } = self {
@@ -214,7 +215,7 @@ fn sum<'a>(window: WindowKind, outcomes: impl Iterator<Item = &'a Mark>) -> Sums
     sums
 }
 
-/// Which share is reached, if any, of at least `minimum` calls; failures name the reason first.
+/// The reason to open, if there are at least `minimum` calls and a share is reached. Failures come before slow calls.
 fn over_threshold(settings: &Settings, minimum: u32, sums: Sums) -> Option<OpenReason> {
     let reached = |part: u32, permille: Option<u16>| {
         permille.is_some_and(|share| u64::from(part) * 1000 >= u64::from(share) * u64::from(sums.total))
@@ -230,7 +231,8 @@ fn over_threshold(settings: &Settings, minimum: u32, sums: Sums) -> Option<OpenR
     }
 }
 
-/// The level that follows `level` when `value` of `trip` is reached: up at each quarter, down only an eighth below it.
+/// The level that follows `level` if `value` has reached part of `trip`. It rises at each quarter of `trip`, and falls
+/// only an eighth below that quarter.
 fn degrade(mut level: u8, value: u64, trip: u64) -> u8 {
     while level < 3 && value * 4 >= trip * u64::from(level + 1) {
         level += 1;
@@ -250,7 +252,7 @@ enum Verdict {
 /// The probes of one half-open generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Probes {
-    /// The permits that are out.
+    /// The probes in flight.
     out: BTreeSet<u64>,
     good: u32,
     bad: u32,
@@ -260,7 +262,7 @@ struct Probes {
 
 impl Probes {
     fn sums(&self, settings: &Settings) -> Sums {
-        // By first failure the bad ones are failures or slow successes, and only the latter are counted as slow.
+        // By first failure, `bad` counts failures and slow successes, and `slow` counts only the slow successes.
         let failed = if settings.judges_by_rates() { self.bad } else { self.bad.saturating_sub(self.slow) };
         Sums { window: WindowKind::Probes, total: self.good + self.bad, failed, slow: self.slow }
     }
@@ -285,7 +287,8 @@ impl Probes {
 
     fn count(&mut self, settings: &Settings, mark: Mark) {
         let by_rates = settings.judges_by_rates();
-        // Only good or bad: a slow success is bad, and "slow" says that it was no failure.
+        // By first failure, a probe is only good or bad: a slow success is bad, and `slow` marks that it was no
+        // failure.
         let bad = mark.failed || (mark.slow && !by_rates);
         let slow = mark.slow && (by_rates || !mark.failed);
         self.good += u32::from(!bad);
@@ -305,7 +308,7 @@ enum Phase {
     Disabled,
 }
 
-/// The machine.
+/// The state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Model {
     now: u64,
@@ -315,23 +318,23 @@ pub(crate) struct Model {
     generation: u64,
     attempt: u8,
     windows: Vec<Window>,
-    /// Somebody judged at or above the minimum without tripping.
+    /// An outcome of this generation was judged with the minimum reached, and did not trip.
     pub(crate) warm: bool,
     level: u8,
     /// The number of the last permit.
     pub(crate) permits: u64,
-    /// When the time window last counted something or began.
+    /// When the time window last counted an outcome, or began.
     touched: u64,
-    /// What observers were told since this was last taken.
+    /// What the observer was told since this list was last taken.
     pub(crate) told: Vec<Told>,
-    /// Whether a report is of two steps: it is counted and judged, and some time later the move follows that it calls
-    /// for. So it is where others come in between.
+    /// Whether a report takes two steps. The first counts and judges it; the second, some time later, makes the move
+    /// that follows from it. A concurrent history needs this, because other threads may act between the two.
     pub(crate) in_two_steps: bool,
-    /// What the last report leaves to its second step.
+    /// The second step that the last report still owes.
     pub(crate) second_step: Option<SecondStep>,
 }
 
-/// The move that a report calls for, while its generation lasts.
+/// A move that follows from a report. It is made only if its generation still lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SecondStep {
     generation: u64,
@@ -377,7 +380,7 @@ impl Model {
         self.now += ticks;
     }
 
-    /// How far the clock may move before a distance passes what 32 bits tell, which the crate documents as its bound.
+    /// How far the clock may move before a distance exceeds 32 bits, the bound that the crate documents.
     pub(crate) fn headroom(&self) -> u64 {
         let phase = match &self.phase {
             Phase::Open { since, .. } | Phase::Ramping { since, .. } => since + WRAP - 1 - self.now,
@@ -478,7 +481,7 @@ impl Model {
         }));
     }
 
-    /// Begins a generation: nothing of before counts any more.
+    /// Begins a generation: no earlier report counts any more.
     fn enter(&mut self, phase: Phase, cause: Option<Sums>) {
         let from = self.state();
         self.phase = phase;
@@ -495,7 +498,7 @@ impl Model {
         self.enter(Phase::Open { reason, since: self.now, lasts }, Some(cause));
     }
 
-    /// A verdict and what it rests on become a move.
+    /// Makes the move that follows from a verdict; `cause` are the sums that the verdict rests on.
     fn carry_out(&mut self, verdict: Verdict, cause: Sums) -> Effect {
         match (verdict, self.settings.ramp()) {
             (Verdict::Reopen(reason), _) => {
@@ -536,7 +539,7 @@ impl Model {
         Err(Rejection { reason, retry_in })
     }
 
-    /// Makes a move that is due and that a caller makes before it is answered; `false` if there is none.
+    /// Makes the move that is due, as a caller does before it gets its answer. `false` if none is due.
     pub(crate) fn make_due_move(&mut self) -> bool {
         let now = self.now;
         match &mut self.phase {
@@ -548,7 +551,8 @@ impl Model {
                     let sums = probes.sums(&self.settings);
                     self.carry_out(verdict, sums);
                 } else if !probes.has_room(&self.settings) && now >= probes.latest_admission + self.settings.lease() {
-                    // Lost: they count as failed (by rates as slow too), and what they report later is stale.
+                    // The probes in flight are lost. They count as failed (by rates as slow too); later reports are
+                    // stale.
                     let lost = u32::try_from(probes.out.len()).unwrap();
                     probes.bad += lost;
                     probes.slow += if self.settings.judges_by_rates() { lost } else { 0 };
@@ -558,7 +562,7 @@ impl Model {
                 }
             }
             Phase::Ramping { since, lasts, .. } if now >= *since + *lasts => {
-                // The window goes on, and with it the generation.
+                // The window and the generation go on.
                 self.phase = Phase::Closed;
                 self.attempt = 0;
                 self.tell_move(State::Ramping, None);
@@ -605,13 +609,13 @@ impl Model {
         }
     }
 
-    /// Whether nothing that is reported on `permit` changes anything any more, except a hold or a latch while open.
+    /// Whether no report on `permit` changes anything any more, except a hold or a latch while the circuit is open.
     pub(crate) fn is_inert(&self, permit: &Permit) -> bool {
         permit.kind == Kind::Uncounted || permit.generation != self.generation
     }
 
-    /// The call of a report is in the time window's total, and what it came to is not yet known: so it is for a moment
-    /// for those who look. `false` if there is no such moment.
+    /// Counts the call of a report in the time window's total, but not its outcome. Other threads may see this state
+    /// for a moment. `false` if this report has no such moment.
     pub(crate) fn count_call(&mut self, permit: &Permit) -> bool {
         let ours = permit.kind == Kind::Ordinary && permit.generation == self.generation && self.records();
         let time = self.windows.iter_mut().find(|window| matches!(window, Window::Time { .. }));
@@ -624,7 +628,7 @@ impl Model {
         }
     }
 
-    /// Undoes [`count_call`](Self::count_call), for the whole report to follow.
+    /// Undoes [`count_call`](Self::count_call), before the whole report is recorded.
     pub(crate) fn uncount_call(&mut self, permit: &Permit) {
         if permit.generation != self.generation {
             return;
@@ -638,7 +642,7 @@ impl Model {
         }
     }
 
-    /// A report, with the caller's own measure if there is one.
+    /// Records a report. `elapsed` is the caller's own measure of the call, if it gave one.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is reported once")]
     pub(crate) fn record(&mut self, permit: Permit, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
         let took = elapsed.map(ticks_in).or(permit.started.map(|started| self.now - started));
@@ -668,7 +672,7 @@ impl Model {
         effect
     }
 
-    /// A permit that is dropped without a report: cancelled, unless the call outlived the slow limit.
+    /// Drops a permit without a report. The call counts as cancelled, or as failed if it outlived the slow limit.
     pub(crate) fn cancel(&mut self, permit: Permit) {
         let outlived = permit.started.zip(self.settings.slow_after());
         if outlived.is_some_and(|(started, limit)| self.now - started > limit) {
@@ -704,7 +708,7 @@ impl Model {
 
     fn settle_probe(&mut self, permit: &Permit, mark: Option<Mark>) -> Effect {
         let Phase::HalfOpen(probes) = &mut self.phase else { unreachable!("a probe of this generation") };
-        // Only a reload can complete results that were not before: then this one comes too late.
+        // The results can already be complete here only after a reload. Then this report comes too late.
         if let Some(verdict) = probes.verdict(&self.settings) {
             let sums = probes.sums(&self.settings);
             self.carry_out(verdict, sums);
@@ -719,7 +723,7 @@ impl Model {
         verdict.map_or(Effect::Counted, |verdict| self.move_on(Call::CarryOut(verdict), sums))
     }
 
-    /// Makes the move, or leaves it to a second step.
+    /// Makes the move now, or leaves it to a second step.
     fn move_on(&mut self, call: Call, sums: Sums) -> Effect {
         let step = SecondStep { generation: self.generation, call, sums };
         if self.in_two_steps {
@@ -764,7 +768,7 @@ impl Model {
         Effect::Counted
     }
 
-    /// Opens for a time that somebody said: a permit of generation `own`, or nobody's.
+    /// Opens for the time given. `own` is the generation of the permit that reports it; `None` if it comes by hand.
     fn open_for(&mut self, own: Option<u64>, reason: OpenReason, time: Duration) -> Effect {
         let asked = self.settings.hold(time);
         let stale = own.is_some_and(|own| own != self.generation);
@@ -807,7 +811,7 @@ impl Model {
         self.enter(Phase::Closed, None);
     }
 
-    /// `false` if it already is.
+    /// `false` if it is forced open already.
     pub(crate) fn force_open(&mut self) -> bool {
         let moves = !matches!(self.phase, Phase::ForcedOpen);
         if moves {
@@ -817,7 +821,7 @@ impl Model {
         moves
     }
 
-    /// `false` if it already is.
+    /// `false` if it is disabled already.
     pub(crate) fn disable(&mut self) -> bool {
         let moves = !matches!(self.phase, Phase::Disabled);
         if moves {
@@ -827,7 +831,7 @@ impl Model {
         moves
     }
 
-    /// To shadow or back on. From what only an operator ends it begins anew, closed.
+    /// Switches to shadow or back to on. A state that only the switch ends (forced open, disabled) is reset to closed.
     pub(crate) fn switch_shadow(&mut self, on: bool) {
         let begins = matches!(self.phase, Phase::ForcedOpen | Phase::Disabled);
         self.shadow |= on;
@@ -837,7 +841,8 @@ impl Model {
         self.shadow = on;
     }
 
-    /// Other settings of the same shape. All outcomes judge again until the generation is warm by the new ones.
+    /// Takes other settings of the same shape. Every outcome is judged until the generation is warm by the new
+    /// settings.
     pub(crate) fn reconfigure(&mut self, settings: Settings) {
         self.settings = settings;
         self.warm = false;

@@ -1,4 +1,4 @@
-//! Where the matrix leads from each state, and nowhere else.
+//! The states that the matrix leads to from each state. There are no others.
 
 use microbreaker::State::{self, Closed, Disabled, ForcedOpen, HalfOpen, Latched, Open, Ramping};
 

@@ -1,4 +1,4 @@
-//! What a breaker is set to, drawn at random: in ticks as the model reads it, and as the crate takes it.
+//! Settings of a breaker, drawn at random: in ticks for the model, and as a `Config` for the crate.
 
 use core::time::Duration;
 
@@ -10,24 +10,24 @@ use proptest::prelude::*;
 const HZ: u64 = 1024;
 const NANOS: u64 = 1_000_000_000;
 
-/// The longest duration that is no more than `ticks`. (Rounded down: its ticks, rounded up, are `ticks` again.)
+/// `ticks` as a duration, rounded down to a nanosecond. The crate rounds up, so it becomes `ticks` again.
 pub(crate) fn lasting(ticks: u64) -> Duration {
     Duration::from_nanos(ticks * NANOS / HZ)
 }
 
-/// A duration in ticks, rounded up: nothing happens early.
+/// A duration in ticks, rounded up, so that nothing happens early.
 pub(crate) fn ticks_in(duration: Duration) -> u64 {
     let ticks = (duration.as_nanos() * u128::from(HZ)).div_ceil(u128::from(NANOS));
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
-/// `ticks` as a duration, rounded up: sleeping it is never too short.
+/// `ticks` as a duration, rounded up, so that a sleep of it is never too short.
 pub(crate) fn at_least(ticks: u64) -> Duration {
     Duration::from_nanos((ticks * NANOS).div_ceil(HZ))
 }
 
-/// Rounded up to so many significant bits, as the crate keeps lengths of time: 11 of a lease and a ramp, 19 of an open
-/// time.
+/// `ticks`, rounded up to this many significant bits, as the crate stores lengths of time: 11 bits for a lease and a
+/// ramp, 19 for an open time.
 pub(crate) fn significant(ticks: u64, bits: u32) -> u64 {
     let mut unit = 1;
     while ticks.div_ceil(unit) >= 1 << bits {
@@ -36,12 +36,12 @@ pub(crate) fn significant(ticks: u64, bits: u32) -> u64 {
     ticks.div_ceil(unit) * unit
 }
 
-/// What a reload may not change.
+/// The settings that a reload may not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) streak: Option<u16>,
     pub(crate) count: Option<u16>,
-    /// Buckets, and the ticks of one.
+    /// The number of buckets, and the ticks of a bucket.
     pub(crate) time: Option<(u8, u64)>,
     /// Whether a share of slow calls trips.
     pub(crate) slow: bool,
@@ -73,8 +73,8 @@ impl Shape {
     }
 }
 
-/// What a reload may change. Options are left to the crate's documented defaults where they are `None`; a value that
-/// does not fit the shape is cut to what does, in [`Settings::new`].
+/// The settings that a reload may change. `None` stands for the crate's documented default. [`Settings::new`] cuts a
+/// value that does not fit the shape to one that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tuning {
     pub(crate) failure_permille: Option<u16>,
@@ -95,7 +95,7 @@ pub(crate) struct Tuning {
 }
 
 impl Tuning {
-    /// Something plain to vary in tests of one thing.
+    /// Plain settings, for tests that vary one of them.
     pub(crate) const PLAIN: Self = Self {
         failure_permille: Some(500),
         slow_permille: 500,
@@ -123,7 +123,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// `tuning` as it fits `shape`.
+    /// `tuning`, cut to fit `shape`.
     pub(crate) fn new(shape: Shape, mut tuning: Tuning) -> Self {
         if !shape.slow {
             tuning.failure_permille = tuning.failure_permille.or(Some(500));
@@ -156,7 +156,7 @@ impl Settings {
         self.tuning.minimum.or(self.shape.count).unwrap_or(20).into()
     }
 
-    /// The open time after so many failed recoveries: grown step by step, each rounded up, none beyond the cap.
+    /// The open time after `attempt` failed recoveries. It grows step by step; each step is rounded up and capped.
     pub(crate) fn open_time(&self, attempt: u8) -> u64 {
         let cap = self.tuning.open_at_most.unwrap_or((8 * self.tuning.open_for).min(HORIZON.into()));
         let mut time = self.tuning.open_for;
@@ -199,7 +199,7 @@ impl Settings {
         self.tuning.levels
     }
 
-    /// The same as the crate takes it.
+    /// The same settings as a `Config`.
     pub(crate) fn config(&self) -> Config {
         let Self { shape, tuning } = *self;
         let time = shape.time.map(|(buckets, bucket)| (buckets, lasting(bucket)));
@@ -281,7 +281,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// A bucket, in ticks.
+    /// The length of a bucket, in ticks.
     pub(crate) fn bucket()(shift in 6..=10_u32) -> u64 {
         1 << shift
     }
