@@ -1,4 +1,4 @@
-//! Builds the library once more, on loom's atomics: see `src/platform/atomics.rs`.
+//! Builds the library a second time, on loom's atomics; see `src/platform/atomics.rs`.
 fn main() {
     println!("cargo:rustc-cfg=microbreaker_loom");
     println!("cargo:rerun-if-changed=build.rs");

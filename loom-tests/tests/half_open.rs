@@ -1,4 +1,4 @@
-//! Half-open: how many probes, how many together, and that every one of them comes to an end.
+//! Half-open: how many probes are admitted in all, how many at once, and that each of them ends.
 #![cfg(feature = "models")]
 
 mod common;
@@ -11,7 +11,7 @@ use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, Outcome, P
 
 type Shared<W> = Arc<Breaker<W, ManualClock, Events>>;
 
-/// A breaker whose open time has just passed: the next to ask goes half-open.
+/// A breaker whose open time has just passed: the next `acquire` makes it half-open.
 fn due<W: Window>(config: Config) -> Shared<W> {
     let breaker: Shared<W> = shared(config, ManualClock::new(), Events::default());
     breaker.trip(microbreaker::OpenReason::Manual, ticks(OPEN));
@@ -19,7 +19,7 @@ fn due<W: Window>(config: Config) -> Shared<W> {
     breaker
 }
 
-/// Counts probes that are certainly out: between the return of `acquire` and the beginning of the report.
+/// Counts the probes that are certainly in flight: between the return of `acquire` and the beginning of the report.
 #[derive(Default)]
 struct Gauge {
     out: AtomicU32,
@@ -51,7 +51,7 @@ fn at_most_n_are_admitted_and_at_once_out_while_probes_are_cancelled() {
                 if let Ok(permit) = breaker.acquire() {
                     if permit.is_probe() {
                         gauge.enter(1);
-                        // Where another thread's probe would come in, if it could.
+                        // Another thread's probe would be admitted here, if the breaker allowed it.
                         loom::thread::yield_now();
                         gauge.leave(counts, 2);
                     }
@@ -76,7 +76,8 @@ fn a_written_off_probe_neither_counts_nor_frees_anothers_slot() {
         let late = Arc::clone(&breaker);
         common::race([
             Box::new(move || {
-                // Either the lost probe is written off and a new one is out, or it reported first and freed the slot.
+                // Either the lost probe is written off and this one is in flight, or the lost probe reported first and
+                // freed the slot.
                 let second = late.acquire().unwrap();
                 assert!(late.acquire().is_err(), "the slot is taken, whatever the lost probe does");
                 assert_eq!(second.success(), Effect::Counted);
@@ -86,7 +87,7 @@ fn a_written_off_probe_neither_counts_nor_frees_anothers_slot() {
                 assert!(matches!(effect, Effect::Counted | Effect::Stale));
             }),
         ]);
-        // One more completes the three results: nothing was counted twice, nothing got lost.
+        // One more probe completes the three results, so none was counted twice and none was lost.
         assert_eq!(breaker.status().probes_in_flight, 0);
         assert!(matches!(breaker.acquire().unwrap().success(), Effect::Closed));
     });
@@ -100,10 +101,10 @@ fn a_probe_that_has_just_begun_is_not_written_off_for_an_older_one() {
         breaker.clock().advance_ticks(8);
         race!(breaker;
             |breaker| {
-                // Gives its slot back, which a new probe takes: its lease begins now.
+                // The old probe gives its slot back, and a new probe takes it. The new lease begins now.
                 drop(old);
                 if let Ok(fresh) = breaker.acquire() {
-                    // Counted if the other caller carried its verdict out; never stale.
+                    // `Counted` if the other caller carried the verdict out, but never stale.
                     assert!(matches!(fresh.success(), Effect::Closed | Effect::Counted), "counted as lost");
                 }
             },
@@ -116,11 +117,11 @@ fn a_probe_that_has_just_begun_is_not_written_off_for_an_older_one() {
 fn the_tick_of_the_latest_admission_never_goes_back() {
     explore(|| {
         let breaker = due::<Streak>(plain(Config::streak(1).lease(ticks(8))));
-        // Half-open, and its one slot free.
+        // Half-open, with its one slot free.
         breaker.acquire().unwrap().ignore();
         race!(breaker;
             |breaker| {
-                // As loom's memory model sees it, the clock is moved by this thread alone, and not again.
+                // In loom's memory model this thread alone moves the clock, and only once.
                 breaker.clock().advance_ticks(8);
                 if let Ok(probe) = breaker.acquire() {
                     assert_ne!(probe.success(), Effect::Stale, "written off at the tick it was admitted at");
@@ -171,7 +172,7 @@ fn two_verdicts_of_one_generation_are_one_transition() {
             Box::new(move || done(good.success())),
             Box::new(move || {
                 bad.failure();
-                // Whoever sees complete results carries them out.
+                // A caller that sees complete results carries the verdict out.
                 drop(third.acquire());
             }),
         ]);
@@ -191,7 +192,7 @@ fn a_latch_is_never_lost_to_a_plain_verdict() {
                 Box::new(move || assert_eq!(latch.latch(), Effect::Latched)),
                 Box::new(move || {
                     plain.record(other);
-                    // Whoever asks next may carry a verdict out, or go half-open.
+                    // The next `acquire` may carry a verdict out, or make the circuit half-open.
                     drop(other_thread.acquire());
                 }),
             ]);
@@ -219,7 +220,7 @@ fn a_straggler_of_the_closed_period_changes_no_probe() {
 fn a_caller_of_an_older_half_open_state_touches_no_newer_one() {
     explore(|| {
         let breaker = due::<Streak>(plain(Config::streak(1)));
-        // Half-open, and its one slot free.
+        // Half-open, with its one slot free.
         breaker.acquire().unwrap().ignore();
         race!(breaker;
             |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
@@ -227,7 +228,7 @@ fn a_caller_of_an_older_half_open_state_touches_no_newer_one() {
                 breaker.hold(ticks(OPEN));
                 breaker.clock().advance_ticks(OPEN);
                 if let Ok(probe) = breaker.acquire() {
-                    // Counted if the other caller, who sees the verdict complete, carries it out.
+                    // `Counted` if the other caller sees the complete results and carries the verdict out.
                     assert!(matches!(probe.success(), Effect::Closed | Effect::Counted));
                     assert_eq!(breaker.state(), State::Closed);
                 }

@@ -1,4 +1,4 @@
-//! Rings: writers that are delayed by a lap, and failures that come late into a clean window.
+//! Rings: writers that are delayed by a lap, and failures that come late to a clean window.
 #![cfg(feature = "models")]
 
 mod common;
@@ -33,7 +33,7 @@ fn a_late_failure_never_sticks_in_a_clean_window() {
 #[test]
 fn a_writer_delayed_by_a_lap_neither_erases_nor_revives() {
     explore(|| {
-        // The ring is two chunks of two: five outcomes come round to the slot the delayed writer looked at.
+        // The ring is two chunks of two: after five outcomes it comes round to the slot that the delayed writer read.
         let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
         race!(breaker;
             |breaker| done(breaker.acquire().unwrap().failure()),
@@ -42,8 +42,8 @@ fn a_writer_delayed_by_a_lap_neither_erases_nor_revives() {
                 if good { permit.success() } else { permit.failure() };
             },
         );
-        // Wherever one more failure falls into F S F S S, the last three hold exactly one. An erased success, or a
-        // revived failure, makes it two.
+        // Wherever one more failure falls into F S F S S, the last three hold exactly one failure. An erased success or
+        // a revived failure makes it two.
         let tally = breaker.tally();
         assert_eq!((tally.total, tally.failed), (3, 1));
         for _ in 0..3 {
@@ -90,7 +90,7 @@ fn a_time_window_writer_delayed_by_a_lap_neither_erases_nor_revives() {
         );
         let tally = breaker.tally();
         assert_eq!(tally.failed, tally.total);
-        // The delayed one is in the old bucket, which has left the window, or in the new one.
+        // The delayed failure is in the old bucket, which has left the window, or in the new one.
         assert!((1..=2).contains(&tally.total), "{tally:?}");
         breaker.clock().advance_ticks(128);
         assert_eq!(breaker.tally().total, 0, "nothing is revived");
@@ -100,7 +100,7 @@ fn a_time_window_writer_delayed_by_a_lap_neither_erases_nor_revives() {
 #[test]
 fn a_bucket_that_two_threads_begin_keeps_both_their_outcomes() {
     explore(|| {
-        // The slot's old word carries the very tag of the bucket to come: the lap is 256 laps later.
+        // The slot's old word carries the tag of the bucket to come, which is 256 laps later.
         let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
         breaker.acquire().unwrap().failure();
         breaker.clock().advance_ticks(256 * 2 * 64);
@@ -116,8 +116,8 @@ fn a_bucket_that_two_threads_begin_keeps_both_their_outcomes() {
 #[test]
 fn a_success_beside_one_that_begins_a_chunk_is_not_lost() {
     explore(|| {
-        // Four outcomes in chunks of two, three of them in the ring. Clean with its second chunk full; then two failures,
-        // two successes: the next outcome begins anew in the place of the chunk that was left full and clean.
+        // A window of four in chunks of two, with three chunks in the ring. The second chunk is left full and clean.
+        // Two failures and two successes follow, so that the next outcome begins a chunk in that one's place.
         let config = plain(Config::count(4).minimum(1).failure_permille(1000));
         let breaker = shared::<CountWindow<3>, _, _>(config, Still, ());
         for good in [true, true, true, true, false, false, true, true] {
@@ -158,7 +158,7 @@ fn a_sum_that_comes_round_to_a_chunk_just_begun_is_not_short() {
 #[test]
 fn a_bucket_that_a_new_generation_clears_is_not_taken_for_an_older_lap() {
     explore(|| {
-        // 254 laps and a generation on, the slot's old word carries the very tag of the bucket to come.
+        // The slot's old word carries the tag of the bucket to come: 254 laps and a generation later.
         let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
         breaker.acquire().unwrap().success();
         let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
@@ -177,7 +177,7 @@ fn a_bucket_that_a_new_generation_clears_is_not_taken_for_an_older_lap() {
 #[test]
 fn a_bucket_that_an_old_writer_counts_into_is_cleared_all_the_same() {
     explore(|| {
-        // 256 laps on, the slot's old word carries the very tag of the bucket to come.
+        // The slot's old word carries the tag of the bucket to come: 256 laps later.
         let config = plain(Config::time(2, ticks(64)).minimum(100));
         let breaker = shared::<TimeWindow<2>, _, _>(config, ManualClock::new(), ());
         breaker.acquire().unwrap().success();

@@ -1,4 +1,4 @@
-//! A meter's reading beside calls. Transitions go by a mutex, which a reading holds while it reads: not modelled.
+//! A meter's reading while calls report. Transitions are not modelled: a mutex guards them, and a reading holds it.
 #![cfg(feature = "models")]
 
 mod common;
@@ -13,8 +13,8 @@ use microbreaker::{Breaker, Config, Observer, Streak};
 
 type Metered = Breaker<Streak, Still, Meter>;
 
-/// The lower half of a sum is 4.29 s of nanoseconds: the second of these carries, and the first of the others has an upper
-/// half of its own.
+/// The lower half of a sum holds 4.29 s of nanoseconds. The second time of the first pair carries, and the first time
+/// of the second pair has an upper half of its own.
 const TIMES: [[Duration; 2]; 2] =
     [[Duration::from_secs(3), Duration::from_secs(2)], [Duration::from_secs(5), Duration::from_secs(4)]];
 

@@ -1,4 +1,4 @@
-//! Periods: the open time is decided once and never early, and a hold is never lost.
+//! Periods: an open time is decided once and never ends early, and a hold is never lost.
 #![cfg(feature = "models")]
 
 mod common;
@@ -14,7 +14,7 @@ use microbreaker::{
     Breaker, Clock, Config, Effect, ManualClock, OpenReason, Retained, Snapshot, State, Streak, TickRate, Ticks,
 };
 
-/// A failure opens the circuit while `helpers` threads look, `times` each, when it will be over: one deadline.
+/// A failure opens the circuit while each of `helpers` threads reads the deadline `times` times: all see one deadline.
 fn the_deadline_is_decided_once(helpers: usize, times: usize) {
     explore(move || {
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)).open_for(ticks(200)), Stepping::default(), ());
@@ -57,8 +57,8 @@ fn the_deadline_is_decided_once_by_two_helpers() {
 #[test]
 fn an_open_time_never_begins_before_its_transition() {
     explore(|| {
-        // The clock is moved by the failing thread alone, as loom's memory model sees it: a helper that has seen the
-        // transition but reads the clock of before it would decide an early deadline.
+        // In loom's memory model the failing thread alone moves the clock. A helper that saw the transition, but read
+        // the clock as it was before, would decide an early deadline.
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), ManualClock::new(), ());
         race!(breaker;
             |breaker| {
@@ -73,7 +73,7 @@ fn an_open_time_never_begins_before_its_transition() {
     });
 }
 
-/// A clock that the first reading does not come back from: whoever takes it stops there for good. Then a manual one.
+/// A manual clock whose first reading never returns: the thread that takes it stops there for good.
 #[derive(Debug)]
 struct Stopping {
     stopped: AtomicBool,
@@ -97,16 +97,16 @@ fn a_beginning_that_another_decided_is_not_read_by_an_older_clock() {
     explore(|| {
         let clock = Stopping { stopped: AtomicBool::new(false), clock: ManualClock::new() };
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), clock, ());
-        // Opened by a thread that stopped before it could say when: the first to ask decides.
+        // The thread that opened the circuit stopped before it published the beginning: the next caller decides it.
         let opening = catch_unwind(AssertUnwindSafe(|| breaker.trip(OpenReason::Manual, ticks(OPEN))));
         assert!(opening.is_err() && breaker.state() == State::Open);
         race!(breaker;
-            // As loom's memory model sees it, the clock is moved by this thread alone.
+            // In loom's memory model this thread alone moves the clock.
             |breaker| {
                 breaker.clock().clock.advance_ticks(8);
                 assert!(breaker.acquire().is_err(), "open for no time at all");
             },
-            // A beginning by the moved clock, and a reading of before, make a time that is over at once.
+            // A beginning by the moved clock and an older reading would make an open time that is over at once.
             |breaker| assert!(breaker.acquire().is_err(), "open for no time at all"),
         );
     });
@@ -136,7 +136,7 @@ fn a_helper_of_an_older_period_leaves_the_new_one_alone() {
 #[test]
 fn no_rejection_tells_the_time_of_an_older_period() {
     explore(|| {
-        // A hold that somebody ended by hand: what is left of it stands in the words that the next period takes over.
+        // A reset ends the hold early, so its words still show time left when the next period takes them over.
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
         breaker.hold(ticks(100));
         breaker.reset();
@@ -152,7 +152,7 @@ fn no_rejection_tells_the_time_of_an_older_period() {
 #[test]
 fn a_hold_that_is_over_is_not_taken_for_one_whose_length_nobody_has_said() {
     explore(|| {
-        // The length of the hold was said, and then the next period's was written in its place.
+        // The hold's length is decided, and then the next period's length replaces it.
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1).hold_at_most(ticks(100))), Still, ());
         breaker.hold(ticks(60));
         race!(breaker;
@@ -205,11 +205,11 @@ fn a_hold_is_never_lost_against_a_probe() {
             Box::new(move || done(probing.acquire().map(microbreaker::Permit::success))),
         ]);
         match held.lock().unwrap().unwrap() {
-            // It found the circuit open, so it stands: no probe slipped by on the old deadline.
+            // The hold found the circuit open, so it is in force, and no probe was admitted at the old deadline.
             Effect::Opened(OpenReason::Hold) => {
                 assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(100));
             }
-            // It found the circuit half-open, or closed by the probe.
+            // The hold found the circuit half-open, or closed by the probe.
             Effect::Stale => assert_eq!(breaker.state(), State::Closed),
             other => panic!("{other:?}"),
         }
@@ -255,7 +255,7 @@ fn the_ramp_admits_its_share_and_ends_once() {
         breaker.trip(OpenReason::Manual, ticks(OPEN));
         breaker.clock().advance_ticks(OPEN);
         assert_eq!(breaker.acquire().unwrap().success(), Effect::Ramping);
-        // One sixteenth: of two calls, exactly the first is admitted.
+        // The share is one sixteenth: of two calls exactly the first is admitted.
         let admitted = std::sync::Arc::new(Mutex::new(0));
         let ask = || {
             let (breaker, admitted) = (Arc::clone(&breaker), std::sync::Arc::clone(&admitted));
@@ -275,7 +275,7 @@ fn the_ramp_admits_its_share_and_ends_once() {
     });
 }
 
-/// Of a breaker that somebody opened for `time`.
+/// The snapshot of a breaker that was opened for `time` ticks.
 fn open_for(time: u32) -> Snapshot {
     let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
     breaker.trip(OpenReason::Manual, ticks(time));

@@ -1,5 +1,5 @@
-//! The word that says whether a registry's slot is in use. The map beside it is papaya's, whose atomics are not loom's, and
-//! the count is `Arc`'s, which loom takes for exact: so the word alone, with a count that may be stale.
+//! The word that says whether a registry's slot is in use. These models have the word alone, with a count of holders
+//! that may be stale. The map is papaya's, which does not use loom's atomics, and loom treats `Arc`'s count as exact.
 #![cfg(feature = "models")]
 
 mod common;
@@ -10,7 +10,7 @@ use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use loom::thread;
 use used::Used;
 
-/// What the word takes for its platform.
+/// The platform that `used.rs` imports.
 mod platform {
     pub(crate) mod atomics {
         pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -23,9 +23,9 @@ mod used;
 
 struct Slot {
     used: Used,
-    /// As `Arc` counts, the map's own included.
+    /// As `Arc` counts them: the map's own is included.
     holders: AtomicUsize,
-    /// A failure that its breaker remembers.
+    /// The failures that its breaker remembers.
     failures: AtomicU32,
 }
 
@@ -34,7 +34,7 @@ impl Slot {
         Arc::new(Self { used: Used::new(0), holders: AtomicUsize::new(holders), failures: AtomicU32::new(0) })
     }
 
-    /// A look by a caller with this clock: whether it may go by what it found.
+    /// A look-up by a caller with this clock. `true` if the caller may use the slot.
     fn look(&self, clock: impl FnOnce() -> u32) -> bool {
         let hold = || self.holders.fetch_add(1, Ordering::Relaxed);
         self.used.look(hold, clock, |stamp, now| stamp == now).is_some()
@@ -44,14 +44,14 @@ impl Slot {
         self.holders.fetch_sub(1, Ordering::Release);
     }
 
-    /// Takes it out, if by its stamp it is `idle`, nobody holds it and it remembers nothing.
+    /// Evicts the slot if its stamp is `idle`, only the map holds it and it remembers nothing.
     fn make_room(&self, idle: impl FnOnce(u32) -> bool) -> bool {
         let spare = self.used.spare_since(idle, || self.holders.load(Ordering::Relaxed));
         spare.is_some_and(|stamp| self.failures.load(Ordering::Relaxed) == 0 && self.used.take(stamp))
     }
 }
 
-/// Whether somebody makes room by this slot, so much later that either stamp is idle.
+/// Whether another thread evicts this slot, so much later that every stamp is idle.
 fn is_taken(slot: &Arc<Slot>) -> bool {
     let slot = Arc::clone(slot);
     thread::spawn(move || slot.make_room(|_| true)).join().unwrap()
@@ -72,7 +72,7 @@ fn what_somebody_holds_is_not_taken_out() {
     });
 }
 
-/// Real time, in which what was done before a reading is seen after a later one, on every core.
+/// Real time: a write that precedes a reading is visible after every later reading, on every core.
 struct Time(AtomicU32);
 
 impl Time {
@@ -81,7 +81,8 @@ impl Time {
     }
 }
 
-/// A stamp of 0, a slot that is idle from 1 on, and a caller that may read either: the one who finds it fresh writes nothing.
+/// The stamp is 0, the slot is idle from time 1 on, and the caller may read either time. If it finds the stamp fresh,
+/// it writes nothing.
 #[test]
 fn who_goes_by_a_fresh_stamp_was_counted_before_it_can_be_idle() {
     explore(|| {

@@ -1,4 +1,4 @@
-//! Closed: no trip is lost, one opener and one event per generation, and what is stale stays out.
+//! Closed: no trip is lost, each generation has one opener and one event, and stale outcomes stay out.
 #![cfg(feature = "models")]
 
 mod common;
@@ -40,14 +40,14 @@ fn no_trip_is_lost_by_a_streak() {
 
 #[test]
 fn no_trip_is_lost_across_two_chunks() {
-    // Two outcomes a chunk: after one success, the failures fall into two chunks.
+    // A chunk holds two outcomes: after one success, the two failures fall into two chunks.
     two_failures_open::<CountWindow<3>>(Config::count(3).failure_permille(600).minimum(3), 1);
 }
 
 #[test]
 fn no_trip_is_lost_behind_a_chunk_that_another_filled() {
     explore(|| {
-        // Two outcomes a chunk: S S | S, judged and warm, so successes judge no more.
+        // A chunk holds two outcomes: S S | S. The generation is warm, so successes do not judge any more.
         let config = plain(Config::count(4).minimum(3).failure_permille(500));
         let breaker = shared::<CountWindow<3>, _, _>(config, Still, ());
         for _ in 0..3 {
@@ -59,7 +59,7 @@ fn no_trip_is_lost_behind_a_chunk_that_another_filled() {
                 fills.failure();
                 done(moves_on.success());
             }),
-            // After the other's failure, or before it: one of the two sees both.
+            // Whether this failure comes before the other or after it, one of the two sees both.
             Box::new(move || done(fails.failure())),
         ]);
         assert_eq!(breaker.state(), State::Open, "{:?}", breaker.tally());
@@ -71,7 +71,7 @@ fn no_trip_is_lost_across_two_lanes() {
     two_failures_open::<Lanes>(time().minimum(2), 0);
 }
 
-/// Two threads report one success each; together with a failure before they complete the minimum.
+/// Two threads report one success each. Together with an earlier failure they complete the minimum.
 fn two_successes_complete_the_minimum<W: Window + Send + Sync + 'static>(config: Config) {
     explore(move || {
         let breaker = shared::<W, _, _>(plain(config.minimum(3).failure_permille(300)), Still, Events::default());
@@ -127,7 +127,7 @@ fn a_sum_never_shows_more_failures_than_calls() {
 
 #[test]
 fn the_window_that_a_first_failure_begins_is_begun_once() {
-    // Both find the head of an older generation; one begins the new one, and neither loses its outcome.
+    // Both threads find the head of an older generation. One begins the new one, and neither loses its outcome.
     fn model<W: Window + Send + Sync + 'static>(config: Config) {
         explore(move || {
             let breaker = shared::<W, _, _>(plain(config), Still, ());
@@ -143,7 +143,7 @@ fn the_window_that_a_first_failure_begins_is_begun_once() {
     model::<TimeWindow<2>>(time());
 }
 
-/// A permit of before a reset reports while it happens, or after: nothing of it is left.
+/// A permit from before a reset reports during the reset or after it: no trace of the report is left.
 fn a_stale_result_changes_nothing<W: Window + Send + Sync + 'static>(config: Config) {
     explore(move || {
         let breaker = shared::<W, _, _>(plain(config), Still, Events::default());
@@ -152,7 +152,7 @@ fn a_stale_result_changes_nothing<W: Window + Send + Sync + 'static>(config: Con
         common::race([Box::new(move || done(old.failure())), Box::new(move || other.reset())]);
         assert_eq!(breaker.state(), State::Closed);
         assert_eq!(breaker.tally().total, 0, "the reset came last, or the report was stale");
-        // And the new generation counts as if nothing had been.
+        // The new generation counts as if there had been no report.
         breaker.acquire().unwrap().success();
         assert_eq!(breaker.tally().failed, 0);
     });
@@ -175,7 +175,7 @@ fn a_stale_result_changes_no_time_window() {
     a_stale_result_changes_nothing::<TimeWindow<2>>(time().minimum(2));
 }
 
-/// A permit of before a reset is reported beside it and a report of the new generation, with the same outcome.
+/// A permit from before a reset reports while another thread resets and then reports the same outcome.
 fn beside_the_new_generation<W, M>(make: M, outcome: Outcome)
 where
     W: Window + Send + Sync + 'static,
@@ -228,7 +228,7 @@ fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
     });
 }
 
-/// Warm and quiet: from here on a success is recorded on the fast path.
+/// A warm, quiet window: from here on a success takes the fast path.
 fn quiet_time_window() -> Arc<Breaker<TimeWindow<2>, Still>> {
     let breaker = shared(plain(time().minimum(1)), Still, ());
     breaker.acquire().unwrap().success();
@@ -252,9 +252,9 @@ fn a_stale_success_on_the_fast_path_touches_no_newer_generation() {
     beside_the_new_generation(quiet_time_window, Outcome::Success);
 }
 
-/// Warm and quiet, and its window shows a failure: from here on a success is placed by one exchange.
+/// A warm, quiet window that shows a failure: from here on the fast path places a success by one exchange.
 fn quiet_count_window() -> Arc<Breaker<CountWindow<4>, Still>> {
-    // Two outcomes a chunk: S F | and room for two.
+    // A chunk holds two outcomes: S F | and an empty chunk.
     let breaker = shared(plain(Config::count(6).minimum(2).failure_permille(1000)), Still, ());
     breaker.acquire().unwrap().success();
     breaker.acquire().unwrap().failure();
@@ -264,7 +264,7 @@ fn quiet_count_window() -> Arc<Breaker<CountWindow<4>, Still>> {
 #[test]
 fn no_success_is_lost_beside_another_outcome() {
     let failure = Outcome::Failure(FailureKind::Other);
-    // Into a chunk that has begun, or one that they have to begin.
+    // The outcomes go into a chunk that has begun, or into one that they have to begin.
     for (other, more) in [(Outcome::Success, 1), (failure, 1), (Outcome::Success, 0), (failure, 0)] {
         explore(move || {
             let breaker = quiet_count_window();
@@ -293,13 +293,14 @@ fn a_stale_failure_on_the_fast_path_touches_no_newer_generation() {
 
 #[test]
 fn no_trip_is_lost_of_two_failures_on_the_fast_path() {
-    // Warm and quiet, and two failures of four are too many: into one chunk, or into two.
+    // The window is warm and quiet, and two failures of four open the circuit. They fall into one chunk or into two.
     for before in [2, 3] {
         two_failures_open::<CountWindow<3>>(Config::count(4).minimum(2).failure_permille(500), before);
     }
 }
 
-/// An outcome on the fast path, by a permit of a generation that another thread has just begun and warmed, is in its window.
+/// Another thread has just begun a generation and warmed it. An outcome of its permit, on the fast path, is in the
+/// window of that generation.
 fn the_fast_path_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static>(config: Config, outcome: Outcome) {
     explore(move || {
         let breaker = shared::<W, _, _>(plain(config.minimum(1).failure_permille(1000)), Still, ());
@@ -321,7 +322,7 @@ fn the_fast_path_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static
         );
         let of_the_new = u32::from(of_the_new.load(std::sync::atomic::Ordering::Relaxed));
         let failed = if outcome == Outcome::Success { 0 } else { of_the_new };
-        // A failure that was the first of all opens it.
+        // If the failure comes first of all outcomes, it opens the circuit.
         if breaker.state() == State::Open {
             return assert_eq!(failed, 1);
         }
@@ -332,7 +333,7 @@ fn the_fast_path_is_as_new_as_the_control_word<W: Window + Send + Sync + 'static
 #[test]
 fn the_fast_path_of_a_count_window_is_as_new_as_the_control_word() {
     for outcome in [Outcome::Success, Outcome::Failure(FailureKind::Other)] {
-        // Of two chunks of two, the newer has room for a failure.
+        // There are two chunks of two, and the newer one has room for a failure.
         the_fast_path_is_as_new_as_the_control_word::<CountWindow<3>>(Config::count(3), outcome);
     }
 }
@@ -354,7 +355,7 @@ fn the_fast_path_of_a_pair_is_as_new_as_the_control_word() {
 #[test]
 fn a_reload_while_a_probe_closes_is_judged_by() {
     explore(|| {
-        // As in the next model, but it is a probe that begins the generation, and another thread that warms it.
+        // As in the next model, but here a probe begins the generation and another outcome warms it, beside the reload.
         let old = plain(Config::count(3).minimum(1).failure_permille(1000));
         let new = plain(Config::count(3).minimum(3).failure_permille(100));
         let breaker = shared::<CountWindow<2>, _, _>(old, ManualClock::new(), ());
@@ -378,8 +379,8 @@ fn a_reload_while_a_probe_closes_is_judged_by() {
 
 #[test]
 fn a_reload_is_judged_by_one_consistent_pair_of_threshold_and_minimum() {
-    // One failure of two calls: 500 permille. The old settings want 1000, the new ones three calls; only a mix of the
-    // old minimum and the new share would trip.
+    // One of two calls fails: 500 permille. The old settings need 1000 permille, and the new ones need three calls.
+    // Only a mix of the old minimum and the new share would trip.
     explore(|| {
         let old = plain(Config::count(3).minimum(1).failure_permille(1000));
         let new = plain(Config::count(3).minimum(3).failure_permille(100));
@@ -390,7 +391,7 @@ fn a_reload_is_judged_by_one_consistent_pair_of_threshold_and_minimum() {
             |breaker| assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted),
         );
         assert_eq!(breaker.state(), State::Closed);
-        // The third call completes the new minimum, and judges although the window was warm under the old one.
+        // The third call completes the new minimum. It judges, although the window was warm under the old one.
         assert!(matches!(breaker.acquire().unwrap().success(), Effect::Opened(_)));
     });
 }
@@ -410,7 +411,7 @@ fn a_shadow_switch_survives_a_reload() {
     });
 }
 
-/// Whatever was told, it must be one path through the states with generations that follow one another.
+/// The events told must be one path through the states, with consecutive generations.
 fn assert_one_path(breaker: &Breaker<Streak, Still, Events>) {
     let mut events = breaker.observer().all();
     events.sort_by_key(|event| event.generation);

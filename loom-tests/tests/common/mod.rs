@@ -16,7 +16,7 @@ pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// A clock that stands still: for models in which no time passes.
+/// A clock that stands still, for models in which no time passes.
 #[derive(Debug)]
 pub(crate) struct Still;
 
@@ -29,13 +29,13 @@ impl Clock for Still {
     }
 }
 
-/// A clock that moves on with each reading, and remembers for each thread what it read last. It is as real time is:
-/// outside the memory model, and the same for all.
+/// A clock that moves on with each reading, and remembers what each thread read last. Like real time it is outside the
+/// memory model, and the same for all threads.
 #[derive(Debug, Default)]
 pub(crate) struct Stepping(Mutex<(u32, Vec<(String, u32)>)>);
 
 impl Stepping {
-    /// What the calling thread read last.
+    /// The latest reading of the calling thread.
     pub(crate) fn last(&self) -> u32 {
         let me = format!("{:?}", thread::current().id());
         let readings = self.0.lock().unwrap();
@@ -56,7 +56,7 @@ impl Clock for Stepping {
     }
 }
 
-/// Keeps all events, outside loom's sight.
+/// Keeps all events, without loom's knowledge.
 #[derive(Debug, Default)]
 pub(crate) struct Events(Mutex<Vec<Event>>);
 
@@ -76,7 +76,7 @@ impl Observer for Events {
     }
 }
 
-/// Runs each of the closures in a thread of its own and waits for all.
+/// Runs each of the closures in a thread of its own, and waits for all of them.
 pub(crate) fn race<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
     let running = threads.map(|body| thread::spawn(body));
     for thread in running {
@@ -95,14 +95,14 @@ macro_rules! race {
     };
 }
 
-/// Ends a statement: an effect, a rejection or a permit that no one looks at.
+/// Makes a statement of a value that the model ignores: an effect, a rejection or a permit.
 pub(crate) fn done<T>(_: T) {}
 
 pub(crate) const fn ticks(count: u32) -> Duration {
     ManualClock::RATE.duration_of(count)
 }
 
-/// The ticks that [`ticks`] made a duration of.
+/// The inverse of [`ticks`].
 pub(crate) fn whole_ticks(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos() * 1024 / 1_000_000_000).unwrap()
 }
@@ -110,7 +110,7 @@ pub(crate) fn whole_ticks(duration: Duration) -> u32 {
 /// The longest open time of most models.
 pub(crate) const OPEN: u32 = 16;
 
-/// No jitter, no growth: so that each time in a model is one number.
+/// `config` without jitter or backoff, so that each time in a model is one number.
 pub(crate) fn plain(config: Config) -> Config {
     config.jitter(false).backoff_1024ths(1024).open_for(ticks(OPEN))
 }
