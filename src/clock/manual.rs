@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Clock, HORIZON, TickRate, Ticks};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 
-/// A clock for tests and simulations, at 1024 Hz: it stands still until moved. Fits a `static`.
+/// A clock for tests and simulations, at 1024 Hz. It moves only when it is told to, and can stand in a `static`.
 ///
 /// ```
 /// use core::time::Duration;
@@ -35,7 +35,7 @@ impl ManualClock {
 
     /// Moves the clock on by `ticks`.
     ///
-    /// More than half the counter's range in one step is fine: a breaker tells time by distances below a whole wrap.
+    /// A step of more than half the counter's range is fine: a breaker tells time by distances below a whole wrap.
     pub fn advance_ticks(&self, ticks: u32) {
         // Relaxed suffices for the clock contract: two reads of one atomic that are ordered by happens-before never
         // go backwards (coherence). Nothing else is published through this word.

@@ -11,9 +11,9 @@ pub use self::std::{CoarseClock, StdClock};
 use core::fmt;
 use core::time::Duration;
 
-/// The longest duration a breaker takes, in ticks: 2³⁰ (12 days at 1024 Hz).
+/// The longest duration that a breaker accepts, in ticks: 2³⁰ (12 days at 1024 Hz).
 ///
-/// Lengthened by a quarter of jitter it stays below half of the tick counter's range.
+/// Jitter lengthens a duration by up to a quarter; this one then still stays below half of the tick counter's range.
 pub const HORIZON: u32 = 1 << 30;
 
 /// A reading of a [`Clock`], or a distance between two: a 32-bit counter that wraps.
@@ -33,7 +33,8 @@ impl Ticks {
         self.0
     }
 
-    /// Ticks that passed from `earlier` to `self`, modulo 2³²: right whenever less than a whole wrap lies between.
+    /// The number of ticks from `earlier` to `self`, modulo 2³². It is right if less than a whole wrap lies between the
+    /// two.
     #[inline]
     #[must_use]
     pub const fn since(self, earlier: Self) -> u32 {
@@ -50,23 +51,24 @@ impl Ticks {
 
 /// An exact tick rate: `ticks` in every `seconds`.
 ///
-/// A ratio, because real clocks are not whole hertz: a 1 MHz counter shifted right by ten ticks 15625 times in
-/// 16 seconds.
+/// The rate is a ratio because the frequency of a real clock need not be a whole number of hertz. For example, a 1 MHz
+/// counter that is shifted right by ten bits ticks 15625 times in 16 seconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TickRate {
     ticks: Divisor,
     seconds: Divisor,
-    /// As many nanoseconds as `seconds` have.
+    /// `seconds`, in nanoseconds.
     nanos: Divisor,
 }
 
 const NANOS: u64 = 1_000_000_000;
 
 impl TickRate {
-    /// `ticks` in every `seconds`.
+    /// A rate of `ticks` in every `seconds`.
     ///
     /// # Panics
-    /// If either is zero, or the clock is faster than 2³⁰ ticks a second: at compile time in a `const`.
+    /// If either number is zero, or if the clock is faster than 2³⁰ ticks a second. In a `const` this is a compile-time
+    /// error.
     pub const fn new(ticks: u32, seconds: u32) -> Self {
         assert!(ticks > 0 && seconds > 0, "a tick rate is a ratio of two positive numbers");
         assert!(ticks / seconds <= HORIZON, "a clock may tick at most 2^30 times a second");
@@ -80,9 +82,9 @@ impl TickRate {
         (self.ticks.by as u32, self.seconds.by as u32)
     }
 
-    /// The ticks that cover `duration`, rounded up; `None` past the [`HORIZON`].
+    /// The number of ticks that cover `duration`, rounded up; `None` if that is more than the [`HORIZON`].
     pub const fn ticks_in(self, duration: Duration) -> Option<u32> {
-        // Whole seconds first, so that no product passes 64 bits.
+        // The whole seconds are converted first, so that no product overflows 64 bits.
         if duration.as_secs() > u32::MAX as u64 {
             return None;
         }
@@ -101,7 +103,7 @@ impl TickRate {
         let (seconds, rest) = self.ticks.divide(ticks as u64 * self.seconds.by);
         let (nanos, over) = self.ticks.divide(rest * NANOS);
         let nanos = nanos + (over > 0) as u64;
-        // A part that rounds up to a whole second carries.
+        // If the part below a second rounds up to a whole second, it carries.
         let (seconds, nanos) = if nanos < NANOS { (seconds, nanos) } else { (seconds + 1, 0) };
         #[expect(clippy::cast_possible_truncation, reason = "below a second")]
         Duration::new(seconds, nanos as u32)
@@ -120,8 +122,9 @@ pub(crate) const fn shift_up(ticks: u32, shift: u32) -> u32 {
     (ticks >> shift) + (ticks & ((1 << shift) - 1) != 0) as u32
 }
 
-/// What can be divided by without a division: its reciprocal is taken when it is made, which for a rate is at compile
-/// time. A 64-bit division is a kilobyte and a half on a Cortex-M0.
+/// A divisor with its reciprocal, by which a multiplication replaces the division. The reciprocal is computed when the
+/// divisor is made: for a rate, at compile time. A 64-bit division would take a kilobyte and a half of flash on a
+/// Cortex-M0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Divisor {
     by: u64,
@@ -137,10 +140,11 @@ impl Divisor {
     /// Quotient and remainder, exact. (Barrett, "Implementing the Rivest Shamir and Adleman Public Key Encryption
     /// Algorithm on a Standard Digital Signal Processor", 1986.)
     const fn divide(self, dividend: u64) -> (u64, u64) {
-        // At most two less than the quotient: the reciprocal is short by less than one, and so is each rounding.
+        // This estimate is at most two less than the quotient: the reciprocal is short by less than one, and so is each
+        // rounding.
         let mut quotient = high_half(dividend, self.reciprocal);
-        // Not by a remainder that shrinks: LLVM 22 drops the comparison of that one with a divisor of more than 32 bits, on
-        // 32-bit RISC-V.
+        // The loop does not subtract from a remainder: on 32-bit RISC-V, LLVM 22 drops the comparison of such a
+        // remainder with a divisor of more than 32 bits.
         while dividend >= self.by && quotient * self.by <= dividend - self.by {
             quotient += 1;
         }
@@ -148,7 +152,8 @@ impl Divisor {
     }
 }
 
-/// The upper 64 bits of a product, from 32-bit pieces: the 128-bit multiplication is a call on these cores.
+/// The upper 64 bits of a product. They are computed from 32-bit pieces, because a 128-bit multiplication is a library
+/// call on small cores.
 const fn high_half(a: u64, b: u64) -> u64 {
     const LOW: u64 = u32::MAX as u64;
     let (a_high, a_low, b_high, b_low) = (a >> 32, a & LOW, b >> 32, b & LOW);
@@ -157,25 +162,25 @@ const fn high_half(a: u64, b: u64) -> u64 {
     a_high * b_high + (upper >> 32) + (lower >> 32) + (carry >> 32)
 }
 
-/// Where a breaker gets its time.
+/// The source of a breaker's time.
 ///
-/// Called only where time matters (while open, half-open or ramping, at a transition, in a time window, for a
-/// slow-call limit), possibly from an interrupt and from every thread at once. An implementation
+/// A breaker reads its clock only where time matters (while open, half-open or ramping, at a transition, in a time
+/// window, for a slow-call limit). It may do so from an interrupt, and from every thread at once. An implementation
 ///
 /// 1. MUST be monotonic: a call that happens after another (on any core) MUST NOT return an earlier reading, taken
-///    modulo 2³². A wall clock that can be set is not one.
+///    modulo 2³². A wall clock that can be set is not monotonic.
 /// 2. MUST count at [`RATE`](Self::RATE) through the whole range of `u32` and wrap to zero.
 /// 3. MUST round down: a reading of *n* says that *n* whole ticks have passed.
 /// 4. MUST NOT panic, block or wait.
-/// 5. SHOULD tick between 100 and 10 000 times a second: the counter wraps after 2³² ticks (48 days at 1024 Hz), and
-///    an open circuit that nobody asked for longer than that may lose up to one open time.
+/// 5. SHOULD tick between 100 and 10 000 times a second. The counter wraps after 2³² ticks (48 days at 1024 Hz). If
+///    nobody calls an open circuit for longer than that, it may stay open for up to one more open time.
 ///
-/// What stands still while the machine sleeps delays recovery by as much, and does no other harm.
+/// A clock that stands still while the machine sleeps delays recovery by that time, and does no other harm.
 ///
 /// ```
 /// use microbreaker::{Clock, TickRate, Ticks};
 ///
-/// /// Any monotonic counter: here one at 1 MHz, shifted, because no path of a breaker divides.
+/// /// A monotonic counter at 1 MHz, shifted right by ten bits, because no path of a breaker divides.
 /// struct Uptime;
 ///
 /// impl Clock for Uptime {
@@ -192,18 +197,19 @@ const fn high_half(a: u64, b: u64) -> u64 {
 /// # assert_eq!(Uptime.now(), Ticks::new(0));
 /// ```
 pub trait Clock {
-    /// The exact rate. Durations of a configuration become ticks by it, once, rounded up.
+    /// The exact rate. The durations of a configuration are converted to ticks with it, once, rounded up.
     const RATE: TickRate;
 
     /// By how many ticks the difference of two readings may exceed the time between them: 1 for a clock that rounds
-    /// down. Periods are lengthened by it, so that none ends early, and by more than 1 a call's time is shortened, so that
-    /// none is slow too soon. 0 only where time moves in whole ticks, as in a simulation.
+    /// down. A breaker lengthens its periods by this, so that none ends early. If it is more than 1, the breaker also
+    /// shortens the measured time of a call by the excess over 1, so that no call is slow too soon. It is 0 only if
+    /// time moves in whole ticks, as in a simulation.
     const SLACK: u32 = 1;
 
     /// The current reading.
     fn now(&self) -> Ticks;
 
-    /// The current reading, if it takes no call out of line.
+    /// The current reading, if it can be had without a call out of line.
     #[doc(hidden)]
     #[inline(always)]
     fn try_fast(&self) -> Option<Ticks> {

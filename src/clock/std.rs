@@ -9,9 +9,9 @@ use super::{Clock, TickRate, Ticks};
 
 const RATE: TickRate = TickRate::new(1024, 1);
 
-/// [`Instant`], counted from the first reading in this process. Costs one `Instant::now`.
+/// A clock that counts [`Instant`] from the first reading in this process. A reading costs one `Instant::now`.
 ///
-/// It follows the platform's monotonic clock: on Linux that one stands still while the machine is suspended.
+/// It follows the platform's monotonic clock, which on Linux stands still while the machine is suspended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StdClock;
 
@@ -32,8 +32,8 @@ impl Clock for StdClock {
     }
 }
 
-/// The reading when `passed` has: 1024 ticks a second, whole seconds by a shift, the rest by a multiplication. Wraps as the
-/// contract asks.
+/// The reading after the time `passed`, at 1024 ticks a second: whole seconds are shifted, the rest is multiplied. It
+/// wraps as [`Clock`] requires.
 #[inline]
 fn ticks_after(passed: Duration) -> Ticks {
     #[expect(clippy::cast_possible_truncation, reason = "the counter is modulo 2^32")]
@@ -43,18 +43,20 @@ fn ticks_after(passed: Duration) -> Ticks {
     Ticks::new(whole.wrapping_add(part as u32))
 }
 
-/// A clock whose reading is one load of a word that a background thread moves on about once a millisecond.
+/// A clock that a background thread advances about once a millisecond, so that a reading is one load.
 ///
-/// The thread starts by itself at the first reading and lives as long as the process; call [`start`](Self::start)
-/// early to choose the moment and to see whether it could start. Until it runs, and where it cannot, each reading
-/// asks [`StdClock`]. It lags the true time by a millisecond or two, more on a starved machine, and never leads it.
-/// Periods are lengthened by 3 ticks for that; a lag of more at the moment a circuit opens shortens its open time by
-/// the rest. The first reading waits for the thread to be started. A `fork` without `exec` leaves the child's clock
-/// standing: use [`StdClock`] there.
+/// The thread starts at the first reading, which waits for the start, and lives as long as the process. Call
+/// [`start`](Self::start) early to choose the moment and to learn whether the thread could start. If it could not, each
+/// reading asks [`StdClock`].
+///
+/// The clock lags the true time by a millisecond or two, more on a starved machine, and never leads it. Its periods are
+/// lengthened by 3 ticks for that. If the lag is larger when a circuit opens, the open time is shorter by the excess.
+/// After a `fork` without `exec` the child's clock stands still: use [`StdClock`] there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CoarseClock;
 
-/// The ticking word. Zero means "nobody ticks": the ticker never writes it.
+/// The word that the background thread advances. Zero means that no reading has been written yet: the thread never
+/// writes zero.
 ///
 /// Every access is Relaxed: coherence alone keeps the readings of one word in order, and nothing is published with it.
 static COARSE: AtomicU32 = AtomicU32::new(0);
@@ -65,7 +67,8 @@ impl CoarseClock {
         Self
     }
 
-    /// Starts the ticking thread unless it runs; says whether it runs now.
+    /// Starts the background thread unless it runs, and returns whether it runs. A start that failed is not tried
+    /// again.
     pub fn start() -> bool {
         static RUNS: OnceLock<bool> = OnceLock::new();
         *RUNS.get_or_init(|| {
@@ -75,8 +78,9 @@ impl CoarseClock {
             };
             let runs = thread::Builder::new().name("microbreaker-clock".into()).spawn(ticker).is_ok();
             if runs {
-                // So that the first reading after this call is already the coarse one. The ticker may run at the same
-                // time; both write readings taken just now, and `tick` never moves the word back.
+                // After this the first reading that follows the start is already a coarse one. The thread may tick at
+                // the same time: a benign race, because both write readings taken just now and `tick` never moves the
+                // word back.
                 Self::tick();
             }
             runs
@@ -94,7 +98,7 @@ impl CoarseClock {
     #[cold]
     fn first() -> Ticks {
         if Self::start() {
-            // A process younger than one tick has nothing to show yet; zero is then the true reading.
+            // Nothing has been written within the first tick; zero is then the true reading.
             Ticks::new(COARSE.load(Ordering::Relaxed))
         } else {
             StdClock.now()
@@ -102,15 +106,15 @@ impl CoarseClock {
     }
 }
 
-/// Whether the ticking word goes from `last` to `now`. Zero is skipped (it lags by one tick once in 48 days), and so is a
-/// reading older than what stands there.
+/// Whether to move the word from `last` to `now`. Zero is skipped (the clock then lags by one tick, once in 48 days),
+/// and so is a reading older than `last`.
 fn moves_on(last: u32, now: u32) -> bool {
     now != 0 && (last == 0 || now.wrapping_sub(last) < 1 << 31)
 }
 
 impl Clock for CoarseClock {
     const RATE: TickRate = RATE;
-    // Rounding, and the ticker's usual lag at the beginning of a period.
+    // For rounding, and for the thread's usual lag at the beginning of a period.
     const SLACK: u32 = 3;
 
     #[inline(always)]
@@ -158,7 +162,7 @@ mod tests {
     fn the_coarse_clock_ticks_by_itself_and_never_leads() {
         assert!(CoarseClock::start());
         let begin = CoarseClock.now();
-        // Bounded by the ticker's progress, not by a duration.
+        // The thread's progress bounds this loop, not a duration.
         while CoarseClock.now() == begin {
             thread::yield_now();
         }
