@@ -1,4 +1,4 @@
-//! What a breaker tells of itself, without moving.
+//! Reading a breaker. Nothing here moves the state.
 
 use core::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::terms::state::State;
 use crate::terms::tally::{Status, Tally};
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// What [`acquire`](Self::acquire) would say now, without asking: no probe is taken, nothing moves and no observer is
-    /// told. For whoever has something to do before the call (a connection to choose, a body to read, a queue to join)
-    /// that a rejection would waste.
+    /// What [`acquire`](Self::acquire) would return now. It takes no probe, moves nothing and notifies no observer. Use
+    /// it if a rejection would waste work before the call (choosing a connection, reading a body, joining a queue).
     ///
-    /// `Ok` promises nothing: another caller may be faster, and whether a call is among a ramp's share is known only by
-    /// asking. In shadow it is always `Ok`, for nothing is rejected. While quietly closed it is one load.
+    /// `Ok` promises nothing: another caller may be faster, and only `acquire` decides whether a call is in the share
+    /// of a ramp. In shadow the result is always `Ok`, because nothing is rejected. While the circuit is healthy, it
+    /// costs one load.
     ///
     /// ```
     /// use core::time::Duration;
@@ -47,12 +47,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         Err(Rejected::new(reason, ticks, const { &C::RATE }))
     }
 
-    /// The state: one load. An open circuit whose time is over still shows as open; it moves when somebody asks.
+    /// The state, by one load. An open circuit whose time is over still shows as open: it moves when the next caller
+    /// asks.
     pub fn state(&self) -> State {
         self.state.peek().state()
     }
 
-    /// The state, and how many half-open probes are out.
+    /// The state, and the number of half-open probes in flight.
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "metrics ask for it"))]
     pub(crate) fn state_and_probes(&self) -> (State, u8) {
         let word = self.state.load();
@@ -63,7 +64,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 }
     }
 
-    /// Everything in one look; see [`Status`].
+    /// The state, the sums and the switches of the breaker together; see [`Status`].
     pub fn status(&self) -> Status {
         let word = self.state.load();
         #[expect(clippy::cast_possible_truncation, reason = "five bits")]
@@ -81,34 +82,35 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// When to ask again: zero for now, `None` for "not before somebody resets it". Rounded up. While closed it reads
-    /// no clock.
+    /// How long to wait before asking again, rounded up: zero for now, `None` if only a reset helps. While the circuit
+    /// is closed, no clock is read.
     pub fn retry_in(&self) -> Option<Duration> {
         self.present_remaining().ticks.map(|ticks| C::RATE.duration_of(ticks))
     }
 
-    /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock: the same without any arithmetic.
+    /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock, without the conversion.
     pub fn retry_in_ticks(&self) -> Option<u32> {
         self.present_remaining().ticks
     }
 
-    /// The window's sums; of a pair, those of the first. Empty unless closed or ramping.
+    /// The window's sums; for a pair of windows, the sums of the first. They are empty unless the circuit is closed or
+    /// ramping.
     pub fn tally(&self) -> Tally {
         self.window.tally(self.scope(self.state.load()))
     }
 
-    /// Whether it remembers nothing against the peer: closed, with no failure or slow call in its window, or in either of a
-    /// pair.
+    /// Whether the breaker remembers nothing against the peer: it is closed, and there is no failure or slow call in
+    /// its window, or in either window of a pair.
     ///
-    /// A new breaker in its place may still decide otherwise, for it lacks the successes counted (without them failures to
-    /// come are a larger share, and a minimum of calls has to be met anew), the [seed](Self::seed), the shadow switch if it
-    /// was thrown, and settings taken over live.
+    /// If you replace a clean breaker by a new one, the new one may still decide differently. It lacks the counted
+    /// successes, so later failures are a larger share and the minimum of calls must be reached again. It also lacks
+    /// the [seed](Self::seed), a switch to shadow, and settings from a [reload](Self::reconfigure).
     pub fn is_clean(&self) -> bool {
         let word = self.state.load();
         word.state() == State::Closed && self.window.is_clean(self.scope(word))
     }
 
-    /// When it pays to ask. Of `word`'s generation, or of a later one if that is over.
+    /// When asking again can help, for the generation of `word`, or for a later one if that generation is over.
     pub(crate) fn remaining(&self, mut word: ControlWord) -> Remaining {
         loop {
             let generation = word.generation();
@@ -131,20 +133,21 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// The present rest.
+    /// When asking again can help, for the present generation.
     pub(crate) fn present_remaining(&self) -> Remaining {
         self.remaining(self.state.load())
     }
 }
 
-/// When it pays to ask.
+/// When asking again can help.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
 pub(crate) struct Remaining {
-    /// Of the generation that was looked at.
+    /// A control word of the generation that was looked at.
     pub(crate) word: ControlWord,
-    /// `None`: not by waiting.
+    /// Ticks until then. `None`: waiting alone does not help.
     pub(crate) ticks: Option<u32>,
-    /// It is the longest that it can be: a probe may report, or a hold's owner say less.
+    /// Whether `ticks` is only an upper bound: a probe may report sooner, or the owner of a hold may publish a shorter
+    /// length.
     pub(crate) may_shrink: bool,
 }

@@ -1,4 +1,4 @@
-//! Over a restart: what must not be forgotten, and going on from it.
+//! Restarts: taking a snapshot before, and restoring it after.
 
 use core::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// What must not be forgotten over a restart, for [`restore`](Self::restore). All of it is of one generation.
+    /// A snapshot of the state that a restart must not forget, for [`restore`](Self::restore). All of it belongs to one
+    /// generation.
     ///
-    /// While the owner of a hold is still about to say how long (it was interrupted in the middle), the time left is the
-    /// longest a hold may be.
+    /// If a thread has opened the circuit by a hold but was interrupted before it published the length, the time left
+    /// is the longest that a hold may be.
     #[must_use = "a snapshot that is not kept outlives nothing"]
     pub fn snapshot(&self) -> Snapshot {
         loop {
@@ -42,25 +43,29 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// Goes on where a [`snapshot`](Self::snapshot) was taken, `passed` ago: after a restart, before anybody asks. By
-    /// hand, from any state; permits that are out become stale.
+    /// Continues from a [`snapshot`](Self::snapshot) that was taken `passed` ago. Call it after a restart, before any
+    /// caller asks. It works from every state, and permits given earlier become stale.
     ///
-    /// `None` is for a time that nobody knows for certain (a clock that can be set does not), and the safe choice: an
-    /// open circuit stays open for all that was left. If no more is given than has passed, the open time is never over
-    /// before it would have been. A ramp goes on for what was left of it, from its first step: the window starts empty. A
-    /// half-open circuit is restored as one whose probes were lost with the restart, open for another open time: a device
-    /// that is brought down by its own probe backs off instead of probing again at once, for ever.
+    /// Pass `None` if nobody knows for certain how much time has passed; a clock that can be set does not know. `None`
+    /// is the safe choice: an open circuit stays open for all the time that was left. If `passed` is not more than the
+    /// time that has really passed, the open time never ends before it would have ended without the restart.
     ///
-    /// Restore first, before a task or an interrupt uses the breaker: what was reported to it till then, a hold among it,
-    /// is forgotten, as by a [reset](Self::reset). [Seed](Self::seed) before that, for the jitter of that other open time.
-    /// A hold that comes meanwhile counts. A caller that comes meanwhile to a restored ramp may begin a whole one.
+    /// A ramp continues for the time that was left, but from its first step, because the window starts empty. A
+    /// half-open circuit has lost its probes by the restart, so it is restored as open, as after a failed probe. A
+    /// device that its own probe brings down therefore backs off, instead of probing again at once for ever.
+    ///
+    /// Restore before a task or an interrupt uses the breaker: like a [reset](Self::reset), a restore forgets
+    /// everything that was reported before it, holds included. [Seed](Self::seed) before the restore, so that this open
+    /// time has the device's jitter. A hold that is reported during the restore counts. A caller that asks while
+    /// a ramp is being restored may begin a whole ramp.
     ///
     /// On an error nothing changes.
     pub fn restore(&self, snapshot: &Snapshot, passed: Option<Duration>) -> Result<(), SnapshotError> {
         if !snapshot.is_of(C::RATE) {
             return Err(SnapshotError::Rate);
         }
-        // Whole ticks that have passed for certain. What is left may be more than the horizon, by jitter, but not twice it.
+        // The whole ticks that have certainly passed: one less than the rounded count. A time past the horizon is
+        // converted by halves. Jitter may make the time left longer than the horizon, but never twice as long.
         let passed = passed.map_or(0, |time| match (C::RATE.ticks_in(time), C::RATE.ticks_in(time / 2)) {
             (Some(ticks), _) => ticks.saturating_sub(1),
             (None, Some(half)) => 2 * half.saturating_sub(1),
@@ -79,8 +84,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };
         self.after_transition(from, to, tally, Some(span));
         if state == State::Open && self.timer.span(to.generation()).is_none_or(|decided| decided < span) {
-            // A shorter hold, reported meanwhile, said how long before we could, or somebody moved on: see that ours is
-            // covered.
+            // A shorter hold published its length before we could, or another caller moved the circuit on. Make sure
+            // that the restored time is covered.
             self.open_for_ticks(Some(to.generation()), reason, span);
         }
         Ok(())

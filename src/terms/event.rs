@@ -1,4 +1,4 @@
-//! What observers are told: transitions, reports, and what a report did.
+//! Transitions and reports, as observers are notified of them, and what a report did.
 
 use core::time::Duration;
 
@@ -7,33 +7,36 @@ use crate::terms::outcome::FailureKind;
 use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::Tally;
 
-/// A transition, told once, by the thread that made it, after it was made.
+/// A transition. The thread that made it notifies the observer once, after the move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
     /// The state before.
     pub from: State,
-    /// The state after. Equal to `from` for a hold that prolongs an open circuit and a reset of a closed one.
+    /// The state after. It equals `from` if a hold or a trip prolongs an open circuit, or a closed circuit is reset.
     pub to: State,
-    /// Why it is open now, if it is.
+    /// Why the circuit is open now, if it is.
     pub reason: Option<OpenReason>,
-    /// The generation that began. `Ramping` → `Closed` goes on with its own.
+    /// The generation that began. The move from `Ramping` to `Closed` keeps the generation.
     pub generation: u32,
     /// How often in a row recovery failed.
     pub attempt: u8,
-    /// Of a trip or a verdict, the sums it rests on; of other moves, the window's before the move, which are empty unless
-    /// it was closed or ramping.
+    /// The sums that led to the move, if the window tripped or the probes gave a verdict. For all other moves, the sums
+    /// of the window before the move; they are empty unless the circuit was closed or ramping.
     pub tally: Tally,
-    /// How long the new state lasts in ticks, if it is open for a time or ramping; jitter and the clock's slack included.
+    /// How long the new state lasts, in ticks, if the circuit is open for a time or ramping. Jitter and the clock's
+    /// slack are included.
     pub lasts_ticks: Option<u32>,
-    /// When, by the breaker's clock: read by the winner after the move, so that of two moves that follow each other
-    /// closely the later may have the earlier reading, and be told first. The generation has the order.
+    /// When the move was made, by the breaker's clock. The thread that made the move reads the clock after it. If two
+    /// moves follow each other closely, the later move may have the earlier reading and reach the observer first. The
+    /// generation gives their order.
     pub at: Ticks,
     pub(crate) rate: &'static TickRate,
 }
 
 impl Event {
-    /// [`lasts_ticks`](Self::lasts_ticks) as a time, rounded up. Of an open circuit: after what time to ask again.
+    /// [`lasts_ticks`](Self::lasts_ticks) as a time, rounded up. For an open circuit, this is the time after which to
+    /// ask again.
     pub const fn lasts(&self) -> Option<Duration> {
         match self.lasts_ticks {
             Some(ticks) => Some(self.rate.duration_of(ticks)),
@@ -42,7 +45,7 @@ impl Event {
     }
 }
 
-/// What a report was about, for [`Observer::on_report`](crate::Observer::on_report).
+/// The kind of a report, for [`Observer::on_report`](crate::Observer::on_report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReportKind {
@@ -50,15 +53,15 @@ pub enum ReportKind {
     Success,
     /// A failure.
     Failure(FailureKind),
-    /// It answered.
+    /// The peer answered, but the answer says nothing about its health.
     Alive,
-    /// It says nothing.
+    /// The call says nothing about the peer.
     Ignored,
     /// The permit was dropped without a report.
     Cancelled,
     /// The peer said when to come back.
     Hold,
-    /// Not before somebody looked.
+    /// Nobody should ask again until somebody has looked.
     Latch,
 }
 
@@ -70,9 +73,9 @@ pub struct CallReport {
     pub kind: ReportKind,
     /// Whether the call took longer than the slow limit.
     pub slow: bool,
-    /// What it did.
+    /// What the report did.
     pub effect: Effect,
-    /// When, for a failure.
+    /// When a failure was reported, by the breaker's clock; `None` for other reports.
     pub at: Option<Ticks>,
 }
 
@@ -80,23 +83,25 @@ pub struct CallReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effect {
-    /// It was counted, and the state is as before.
+    /// The report was counted, and the state did not change.
     Counted,
-    /// It says nothing about health (alive, ignored, cancelled): nothing was counted; a probe's slot is back.
+    /// The report says nothing about health (alive, ignored, cancelled). Nothing was counted, and a probe's slot was
+    /// given back.
     Neutral,
-    /// It opened the circuit, for this reason (or prolonged it by a hold).
+    /// The report opened the circuit for this reason, or prolonged an open circuit.
     Opened(OpenReason),
-    /// It closed the circuit.
+    /// The report closed the circuit.
     Closed,
-    /// It ended the half-open state; the ramp begins.
+    /// The report ended the half-open state, and the ramp began.
     Ramping,
-    /// It latched the circuit.
+    /// The report latched the circuit.
     Latched,
-    /// It changed nothing, because the circuit is already there or further (a shorter hold while open).
+    /// The report changed nothing, because the circuit already rejects for as long or longer (a shorter hold while
+    /// open, a hold while latched), or because the circuit is disabled.
     Unchanged,
-    /// The permit is of an older generation, or of a probe that was written off: dropped. (Not so a hold or a latch of
-    /// a probe that was written off: both speak of the peer.)
+    /// The report was dropped, because the permit is of an older generation, or because its probe was written off or
+    /// came after the verdict. A hold or a latch of such a probe counts all the same: both speak of the peer.
     Stale,
-    /// The permit counts nowhere: the breaker is, or was, disabled, or only watches.
+    /// The permit counts nowhere: it was given while the breaker was disabled, or only because of shadow.
     Uncounted,
 }

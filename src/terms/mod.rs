@@ -1,4 +1,4 @@
-//! What callers see: states, outcomes, rejections, sums, events, and who watches.
+//! The values that callers see: states, outcomes, rejections, sums, events, modes, and the observer.
 
 pub(crate) mod event;
 pub(crate) mod mode;

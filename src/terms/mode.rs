@@ -1,23 +1,24 @@
-//! What an operator wants of a breaker.
+//! The modes that an operator switches a breaker to.
 
 use crate::platform::named::named;
 
 named! {
     #[names = "in small letters, as settings have it"]
-    /// What an operator wants of a breaker; see [`Breaker::switch`](crate::Breaker::switch).
+    /// A mode that an operator switches a breaker to; see [`Breaker::switch`](crate::Breaker::switch).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Mode {
-        /// It decides.
+        /// The breaker decides which calls are admitted.
         #[default]
         On => "on",
-        /// It admits all and records nothing: as if it were not there.
+        /// The breaker admits all calls and records nothing, as if it were not there.
         Off => "off",
-        /// It rejects all: maintenance.
+        /// The breaker rejects all calls, for maintenance.
         Open => "open",
-        /// The machine runs exactly as it would, but a call that it would reject is admitted, on a permit that counts
-        /// nowhere except in the observer's [`on_would_reject`](crate::Observer::on_would_reject). So a new breaker can
-        /// watch production before it is allowed to act.
+        /// The breaker changes its states as in mode on, but it admits the calls that it would reject. The permit of
+        /// such a call counts nowhere; the breaker notifies the observer by
+        /// [`on_would_reject`](crate::Observer::on_would_reject). So a new breaker can watch production before it is
+        /// allowed to act.
         Shadow => "shadow",
     }
 }

@@ -5,13 +5,15 @@ use core::time::Duration;
 use crate::terms::event::{CallReport, Event};
 use crate::terms::rejected::RejectReason;
 
-/// Watches a breaker. Hooks are called outside any loop, may call the breaker, and cannot change a decision. They
-/// should not panic: one that does while a probe is admitted leaves its slot taken until the lease is over.
+/// Watches a breaker. The breaker calls the hooks outside any loop. A hook may call the breaker, but it cannot change a
+/// decision. Hooks should not panic: if a hook panics while a probe is admitted, the probe's slot stays taken until the
+/// lease is over.
 ///
-/// Each has an empty default. `()` watches nothing and costs nothing. A pair `(A, B)` watches with both, a reference
-/// with what it refers to.
+/// Each hook has an empty default. `()` watches nothing and costs nothing. A pair `(A, B)` notifies both observers, and
+/// a reference notifies the observer that it refers to.
 pub trait Observer {
-    /// `false` spares the breaker what only an observer needs: sums for events, a clock reading per failure.
+    /// Whether the breaker prepares the data that only an observer needs: sums for events, a clock reading per failure.
+    /// With `false`, [`on_event`](Self::on_event) and [`on_report`](Self::on_report) are never called.
     const WATCHES: bool = true;
 
     /// The breaker's name, for logs and metrics.
@@ -20,12 +22,12 @@ pub trait Observer {
         ""
     }
 
-    /// The state changed. Exactly once per transition, by its winner.
+    /// The state changed. The thread that made the transition calls this exactly once.
     fn on_event(&self, event: &Event) {
         let _ = event;
     }
 
-    /// A call was admitted; `probe` if half-open.
+    /// A call was admitted; `probe` tells whether it is a half-open probe.
     fn on_permit(&self, probe: bool) {
         let _ = probe;
     }
@@ -35,7 +37,7 @@ pub trait Observer {
         let _ = reason;
     }
 
-    /// In shadow, a call was admitted that would have been rejected.
+    /// In shadow, a call that would have been rejected was admitted.
     fn on_would_reject(&self, reason: RejectReason) {
         let _ = reason;
     }
@@ -45,13 +47,13 @@ pub trait Observer {
         let _ = report;
     }
 
-    /// Whether calls should be timed, for [`on_elapsed`](Self::on_elapsed). Who makes calls (the crate, with `std`) asks
-    /// this before each, and where the answer is no reads no clock for it.
+    /// Whether calls should be timed for [`on_elapsed`](Self::on_elapsed). With `std`, the crate asks this before each
+    /// call that it makes. If the answer is `false`, it reads no clock for this purpose.
     fn times_calls(&self) -> bool {
         false
     }
 
-    /// A call took this long. Not by the breaker's clock, which is too coarse: as who made the call measured it.
+    /// A call took this long. The code that made the call measured the time, because the breaker's clock is too coarse.
     fn on_elapsed(&self, elapsed: Duration) {
         let _ = elapsed;
     }

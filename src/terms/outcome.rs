@@ -1,57 +1,59 @@
-//! What a call came to, and who decides.
+//! The outcomes of calls, and the classifiers that decide them.
 
 use core::fmt;
 use core::time::Duration;
 
-/// What a guarded call came to, as told to [`Permit::record`](crate::Permit::record).
+/// The outcome of a guarded call, for [`Permit::record`](crate::Permit::record).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It worked. Slow as well, where it took longer than a configured slow limit.
+    /// The call succeeded. It counts as slow as well if it took longer than the configured slow limit.
     Success,
-    /// It failed in a way that speaks against the peer.
+    /// The call failed in a way that speaks against the peer.
     Failure(FailureKind),
-    /// It worked but took too long, by the caller's own judgement. Bad wherever outcomes are only good or bad: in a
-    /// streak and in the default half-open verdict.
+    /// The call succeeded but took too long, by the caller's own judgement. A streak and the default rule for half-open
+    /// probes know only success and failure, and count it as a failure.
     Slow,
-    /// The peer answered, but the answer says nothing about its health (a 4xx): good for a half-open probe, neutral
-    /// for the window.
+    /// The peer answered, but the answer says nothing about its health (a 4xx). For a half-open probe this is a
+    /// success; the window does not count it.
     Alive,
-    /// Says nothing about the peer (a cancelled call, a local error): neutral; a probe's slot is returned.
+    /// The call says nothing about the peer (a cancelled call, a local error). Nothing is counted, and a probe's slot
+    /// is given back.
     Ignored,
-    /// The peer said when to come back (`Retry-After`, a network back-off timer): opens the circuit for that time,
+    /// The peer said when to come back (`Retry-After`, a network back-off timer). The circuit opens for that time,
     /// capped by [`Config::hold_at_most`](crate::Config::hold_at_most).
     Hold(Duration),
-    /// Do not ask again until a person has looked (bad credentials, no money, a dead SIM): opens without a time.
+    /// Nobody should ask again until a person has looked (bad credentials, no money, a dead SIM). The circuit stays
+    /// open until it is reset.
     Latch,
 }
 
-/// What kind of failure: kept for observers and retries, the same to every decision.
+/// The kind of a failure. It is for observers and retries; the breaker treats all kinds alike.
 ///
 /// | kind | lasts | retry | |
 /// | --- | --- | --- | --- |
-/// | [`Other`](Self::Other), [`Custom`](Self::Custom) | transient | yes | nothing is known: taken to pass |
+/// | [`Other`](Self::Other), [`Custom`](Self::Custom) | transient | yes | nothing is known, so it is assumed to pass |
 /// | [`Timeout`](Self::Timeout) | transient | yes | |
 /// | [`Refused`](Self::Refused) | prolonged | yes | a restart, a route that comes back |
 /// | [`Reset`](Self::Reset) | transient | yes | |
 /// | [`Dns`](Self::Dns) | prolonged | yes | answers are cached |
 /// | [`Server`](Self::Server) | prolonged | yes | |
-/// | [`RateLimited`](Self::RateLimited) | prolonged | yes | not before the time it said |
-/// | [`Quota`](Self::Quota) | prolonged | no | until it is renewed |
+/// | [`RateLimited`](Self::RateLimited) | prolonged | yes | not before the time that the peer named |
+/// | [`Quota`](Self::Quota) | prolonged | no | until the quota is renewed |
 /// | [`Auth`](Self::Auth) | permanent | no | |
 /// | [`Client`](Self::Client) | permanent | no | |
-/// | [`Protocol`](Self::Protocol) | permanent | no | the two do not speak the same |
+/// | [`Protocol`](Self::Protocol) | permanent | no | caller and peer do not speak the same protocol |
 /// | [`Resource`](Self::Resource) | transient | no | a retry needs more of what ran out |
 /// | [`Panic`](Self::Panic) | permanent | no | a bug |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// None of the others, or not told.
+    /// None of the other kinds, or the kind is not known.
     #[default]
     Other,
-    /// No answer in time. Also what a call counts as that was dropped after it had outlived the slow limit.
+    /// No answer came in time. A call that is dropped after the slow limit has passed counts as this kind.
     Timeout,
-    /// Nobody listens, or no way leads there.
+    /// Nobody listens at the peer's address, or no route leads to it.
     Refused,
     /// The connection broke.
     Reset,
@@ -69,11 +71,11 @@ pub enum FailureKind {
     Client,
     /// The answer made no sense.
     Protocol,
-    /// Something local ran out (memory, sockets, a pool).
+    /// A local resource ran out (memory, sockets, a pool).
     Resource,
     /// The caller panicked while it held the permit.
     Panic,
-    /// One of the caller's own.
+    /// A kind that the caller defines.
     Custom(CustomKind),
 }
 
@@ -108,7 +110,7 @@ impl FailureKind {
         all
     };
 
-    /// Its place in [`ALL`](Self::ALL): below 29, for tables and metrics.
+    /// The place of the kind in [`ALL`](Self::ALL), for tables and metrics. It is below 29.
     pub const fn number(self) -> u8 {
         match self {
             Self::Other => 0,
@@ -128,7 +130,8 @@ impl FailureKind {
         }
     }
 
-    /// The name in small letters with underscores, as metrics want it; `custom_0` to `custom_15` for the caller's own.
+    /// The name in small letters with underscores, as metrics want it. The caller's own kinds are `custom_0` to
+    /// `custom_15`.
     pub const fn name(self) -> &'static str {
         const CUSTOM: [&str; 16] = [
             "custom_0",
@@ -166,7 +169,7 @@ impl FailureKind {
         }
     }
 
-    /// How long what failed is likely to go on failing, by the table above.
+    /// How long the failure is likely to last, by the table above.
     pub const fn persistence(self) -> Persistence {
         match self {
             Self::Other | Self::Timeout | Self::Reset | Self::Resource | Self::Custom(_) => Persistence::Transient,
@@ -175,8 +178,8 @@ impl FailureKind {
         }
     }
 
-    /// Whether the same call may well succeed when it is made again, by the table above. Made through the breaker, and
-    /// only if the call may be made twice at all: that this one failed does not say that it did nothing.
+    /// Whether the same call may well succeed if it is made again, by the table above. Retry through the breaker, and
+    /// only if the call may be made twice at all: a failed call may have had its effect.
     pub const fn is_retryable(self) -> bool {
         match self {
             Self::Other
@@ -196,15 +199,15 @@ impl FailureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Persistence {
-    /// One call's bad luck: the next may succeed.
+    /// The failure hit one call: the next call may succeed.
     Transient,
-    /// It passes by itself, but not within a retry's pause.
+    /// The failure passes by itself, but not within the pause before a retry.
     Prolonged,
-    /// It stays until somebody changes something.
+    /// The failure stays until somebody changes something.
     Permanent,
 }
 
-/// One of sixteen kinds of failure that the caller gives a meaning.
+/// One of sixteen kinds of failure whose meaning the caller defines.
 ///
 /// ```
 /// use microbreaker::{CustomKind, FailureKind, Outcome};
@@ -217,12 +220,13 @@ pub enum Persistence {
 pub struct CustomKind(Sixteen);
 
 impl CustomKind {
-    /// Kind `number`, 0 to 15; `None` above. In a `const`, `unwrap` makes that an error at compile time.
+    /// The kind of this number, 0 to 15; `None` for a greater number. In a `const`, `unwrap` makes a greater number an
+    /// error at compile time.
     pub const fn new(number: u8) -> Option<Self> {
         if number < 16 { Some(Self(Sixteen::ALL[number as usize])) } else { None }
     }
 
-    /// The number it was made with.
+    /// The number of the kind, 0 to 15.
     pub const fn number(self) -> u8 {
         self.0 as u8
     }
@@ -234,8 +238,8 @@ impl fmt::Debug for CustomKind {
     }
 }
 
-/// A number below 16 whose other values the compiler knows to be free: with it a [`FailureKind`] stays a byte, and
-/// travels in a register with all that it is part of.
+/// A number below 16. The compiler knows that all other values are unused. So a [`FailureKind`] takes one byte, and the
+/// types that contain it travel in a register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[rustfmt::skip]
 enum Sixteen { N0, N1, N2, N3, N4, N5, N6, N7, N8, N9, N10, N11, N12, N13, N14, N15 }
@@ -248,7 +252,7 @@ impl Sixteen {
     ];
 }
 
-/// Decides what a call's result means. Implemented by every `Fn(&T) -> Outcome`.
+/// A classifier, which decides the outcome that a call's result stands for. Every `Fn(&T) -> Outcome` implements it.
 ///
 /// ```
 /// use microbreaker::{Classify, FailureKind, Outcome};
@@ -261,7 +265,7 @@ impl Sixteen {
 /// assert_eq!(status.classify(&404), Outcome::Alive);
 /// ```
 pub trait Classify<T: ?Sized> {
-    /// The outcome that `result` stands for. Called once per call, outside any lock or loop of the breaker.
+    /// The outcome that `result` stands for. It is called once for each call, outside any lock or loop of the breaker.
     fn classify(&self, result: &T) -> Outcome;
 }
 
@@ -272,7 +276,7 @@ impl<T: ?Sized, F: Fn(&T) -> Outcome> Classify<T> for F {
     }
 }
 
-/// The default: `Ok` is a success, every `Err` a failure of kind [`Other`](FailureKind::Other).
+/// The default classifier: `Ok` is a success, and every `Err` is a failure of the kind [`Other`](FailureKind::Other).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyError;
 
@@ -286,7 +290,8 @@ impl<T, E> Classify<Result<T, E>> for AnyError {
     }
 }
 
-/// `Ok` is a success; an `Err` is what the function says, and [`Alive`](Outcome::Alive) where it says `None`.
+/// A classifier that lets a function judge errors. `Ok` is a success. An `Err` is a failure of the kind that the
+/// function returns, or [`Alive`](Outcome::Alive) if it returns `None`.
 ///
 /// ```
 /// use microbreaker::{Classify, ErrorIf, FailureKind, Outcome};

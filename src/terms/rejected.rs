@@ -1,4 +1,4 @@
-//! What a caller gets instead of a permit, or of its result.
+//! Rejections, which a caller gets instead of a permit, and the error of a guarded call.
 
 use core::fmt;
 use core::time::Duration;
@@ -13,21 +13,22 @@ use crate::terms::state::OpenReason;
 pub enum RejectReason {
     /// The circuit is open, for this reason.
     Open(OpenReason),
-    /// It is open without a time: somebody must reset it.
+    /// The circuit is open without a time: somebody must reset it.
     Latched,
-    /// It is half-open and no slot for a probe is free.
+    /// The circuit is half-open, and no slot for a probe is free.
     HalfOpen,
-    /// It is ramping, and this call is not among the admitted share.
+    /// The circuit is ramping, and this call is not in the admitted share.
     Ramping,
-    /// It is switched off for maintenance.
+    /// The circuit is forced open for maintenance.
     ForcedOpen,
-    /// Nobody asked first whether the guarded service is ready, so it must not be called: a fault of the caller, not of
-    /// the peer. Only a layer says this, a [`Breaker`](crate::Breaker) never does.
+    /// The caller did not ask first whether the guarded service is ready, so the service must not be called. This is a
+    /// fault of the caller, not of the peer. Only a layer rejects for this reason; a [`Breaker`](crate::Breaker) never
+    /// does.
     Unready,
 }
 
 impl RejectReason {
-    /// The name in small letters with underscores, as metrics want it; an open circuit's is its reason's.
+    /// The name in small letters with underscores, as metrics want it. `Open` has the name of its [`OpenReason`].
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open(reason) => reason.name(),
@@ -57,22 +58,25 @@ impl Rejected {
         Self { reason, ticks, rate }
     }
 
-    /// Of a caller that did not ask first whether the service is ready.
+    /// The rejection of a caller that did not ask first whether the service is ready.
     #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only a layer says so"))]
     pub(crate) const UNREADY: Self =
         Self { reason: RejectReason::Unready, ticks: Some(0), rate: &const { TickRate::new(1, 1) } };
 
-    /// Why.
+    /// Why the call was rejected.
     pub const fn reason(&self) -> RejectReason {
         self.reason
     }
 
-    /// How long to wait before asking again; `None` if time alone will not help.
+    /// How long to wait before asking again, rounded up; `None` if time alone will not help. The time is
     ///
-    /// Of an open circuit it is the exact rest of the open time. Half-open, it is the longest it can take until a slot
-    /// is free or the verdict has fallen: a probe that reports sooner makes it sooner. Ramping, it is the time until
-    /// the share grows. Rounded up. While the owner of a hold is still about to say how long, it is the longest a hold
-    /// may be. In shadow nothing is rejected, and `Breaker::retry_in` tells what would be.
+    /// - for an open circuit, exactly the time that remains. If a hold has opened the circuit but has not yet published
+    ///   its length, it is the longest that a hold may be;
+    /// - for a half-open circuit, the longest time until a slot is free or the probes have a verdict. It can be sooner:
+    ///   a probe may report;
+    /// - for a ramping circuit, the time until the share grows.
+    ///
+    /// In shadow nothing is rejected; `Breaker::retry_in` tells the time that a rejection would give.
     pub const fn retry_in(&self) -> Option<Duration> {
         match self.ticks {
             Some(ticks) => Some(self.rate.duration_of(ticks)),
@@ -80,7 +84,7 @@ impl Rejected {
         }
     }
 
-    /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock: the same without any arithmetic.
+    /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock, without the conversion.
     pub const fn retry_in_ticks(&self) -> Option<u32> {
         self.ticks
     }
@@ -101,17 +105,17 @@ impl fmt::Display for Rejected {
 
 impl core::error::Error for Rejected {}
 
-/// What a guarded call returns in place of its own error.
+/// The error of a guarded call: a rejection, or the call's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error<E> {
     /// The call was not made.
     Rejected(Rejected),
-    /// The call was made and failed with this.
+    /// The call was made and failed with this error.
     Inner(E),
 }
 
 impl<E> Error<E> {
-    /// The rejection, if that is what it is.
+    /// The rejection, if the call was rejected.
     pub const fn rejected(&self) -> Option<&Rejected> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
@@ -119,7 +123,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The call's own error, if that is what it is.
+    /// The call's own error, if the call was made.
     pub fn into_inner(self) -> Option<E> {
         match self {
             Self::Rejected(_) => None,
@@ -130,8 +134,9 @@ impl<E> Error<E> {
 
 #[cfg(feature = "std")]
 impl<E: Into<Boxed>> Error<E> {
-    /// Boxed, for stacks whose error is `Box<dyn Error + Send + Sync>`: the call's own error as it was, or a [`Rejected`],
-    /// to be found by `downcast_ref`. (An `Error` around a boxed error is itself no `std::error::Error`, so `?` cannot.)
+    /// The error in a box, for stacks whose error is `Box<dyn Error + Send + Sync>`. The box holds the call's own error
+    /// as it was, or a [`Rejected`], which `downcast_ref` finds. (The operator `?` cannot convert it: an `Error` around
+    /// a boxed error is itself no `std::error::Error`.)
     ///
     /// ```
     /// use microbreaker::{Breaker, Config, Error, ManualClock, Rejected, Streak};
@@ -171,7 +176,7 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Rejected(_) => None,
-            // Displayed as ourselves, so the chain goes on with what is below it.
+            // `Display` already shows `error` as this error's own text, so the chain continues with its source.
             Self::Inner(error) => error.source(),
         }
     }

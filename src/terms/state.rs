@@ -4,24 +4,24 @@ use crate::platform::named::named;
 
 named! {
     #[names = "in small letters with underscores, as metrics want it"]
-    /// What a circuit does with a call, as seen by an observer.
+    /// The state of a circuit: what it does with a call.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     #[repr(u8)]
     pub enum State {
-        /// Healthy: every call is admitted and its outcome recorded.
+        /// Healthy: every call is admitted, and its outcome is recorded.
         Closed = 0 => "closed",
-        /// Calls are rejected until a time; the first one at or after it finds the circuit half-open.
+        /// All calls are rejected until the open time is over. The first call after that finds the circuit half-open.
         Open = 1 => "open",
-        /// Open without a time: rejects until someone resets it.
+        /// Open without a time: all calls are rejected until somebody resets the circuit.
         Latched = 2 => "latched",
         /// A limited number of probes find out whether the peer is back.
         HalfOpen = 3 => "half_open",
         /// The peer is back: a growing share of the calls is admitted.
         Ramping = 4 => "ramping",
-        /// Switched off for maintenance: rejects everything, records nothing, until reset.
+        /// Forced open for maintenance: until a reset, all calls are rejected and nothing is recorded.
         ForcedOpen = 5 => "forced_open",
-        /// Bypassed: admits everything, records nothing, until reset.
+        /// Bypassed: until a reset, all calls are admitted and nothing is recorded.
         Disabled = 6 => "disabled",
     }
 }
@@ -33,7 +33,7 @@ named! {
     #[non_exhaustive]
     #[repr(u8)]
     pub enum OpenReason {
-        /// Too many failures; where both reached their threshold, failures name the reason.
+        /// Too many failures. If failures and slow calls both reach their thresholds, this is the reason.
         Failures = 0 => "failures",
         /// Too many slow calls.
         Slow = 1 => "slow",
@@ -41,9 +41,9 @@ named! {
         Hold = 2 => "hold",
         /// A budget of calls, money or retries is used up.
         Budget = 3 => "budget",
-        /// Something this one depends on is down.
+        /// Something that the calls of this circuit depend on is down.
         Dependency = 4 => "dependency",
-        /// By hand.
+        /// Somebody opened the circuit by hand.
         Manual = 5 => "manual",
     }
 }
@@ -57,7 +57,7 @@ impl OpenReason {
             3 => Self::Budget,
             4 => Self::Dependency,
             5 => Self::Manual,
-            // 0; nothing writes more
+            // 0. Nothing writes a number above 5.
             _ => Self::Failures,
         }
     }

@@ -1,10 +1,10 @@
-//! What can be read off a breaker: a window's sums, and its status as a whole.
+//! Readings of a breaker: the sums of its window, and its whole status.
 
 use core::time::Duration;
 
 use crate::terms::state::{OpenReason, State};
 
-/// Which window a [`Tally`] is of.
+/// The kind of window that a [`Tally`] sums up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WindowKind {
@@ -13,9 +13,9 @@ pub enum WindowKind {
     None,
     /// Consecutive failures.
     Streak,
-    /// The last so many outcomes.
+    /// A fixed number of the latest outcomes.
     Count,
-    /// The last so many buckets of time.
+    /// A fixed number of the latest buckets of time.
     Time,
     /// The results of half-open probes.
     Probes,
@@ -23,20 +23,20 @@ pub enum WindowKind {
 
 /// The sums of a window, or of the probes that led to a verdict.
 ///
-/// Of a streak, `total` and `failed` are both the run of bad outcomes. `failed` and `slow` are independent (a slow
-/// failure counts in both) and neither ever exceeds `total`. A count window's sums are exact at one instant; a time
-/// window's are read word by word while others write: each outcome is wholly in or, if it came during the reading,
-/// possibly only in `total`.
+/// For a streak, `total` and `failed` are both the length of the run of failures and slow calls. `failed` and `slow`
+/// are independent (a slow failure counts in both), and neither ever exceeds `total`. The sums of a count window are
+/// exact at one instant. The sums of a time window are read word by word while other threads write: an outcome that is
+/// reported during the reading may be counted in `total` only, and every other outcome is counted wholly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Which window.
+    /// The kind of the window.
     pub window: WindowKind,
-    /// Outcomes counted.
+    /// The number of outcomes counted.
     pub total: u32,
-    /// Failures among them.
+    /// The number of failures.
     pub failed: u32,
-    /// Slow ones among them; 0 where slow calls are not counted.
+    /// The number of slow calls; 0 if slow calls are not counted.
     pub slow: u32,
 }
 
@@ -46,28 +46,28 @@ impl Tally {
     }
 }
 
-/// A breaker in one look. State, reason, level, attempt and generation come from one load; the rest is read after it
-/// and may be a moment younger.
+/// The status of a breaker. State, reason, level, attempt and generation come from one load. All other fields are read
+/// after it and may be a moment younger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// What it does with a call. An open circuit whose time is over still shows as open, with `retry_in` zero: it
-    /// moves when somebody asks.
+    /// The state. An open circuit whose time is over still shows as open, with `retry_in` zero: it moves when the next
+    /// caller asks.
     pub state: State,
-    /// Why it is open, if it is.
+    /// Why the circuit is open, if it is.
     pub reason: Option<OpenReason>,
     /// The degradation level, 0 to 3.
     pub level: u8,
     /// How often in a row recovery failed.
     pub attempt: u8,
-    /// Grows with every transition that ends the meaning of older permits; wraps after 2²⁰.
+    /// The generation. It grows with every transition that makes older permits stale, and wraps after 2²⁰.
     pub generation: u32,
-    /// When to ask again: zero for now, `None` for "not before somebody resets it".
+    /// How long to wait before asking again: zero for now, `None` if only a reset helps.
     pub retry_in: Option<Duration>,
-    /// Half-open probes that are out.
+    /// The number of half-open probes in flight.
     pub probes_in_flight: u8,
-    /// Whether the breaker only watches (see [`Config::shadow`](crate::Config::shadow)).
+    /// Whether the breaker is in [shadow](crate::Mode::Shadow): it rejects no calls.
     pub shadow: bool,
-    /// The window's sums; of a pair, those of the first.
+    /// The window's sums; for a pair of windows, the sums of the first.
     pub tally: Tally,
 }

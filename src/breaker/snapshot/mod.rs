@@ -1,4 +1,4 @@
-//! What outlives a restart: a breaker's state as words, bytes or (feature `std`) a file.
+//! Snapshots, which outlive a restart: a breaker's state as words, as bytes or (feature `std`) in a file.
 //!
 //! ```text
 //! word 0   "MCB" (24) · version (8)
@@ -22,20 +22,22 @@ use crate::machine::control::ATTEMPT_MAX;
 use crate::platform::bits::layout;
 use crate::terms::state::{OpenReason, State};
 
-/// A breaker's state at a moment, for the time after a restart: from [`Breaker::snapshot`], for [`Breaker::restore`].
+/// A breaker's state at one moment, to continue from it after a restart. [`Breaker::snapshot`] takes a snapshot and
+/// [`Breaker::restore`] restores it.
 ///
-/// It holds what a restart must not forget: the state, why it is open, how often in a row recovery failed, and what is
-/// left of the open time (or of the ramp). Times are distances in ticks, never instants, for no clock outlives a reset
-/// with certainty. What the window counted, permits, settings and switches are not in it.
+/// It holds the state, the reason if the circuit is open, how often in a row recovery failed, and the time left of the
+/// open time or of the ramp. Times are distances in ticks, never instants, because no clock is certain to outlive a
+/// reset. A snapshot holds neither the window's counts nor permits, settings and switches.
 ///
-/// It travels as [words](Self::words) or little-endian [bytes](Self::bytes), of one size for ever, and with a checksum:
-/// what was cut off while it was written is no snapshot. To be kept
+/// A snapshot travels as [words](Self::words) or little-endian [bytes](Self::bytes). Their number never changes. They
+/// contain a checksum, so a snapshot that was cut off while it was written is found to be an error. Keep it
 ///
-/// - in memory that survives a reset: [`Retained`](crate::Retained), which is never without the one before;
-/// - in flash: as bytes, through a library that survives a power cut at any moment, on transitions only (wear);
+/// - in memory that survives a reset: use [`Retained`](crate::Retained), which keeps the previous snapshot until the
+///   new one is whole;
+/// - in flash: as bytes, through a library that survives a power cut at any moment, and only on transitions (wear);
 /// - in a file: `write_to`, `read_from` (feature `std`).
 ///
-/// Two are equal if they tell the same, whenever they were saved.
+/// Two snapshots are equal if they hold the same state. When they were saved does not matter.
 ///
 /// ```
 /// use core::time::Duration;
@@ -49,22 +51,24 @@ use crate::terms::state::{OpenReason, State};
 /// let after = breaker();
 /// match Snapshot::from_bytes(&bytes) {
 ///     Ok(snapshot) => after.restore(&snapshot, None).unwrap(),
-///     Err(_) => {} // a cold start: the breaker is as it was made, closed
+///     Err(_) => {} // a cold start: the new breaker stays closed
 /// }
 /// assert_eq!(after.state(), State::Open);
 /// ```
 ///
 /// # Shutting down
 ///
-/// A healthy breaker counts nothing that would tell how many calls are out. What does, is where they are made:
+/// A healthy breaker does not count the calls in flight. The code that makes the calls knows them, so shut down like
+/// this:
 ///
-/// 1. Take no more work: the server's own graceful shutdown. Not by [`force_open`], which makes the permits that are out
-///    stale, so that what the last calls tell is lost, and which would be the state that is kept.
-/// 2. Wait for the calls that run, and at your deadline drop them: a dropped permit counts as it always does. Where the
-///    breaker is held by an `Arc`, each permit and each client holds one: none is out when [`Arc::strong_count`] is that of
-///    your own. Everywhere else the server's word counts.
-/// 3. Take the last snapshot, and keep it. Restored with `None`, an open circuit is not probed sooner for the restart.
-/// 4. Only then, if something might still try (a retry, a timer): [`force_open`].
+/// 1. Accept no more work, by the server's own graceful shutdown. Do not use [`force_open`] for this step: it makes all
+///    permits in flight stale, so the reports of the last calls are lost, and the snapshot would hold the forced state.
+/// 2. Wait for the running calls, and drop them at your deadline. A dropped permit counts as it always does. If the
+///    breaker is held by an `Arc`, each permit and each client holds a clone of it: no call is running when
+///    [`Arc::strong_count`] has fallen to the number of your own clones. Otherwise, rely on the server to tell you.
+/// 3. Take the last snapshot, and keep it. If it is restored with `None`, the restart does not make an open circuit
+///    probe sooner.
+/// 4. Only then, if something might still try to call (a retry, a timer), use [`force_open`].
 ///
 /// [`force_open`]: crate::Breaker::force_open
 /// [`Arc::strong_count`]: https://doc.rust-lang.org/std/sync/struct.Arc.html#method.strong_count
@@ -95,7 +99,7 @@ impl Eq for Snapshot {}
 const MAGIC: u32 = 0x4D43_4200;
 const VERSION: u32 = 1;
 
-/// More than any period has left: the horizon, a quarter of jitter, and a clock's slack.
+/// More than any period can have left, which is at most the horizon, a quarter of jitter and the clock's slack.
 const LONGEST_REMAINING: u32 = 2 * HORIZON;
 
 // The second word.
@@ -106,12 +110,12 @@ layout! {
 }
 
 impl Snapshot {
-    /// Its size in words of 32 bits.
+    /// The size of a snapshot in words of 32 bits.
     pub const WORDS: usize = 8;
-    /// Its size in bytes: a multiple of every flash's write size up to 32.
+    /// The size of a snapshot in bytes. It is a multiple of every write size of flash up to 32 bytes.
     pub const BYTES: usize = 4 * Self::WORDS;
 
-    /// As words, in the order they have in memory.
+    /// The snapshot as words, in their order in memory.
     pub const fn words(&self) -> [u32; Self::WORDS] {
         let mut words = [
             MAGIC | VERSION,
@@ -127,7 +131,7 @@ impl Snapshot {
         words
     }
 
-    /// The opposite of [`words`](Self::words).
+    /// Reads a snapshot from its [words](Self::words).
     pub fn from_words(words: &[u32; Self::WORDS]) -> Result<Self, SnapshotError> {
         let &[head, control, remaining, age, sequence, ticks, seconds, check] = words;
         if head & !0xFF != MAGIC {
@@ -138,7 +142,8 @@ impl Snapshot {
             return Err(SnapshotError::Version(head as u8));
         }
         let attempt = ATTEMPT.get(control);
-        // Against chance the checksum alone would do; the rest keeps what is made up from becoming what no breaker is in.
+        // The checksum alone catches damage by chance. The other checks refuse made-up words: they would put a breaker
+        // into a state that no breaker can reach.
         let state = State::ALL.get(STATE.get(control) as usize);
         let reason = OpenReason::ALL.get(REASON.get(control) as usize);
         let (Some(&state), Some(&reason), true) = (state, reason, check == checksum(words)) else {
@@ -159,7 +164,7 @@ impl Snapshot {
         Ok(Self { state, reason, attempt, remaining, age, sequence, rate: (ticks, seconds) })
     }
 
-    /// As bytes, each word with its lowest first.
+    /// The snapshot as bytes, each word with its lowest byte first.
     pub fn bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         for (place, word) in bytes.chunks_exact_mut(4).zip(self.words()) {
@@ -168,8 +173,8 @@ impl Snapshot {
         bytes
     }
 
-    /// The opposite of [`bytes`](Self::bytes). Fewer or more bytes than [`BYTES`](Self::BYTES) are
-    /// [corrupt](SnapshotError::Corrupt), for instance those of a file that was cut off.
+    /// Reads a snapshot from its [bytes](Self::bytes). Fewer or more bytes than [`BYTES`](Self::BYTES) (a file that was
+    /// cut off) are [corrupt](SnapshotError::Corrupt).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let Ok(bytes) = <&[u8; Self::BYTES]>::try_from(bytes) else { return Err(SnapshotError::Corrupt) };
         let mut words = [0; Self::WORDS];
@@ -179,12 +184,12 @@ impl Snapshot {
         Self::from_words(&words)
     }
 
-    /// The state. A half-open one is restored as open, see [`Breaker::restore`](crate::Breaker::restore).
+    /// The state. [`Breaker::restore`](crate::Breaker::restore) restores a half-open circuit as open.
     pub const fn state(&self) -> State {
         self.state
     }
 
-    /// Why it is open, if it is.
+    /// Why the circuit is open, if it is.
     pub const fn reason(&self) -> Option<OpenReason> {
         match self.state {
             State::Open => Some(self.reason),
@@ -203,8 +208,8 @@ impl Snapshot {
         self.remaining
     }
 
-    /// How long the open time or the ramp has lasted, in ticks of the breaker's clock; 0 in other states. For people and
-    /// logs: nothing is decided by it.
+    /// How long the open time or the ramp has lasted, in ticks of the breaker's clock; 0 in other states. This is for
+    /// people and logs: no decision depends on it.
     pub const fn age_ticks(&self) -> u32 {
         self.age
     }
@@ -214,17 +219,17 @@ impl Snapshot {
     }
 }
 
-/// Why something is no snapshot that this breaker can take: it starts cold, as it was made.
+/// Why data is no snapshot, or a breaker cannot restore it. A new breaker then starts cold, as it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// It is none: erased flash, memory after power came back, something else.
+    /// The data is no snapshot: erased flash, memory after power-up, or something else.
     Foreign,
-    /// It is one of another version of the format, which this library cannot read.
+    /// The snapshot has this version of the format, which this library cannot read.
     Version(u8),
-    /// It was cut off while it was written, or has changed since.
+    /// The snapshot was cut off while it was written, or it has changed since.
     Corrupt,
-    /// It is one of a breaker whose clock ticks at another rate.
+    /// The snapshot is of a breaker whose clock ticks at another rate.
     Rate,
 }
 
@@ -241,12 +246,12 @@ impl fmt::Display for SnapshotError {
 
 impl core::error::Error for SnapshotError {}
 
-/// CRC-32 as of IEEE 802.3 over the bytes of all words but the last, little endian.
+/// The CRC-32 of IEEE 802.3 over the little-endian bytes of all words but the last.
 const fn checksum(words: &[u32; Snapshot::WORDS]) -> u32 {
     let mut crc = u32::MAX;
     let mut at = 0;
     while at < Snapshot::WORDS - 1 {
-        // Reflected, it takes a word's lowest bit first, which is the order of its little-endian bytes.
+        // The reflected CRC takes the lowest bit of a word first, which is the order of its little-endian bytes.
         crc ^= words[at];
         let mut bit = 0;
         while bit < u32::BITS {
