@@ -3,17 +3,17 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The system's, counting what each thread asks for: other threads (libtest's own) do as they like.
+/// The system's allocator, with a count for each thread, so that other threads (libtest's own) do not disturb a test.
 struct Counting;
 
 thread_local! {
-    // `const` and without a destructor: reading it does not allocate.
+    // It is `const` and has no destructor, so reading it does not allocate.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Counting {
     fn count() {
-        // Fails only while a thread is torn down, when nobody measures any more.
+        // This fails only while a thread is torn down, when no test measures any more.
         let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
     }
 }
@@ -27,9 +27,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // A breaker that frees must have allocated; it counts all the same.
+        // A breaker that frees must have allocated before; a release is counted all the same.
         Self::count();
-        // SAFETY: `memory` came from `System` with this `layout`, since `alloc` passes on.
+        // SAFETY: `memory` came from `System` with this `layout`, since `alloc` passes every call on.
         unsafe { System.dealloc(memory, layout) }
     }
 

@@ -1,6 +1,6 @@
-//! A binary of its own, because its allocator counts and a program has only one. Proves that a breaker never allocates
-//! (fault 12 of `tests/breaker/faults.rs`, memory that grows with every cycle): thousands of cycles through every state,
-//! with every window, under an allocator that counts.
+//! Proves that a breaker never allocates (fault 12 of `tests/breaker/faults.rs`, memory that grows with every cycle):
+//! runs thousands of cycles through every state, with every window, under an allocator that counts. A program has only
+//! one allocator, so this is a binary of its own.
 
 mod counting;
 
@@ -25,7 +25,7 @@ use microbreaker::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Through every state and every kind of report, `cycles` times.
+/// Leads the breaker through every state and every kind of report, `cycles` times.
 fn exercise<W: Window, O: Observer>(breaker: &Breaker<W, &ManualClock, O>, config: Config, cycles: u32) {
     let clock = breaker.clock();
     let outcomes = [
@@ -47,7 +47,7 @@ fn exercise<W: Window, O: Observer>(breaker: &Breaker<W, &ManualClock, O>, confi
         }
         let _ = (breaker.status(), breaker.tally(), breaker.retry_in());
         breaker.reset();
-        // Open by its own judgement, half-open with a lost probe, half-open again, ramping, closed.
+        // The circuit opens by its own verdict, is half-open with a lost probe, half-open again, ramping, closed.
         while let Ok(permit) = breaker.acquire() {
             permit.failure();
         }
@@ -140,7 +140,7 @@ fn threads_that_share_a_breaker_allocate_nothing_either() {
 
 #[test]
 fn a_reading_of_the_hosts_clocks_allocates_nothing() {
-    // What starts them may allocate, once.
+    // Starting the clocks may allocate, once.
     let _ = (StdClock.now(), CoarseClock::start(), CoarseClock.now());
     let counted = allocations(|| {
         for _ in 0..10_000 {
@@ -173,7 +173,7 @@ fn a_response_is_classified_and_read_to_its_end_without_allocation() {
     assert_eq!((counted, breaker.observer().counts().success), (0, 1_000));
 }
 
-/// The allocator does count: otherwise everything here would pass.
+/// Proves that the allocator counts: otherwise every test here would pass.
 #[test]
 fn an_allocation_is_counted() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7)))), 2);

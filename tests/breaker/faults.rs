@@ -111,7 +111,7 @@ fn fault_02_half_open_for_ever_after_a_cancelled_panicked_or_ignored_probe() {
     // A probe that panics has failed: it leads to an ordinary verdict, with an ordinary way back.
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _probe = breaker.acquire().unwrap();
-        panic!("while the probe is out");
+        panic!("while the probe is in flight");
     }));
     assert!(panicked.is_err());
     assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, 1));
@@ -159,7 +159,7 @@ fn fault_04_a_stale_result_counts_for_what_came_after_it() {
     until_probes_are_due(&breaker);
     let probe = breaker.acquire().unwrap();
 
-    assert_eq!(stale().success(), Effect::Stale, "does not close half-open while the real probe is out");
+    assert_eq!(stale().success(), Effect::Stale, "does not close half-open while the real probe is in flight");
     assert_eq!(stale().failure(), Effect::Stale, "nor reopen it");
     assert_eq!(stale().ignore(), Effect::Stale, "nor free the probe's slot");
     drop(stale());
@@ -395,7 +395,7 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
                 1 => assert_eq!(late.ignore(), Effect::Stale),
                 _ => drop(late),
             }
-            assert_eq!(breaker.status().probes_in_flight, 1, "only the new probe is out");
+            assert_eq!(breaker.status().probes_in_flight, 1, "only the new probe is in flight");
         }
         drop(probe);
         assert_eq!(breaker.status().probes_in_flight, 0);

@@ -1,4 +1,4 @@
-//! A chain of tiers: who is asked, who serves, and what is known of those above.
+//! A chain of tiers: which tiers are asked, which one serves, and what is known of the tiers above it.
 
 use std::cell::Cell;
 

@@ -30,7 +30,7 @@ fn what_cannot_be_added_comes_back_and_nothing_is_replaced() {
     assert!(matches!(error, InsertError::Full("c", _)));
     assert!(peers.get("c").is_none());
     assert_eq!(peers.len(), 2);
-    // Full, a duplicate is still told as one.
+    // A duplicate is reported as a duplicate even if all places are taken.
     assert!(matches!(peers.insert("b", peer()), Err(InsertError::Duplicate("b", _))));
 }
 

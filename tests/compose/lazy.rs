@@ -1,4 +1,4 @@
-//! A client that is created at the first admitted call: once, on one permit, and never while the circuit is open.
+//! A client that the first admitted call creates: once, on one permit, and never while the circuit is open.
 
 use core::cell::Cell;
 use core::future::{poll_fn, ready};
@@ -39,7 +39,7 @@ impl<'a, T> Task<'a, T> {
     }
 }
 
-/// Ready once it is open.
+/// A future passes once the gate is open.
 #[derive(Default)]
 struct Gate(Cell<bool>);
 
@@ -96,10 +96,10 @@ fn after_creations_that_opened_the_circuit_nobody_tries_another() {
     assert!(results[2..].iter().all(|result| matches!(result, Err(Error::Rejected(_)))));
     assert_eq!((created.get(), breaker.state(), lazy.current()), (2, State::Open, None));
     assert_eq!(breaker.observer().counts().failure, 2);
-    // As does who comes later.
+    // A caller that comes later is rejected too.
     let create = || -> core::future::Ready<Result<(), &str>> { panic!("created") };
     assert!(matches!(Task::new(lazy.get(create)).now(), Err(Error::Rejected(_))));
-    // The next that is admitted does.
+    // The next admitted caller creates the client.
     breaker.reset();
     assert!(Task::new(lazy.get(|| ready(Ok::<_, &str>(())))).now().is_ok());
 }
@@ -131,11 +131,11 @@ fn who_cannot_be_admitted_does_not_wait_for_a_creation_that_hangs() {
     breaker.clock().advance(2 * SECOND);
     let mut probe = get();
     assert!(probe.poll().is_pending());
-    assert!(matches!(get().now(), Err(Error::Rejected(_))), "the only probe is out");
+    assert!(matches!(get().now(), Err(Error::Rejected(_))), "the only probe is in flight");
     breaker.force_open();
     assert!(matches!(get().now(), Err(Error::Rejected(_))));
     assert_eq!((rejected(), breaker.observer().counts().permitted), (2, 1), "told once each");
-    // Who would be admitted all the same waits, and is told of when it is its turn.
+    // In shadow and while off, a caller would be admitted, so it waits. The observer is told when its turn comes.
     for mode in [Mode::Shadow, Mode::Off] {
         breaker.switch(Mode::On);
         breaker.latch();
@@ -171,7 +171,7 @@ fn dropped_while_it_creates_the_turn_and_the_permit_go_back() {
     gate.0.set(true);
     assert_eq!(two.now(), Ok(()));
     assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Closed, 0));
-    // One that only waits holds nothing.
+    // A caller that only waits holds nothing.
     gate.0.set(false);
     let client = lazy.current().unwrap();
     assert!(lazy.discard(&client));
@@ -231,7 +231,7 @@ fn a_half_open_circuit_is_judged_by_the_call_and_not_by_what_it_needs() {
     assert_eq!(result.now(), Err(Error::Inner("broken")));
     assert_eq!((state_during_call.get(), breaker.state()), (Some(State::HalfOpen), State::Open));
     assert!(lazy.current().is_some(), "it was created all the same");
-    // Where the creation is all there is, it is the judge.
+    // If no call follows, the creation itself is judged.
     assert!(lazy.discard(&lazy.current().unwrap()));
     half_open();
     assert!(Task::new(lazy.get(|| ready(Ok::<_, ()>("client")))).now().is_ok());

@@ -1,4 +1,4 @@
-//! What stands on breakers: fallbacks, lazy clients, and breakers by key.
+//! The types that are built on breakers: fallbacks, lazy clients, and breakers by key.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Breakers by key for servers: one for each, never more than the bound, and none let go that is needed.
+//! Breakers by key for servers: one for each key, never more than the capacity, and none is evicted that is needed.
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
@@ -28,12 +28,12 @@ fn clock_at(ticks: u32) -> Clock {
     Box::leak(Box::new(ManualClock::at(Ticks::new(ticks))))
 }
 
-/// 80 s of idle time are 81920 ticks; a stamp is 8192 of them.
+/// An idle time of 80 s is 81920 ticks; a stamp is 8192 ticks.
 fn hosts(capacity: usize, clock: Clock) -> Hosts {
     RegistryBuilder::new("hosts", Config::streak(3)).capacity(capacity).idle_after(80 * SECOND).build(clock).unwrap()
 }
 
-/// Makes everything idle that nobody asks for meanwhile.
+/// Lets the idle time pass for every key that no caller asks for meanwhile.
 fn idle(clock: &ManualClock) {
     clock.advance(100 * SECOND);
 }
@@ -54,7 +54,7 @@ fn a_key_has_one_breaker_and_keys_are_on_their_own() {
     }
     assert!(hosts.get_or_create("a").acquire().is_err() && hosts.get_or_create("b").acquire().is_ok());
     assert_eq!((hosts.len(), hosts.capacity()), (2, 4));
-    // A permit owns the member.
+    // The permit owns the member.
     let permit = Breaker::acquire_in(hosts.get_or_create("b")).unwrap();
     std::thread::spawn(move || permit.success()).join().unwrap();
 }
@@ -68,13 +68,13 @@ fn full_of_what_is_needed_keys_share_the_breaker_for_overflow() {
     assert!(c.is_overflow() && same(&c, &d) && same(&c, hosts.overflow()) && !a.is_overflow());
     assert_eq!((c.label(), a.label(), hosts.len()), ("overflow", "hosts", 2));
     assert!(hosts.get("c").is_none(), "it has none of its own");
-    // Idle, and clean, but held.
+    // Both are idle and clean, but held.
     idle(clock);
     assert!(hosts.get_or_create("c").is_overflow());
     assert!(same(&a, &hosts.get_or_create("a")));
 }
 
-/// Whether `b` gets a place of its own by `a` going, after `make` did something to it and 100 s passed.
+/// Whether `a` is evicted for `b`, after `make` has used `a` and 100 s have passed.
 fn goes(make: impl Fn(&Hosts, &Breaker<Streak, Clock>)) -> bool {
     let clock = clock();
     let hosts = hosts(1, clock);
@@ -96,9 +96,9 @@ fn only_what_has_nothing_to_remember_goes() {
         a.acquire().unwrap().failure();
         a.acquire().unwrap().success();
     }));
-    // Who only looks around uses nothing.
+    // A visit of all members uses none of them.
     assert!(goes(|hosts, _| hosts.visit(|_, _, _| ())));
-    // The permit is out, and with it a member.
+    // A permit in flight holds its member.
     let clock = clock();
     let hosts = hosts(1, clock);
     let permit = Breaker::acquire_in(hosts.get_or_create("a")).unwrap();
@@ -109,14 +109,14 @@ fn only_what_has_nothing_to_remember_goes() {
     assert!(!hosts.get_or_create("b").is_overflow());
 }
 
-/// Opens after three failures for 10 s; forgotten after 400 s.
+/// Breakers that open for 10 s after three failures, and are forgotten after 400 s.
 fn forgetful(capacity: usize, clock: Clock) -> Hosts {
     let config = Config::streak(3).open_for(10 * SECOND).jitter(false);
     let builder = RegistryBuilder::new("hosts", config).capacity(capacity).idle_after(80 * SECOND);
     builder.forget_after(Some(400 * SECOND)).build(clock).unwrap()
 }
 
-/// Whether `b` gets a place of its own by `a` being forgotten, after `make` did something to it and `seconds` passed.
+/// Whether `a` is forgotten for `b`, after `make` has used `a` and `seconds` have passed.
 fn forgotten_after(seconds: u32, make: impl Fn(&Breaker<Streak, Clock>)) -> bool {
     let clock = clock();
     let hosts = forgetful(1, clock);
@@ -134,7 +134,7 @@ fn what_failed_and_nobody_asks_for_is_forgotten_at_last() {
     let fails = |a: &Breaker<Streak, Clock>| _ = a.acquire().unwrap().failure();
     assert!(!forgotten_after(399, fails) && forgotten_after(420, fails));
     assert!(!forgotten_after(399, fail_thrice) && forgotten_after(420, fail_thrice));
-    // A probe was cancelled, and nobody asked again.
+    // A probe gave its slot back, and no caller asked again.
     let probes = |a: &Breaker<Streak, Clock>| {
         fail_thrice(a);
         a.clock().advance(11 * SECOND);
@@ -142,7 +142,7 @@ fn what_failed_and_nobody_asks_for_is_forgotten_at_last() {
         assert_eq!(a.state(), State::HalfOpen);
     };
     assert!(!forgotten_after(380, probes) && forgotten_after(420, probes));
-    // What runs still, and what a hand must end.
+    // A hold that still runs is not forgotten, nor is a state that only an operator ends.
     let holds = |a: &Breaker<Streak, Clock>| {
         a.reconfigure(&Config::streak(3).hold_at_most(2000 * SECOND)).unwrap();
         a.hold(1000 * SECOND);
@@ -151,14 +151,14 @@ fn what_failed_and_nobody_asks_for_is_forgotten_at_last() {
     assert!(!forgotten_after(100_000, |a| _ = a.latch()));
     assert!(!forgotten_after(100_000, |a| _ = a.force_open()));
     assert!(!forgotten_after(100_000, |a| _ = a.disable()));
-    // Whoever holds it keeps it.
+    // A member that is held is not forgotten.
     let clock = clock();
     let hosts = forgetful(1, clock);
     let a = hosts.get_or_create("a");
     fail_thrice(&a);
     clock.advance(10_000 * SECOND);
     assert!(hosts.get_or_create("b").is_overflow());
-    // Begins anew.
+    // Once it is let go and forgotten, the key begins anew.
     drop(a);
     clock.advance(100 * SECOND);
     assert!(!hosts.get_or_create("b").is_overflow());
@@ -241,7 +241,7 @@ fn of_a_pair_of_windows_both_must_be_clean() {
 
 #[test]
 fn nothing_goes_before_the_idle_time_is_over_and_all_may_soon_after() {
-    // From every place within a stamp, and over the wrap of the ticks.
+    // The clock starts at different places within a stamp, and before the wrap of the ticks.
     for start in [0, 1, 4095, 8191, 8192, u32::MAX - 81_920, u32::MAX - 4096, u32::MAX] {
         let clock = clock_at(start);
         let hosts = hosts(1, clock);
@@ -251,7 +251,7 @@ fn nothing_goes_before_the_idle_time_is_over_and_all_may_soon_after() {
         clock.advance_ticks(2 * 8192 + 1);
         assert!(!hosts.get_or_create("b").is_overflow(), "from {start}: not within two eighths");
     }
-    // Half a wrap is no reason to keep it.
+    // A key that was idle for half a wrap is still evicted.
     let clock = clock();
     let hosts = hosts(1, clock);
     drop(hosts.get_or_create("a"));
@@ -285,7 +285,7 @@ fn a_fruitless_look_is_not_repeated_at_once() {
     assert!(hosts.get_or_create("b").is_overflow(), "it was looked at a moment ago");
     clock.advance_ticks(8192);
     assert!(!hosts.get_or_create("b").is_overflow());
-    // What is removed by hand makes room at once.
+    // A removal by hand makes room at once.
     assert!(hosts.get_or_create("c").is_overflow());
     assert!(hosts.remove("b").is_some() && hosts.remove("b").is_none());
     assert!(!hosts.get_or_create("c").is_overflow());
@@ -313,19 +313,19 @@ fn a_key_may_have_settings_of_its_own() {
     };
     hosts.configure("vip".into(), Config::streak(1)).unwrap();
     assert_eq!((fails_once("vip"), fails_once("other")), (State::Open, State::Closed));
-    // Of one that has a breaker: live, within its shape.
+    // If the key has a breaker, its settings change live, within its shape.
     let open_for = |seconds| Config::streak(3).open_for(seconds * SECOND).open_at_most(600 * SECOND).jitter(false);
     hosts.configure("other".into(), open_for(7)).unwrap();
     fails_once("other");
     assert_eq!(fails_once("other"), State::Open);
     assert_eq!(hosts.get("other").unwrap().retry_in(), Some(7 * SECOND));
-    // What cannot be changes nothing, whether there is a breaker or not.
+    // An invalid configuration changes nothing, whether the key has a breaker or not.
     let error = hosts.configure("other".into(), Config::streak(9)).unwrap_err();
     assert_eq!((error.field, error.bound), (Field::Shape, Bound::Fixed));
     let error = hosts.configure("nobody".into(), Config::streak(0)).unwrap_err();
     assert_eq!((error.field, error.bound), (Field::Streak, Bound::AtLeast(1)));
     assert_eq!(fails_once("nobody"), State::Closed, "made by the template");
-    // The shape that it has is not the template's.
+    // The breaker's shape differs from the template's.
     assert_eq!(hosts.unconfigure("vip").unwrap_err().field, Field::Shape);
     hosts.remove("vip");
     hosts.unconfigure("vip").unwrap();
@@ -352,7 +352,7 @@ fn a_new_template_is_live_for_all_that_follow_it() {
     hosts.remove("own");
     let own = hosts.get_or_create("own");
     assert_eq!([&plain, &own, hosts.overflow()].map(opened), [50, 5, 50]);
-    // A bad one keeps the old, for those to come as well.
+    // After an invalid template the old one stays in force, for breakers that are created later as well.
     assert_eq!(hosts.reconfigure(&open_for(0)).unwrap_err().field, Field::OpenFor);
     assert_eq!(hosts.reconfigure(&Config::streak(4)).unwrap_err().field, Field::Shape);
     drop((plain, own));
@@ -454,11 +454,11 @@ fn two_who_create_at_once_get_the_same() {
     }
 }
 
-/// After how many readings, and what.
+/// After how many readings to act, and the act.
 type Script = Option<(u32, Box<dyn FnOnce()>)>;
 
 thread_local! {
-    /// What this thread does at its so-manyth reading of a [`Scripted`] clock from now, after it has read.
+    /// The act of this thread at a later reading of a [`Scripted`] clock. It acts after it has read.
     static SCRIPT: RefCell<Script> = const { RefCell::new(None) };
 }
 
@@ -466,7 +466,7 @@ fn at_reading(readings: u32, act: impl FnOnce() + 'static) {
     SCRIPT.set(Some((readings, Box::new(act))));
 }
 
-/// A clock by which a test comes in between two steps of a look or an eviction.
+/// A clock that lets a test act between two steps of a lookup or an eviction.
 #[derive(Clone, Copy)]
 struct Scripted(Clock);
 
@@ -491,10 +491,12 @@ impl microbreaker::Clock for Scripted {
     }
 }
 
-/// Its window, once it has counted, reads the clock when it is asked whether it is clean: after the holders were counted.
+/// Once a time window has counted, it reads the clock to say whether it is clean. An eviction asks that after it has
+/// counted the holders.
 type Steps = Registry<u8, TimeWindow<4>, Scripted>;
 
-/// The readings of a caller that makes room: whether a look was fruitless just now, what is idle, whether that is clean.
+/// A caller that makes room reads the clock three times: to learn whether a search was fruitless just now, which
+/// breaker is idle, and whether that breaker is clean. This is the third reading.
 const CLEAN: u32 = 3;
 
 fn one_idle() -> &'static Steps {
@@ -521,7 +523,7 @@ fn who_gets_it_while_it_is_judged_keeps_it() {
     assert!(steps.get_or_create(&2).is_overflow());
     let got = got.take().expect("the script ran");
     assert!(same(&got, &steps.get(&1).unwrap()));
-    // Even if it was given back already: it was used.
+    // It was used, so it stays even though it was given back already.
     drop(got);
     assert!(steps.get_or_create(&2).is_overflow());
 }
@@ -550,7 +552,8 @@ fn who_looks_it_up_and_is_late_finds_it_gone() {
     let inside = Rc::clone(&reader);
     at_reading(CLEAN, move || {
         inside.set(Some(std::thread::spawn(move || {
-            // Has found the slot, and counted itself; now it reads the clock for its stamp, and is stopped there.
+            // The reader has found the slot and counted itself as a holder. It stops where it reads the clock for its
+            // stamp.
             at_reading(1, move || {
                 looking.send(()).unwrap();
                 wait.recv().unwrap();
@@ -568,7 +571,8 @@ fn who_looks_it_up_and_is_late_finds_it_gone() {
     assert!(same(&two, &steps.get(&2).unwrap()) && steps.get(&1).is_none() && steps.len() == 1);
 }
 
-/// What the docs say of one meter for a label: open times add up, and what is forgotten or removed adds nothing more.
+/// The documentation says of one meter for a label: the open times of its breakers add up, and a breaker that is
+/// forgotten or removed adds nothing more.
 #[test]
 fn a_labels_meter_adds_the_open_times_of_its_breakers_up() {
     static HOSTS: Meter = Meter::new("hosts");
@@ -595,8 +599,8 @@ fn a_labels_meter_adds_the_open_times_of_its_breakers_up() {
     assert_eq!((reading.open, reading.states, reading.failure), (505 * SECOND, States::One(State::Closed), 2));
 }
 
-/// A label's series are those of all its breakers; a breaker of another label, and one that was let go, is in none of its
-/// states.
+/// A label's series cover all its breakers. A breaker of another label, or one that was removed, is counted in none of
+/// its states.
 #[test]
 fn a_reading_of_members_says_how_many_are_in_each_state() {
     static NEAR: Meter = Meter::new("near");
@@ -636,21 +640,21 @@ fn a_reading_of_members_says_how_many_are_in_each_state() {
     hosts.remove(&2).unwrap().reset();
     let [near, far] = monitors.readings()[..] else { unreachable!() };
     assert_eq!(states(&near), ("near", 1, 0, 1, 0));
-    // What was counted stays.
+    // The counts of the removed breaker stay.
     assert_eq!((near.failure, near.success, near.cancelled, far.failure), (2, 1, 1, 1));
     let visited = hosts.reading(&&FAR);
     assert_eq!((visited.name, visited.states), ("far", far.states));
 }
 
-/// Threads that ask for more keys than fit, while time flies so that all are idle at once: whoever holds a member holds
-/// its key's only one, failures stay, and there are never more than the capacity.
+/// Threads ask for more keys than fit, while time passes so fast that all keys are idle at once. A thread that holds a
+/// member holds the only member of its key, failures are kept, and there are never more members than the capacity.
 #[test]
 fn nothing_that_is_held_or_has_failed_goes_under_load() {
     const CAPACITY: usize = 8;
     let clock = clock();
     let builder = RegistryBuilder::new("hosts", Config::streak(3)).capacity(CAPACITY).idle_after(80 * SECOND);
     let hosts: Hosts = builder.forget_after(None).build(clock).unwrap();
-    // A failure counted, then held by nobody.
+    // This member has counted a failure, and then no thread holds it.
     let marked = "marked".to_string();
     hosts.get_or_create(&marked).acquire().unwrap().failure();
     let (running, created) = (AtomicBool::new(true), AtomicU32::new(0));

@@ -1,4 +1,4 @@
-//! embassy's clock, and waiting on it, by embassy's mock driver: time moves when it is told to.
+//! embassy's clock, and waiting on it, with embassy's mock driver: time moves only when a test moves it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use microbreaker::{
     Breaker, Clock, Config, Effect, Mode, OpenReason, RejectReason, Rejected, State, Streak, TickRate, Ticks,
 };
 
-/// The driver is one for all tests of this program: one at a time.
+/// All tests of this program share one driver, so they run one at a time.
 static DRIVER: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -22,7 +22,7 @@ fn alone() -> MutexGuard<'static, ()> {
     alone
 }
 
-/// Embassy ticks at 1 MHz here.
+/// embassy ticks at 1 MHz here.
 fn advance_micros(micros: u64) {
     MockDriver::get().advance(embassy_time::Duration::from_micros(micros));
 }
@@ -73,7 +73,7 @@ fn a_tick_is_1024_microseconds_and_said_to_be() {
     assert_eq!(EmbassyClock.now(), Ticks::new(0));
     advance_micros(1);
     assert_eq!(EmbassyClock.now(), Ticks::new(1));
-    // The counter is 64 bits wide there and 32 here: it wraps.
+    // embassy's counter is 64 bits wide, the breaker's 32: it wraps.
     advance_micros((1 << 42) - 1024);
     assert_eq!(EmbassyClock.now(), Ticks::new(0));
     advance_micros(1024);
@@ -152,7 +152,7 @@ fn waiting_for_a_person_is_an_error() {
     modem.force_open();
     assert_eq!(error(&modem), (RejectReason::ForcedOpen, None));
 
-    // So it is when that happens in the middle of the sleep.
+    // It is an error too if the circuit is latched in the middle of the sleep.
     modem.reset();
     modem.acquire().unwrap().failure();
     let mut task = Task::new(modem.ready());
@@ -187,7 +187,7 @@ fn dropped_in_the_middle_of_its_sleep_it_has_changed_nothing() {
     assert!(modem.acquire().unwrap().is_probe());
 }
 
-/// With a time around it, as firmware waits for whatever comes first.
+/// A timeout around it, as firmware waits for whichever comes first.
 #[test]
 fn a_timeout_around_it_ends_it() {
     let _alone = alone();

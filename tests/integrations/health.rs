@@ -1,4 +1,4 @@
-//! The body of a status endpoint.
+//! The body that a status endpoint answers with.
 
 use core::time::Duration;
 
@@ -32,7 +32,7 @@ fn one_breaker_tells_all() {
     clock.advance_ticks(1);
     let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
     assert_eq!((&body["state"], &body["reason"]), (&json!("open"), &json!("dependency")));
-    // 2047 ticks of 1024 Hz are left: 1999.02 ms, rounded up.
+    // 2047 ticks at 1024 Hz are left: 1999.02 ms, rounded up.
     assert_eq!(body["retry_in_ms"], 2000);
 
     clock.advance(2 * SECOND);

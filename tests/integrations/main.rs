@@ -1,4 +1,4 @@
-//! What is made for foreign crates, each by itself. The real servers and clients are in `tests/packages/server`.
+//! Tests each integration with another crate by itself. `tests/packages/server` has the real servers and clients.
 
 mod classify;
 mod embassy;

@@ -1,4 +1,5 @@
-//! Settings from outside: what is read, what is refused and how that is said, and what a reload leaves alone.
+//! Settings from a file or the environment: what is read, what is refused with which error, and what a reload leaves
+//! unchanged.
 
 use core::time::Duration;
 
@@ -58,19 +59,19 @@ fn every_setting_reaches_the_configuration() {
     assert_eq!(only_slow.over(Config::count(9)), expected);
 }
 
-/// Which is not the same as left out.
+/// A setting that is switched off is not the same as a setting that is left out.
 #[test]
 fn what_the_base_has_can_be_switched_off() {
     let off = json(OFF).unwrap();
     let base = Config::upstream().slow_after(SECOND).slow_permille(300);
     assert_eq!(off.over(base), Config::upstream().ignore_failure_share().no_ramp().no_slow_limit());
     assert_eq!(vars(&[("UP_FAILURE_PERMILLE", "off"), ("UP_SLOW_AFTER", "off"), ("UP_RAMP", "off")]), Ok(off));
-    // The layer above has its say, either way.
+    // The settings on top win, whether they switch a setting off or on.
     let on = json(r#"{"failure_permille": 400, "ramp": "3s"}"#).unwrap();
     assert_eq!((off.or(on).failure_permille, on.or(off).failure_permille), (Some(None), Some(Some(400))));
     assert_eq!((off.or(on).ramp, on.or(off).ramp), (Some(None), Some(Some(3 * SECOND))));
 
-    // Live too; and what needs what is off is an error.
+    // A setting can be switched off live too. If another setting needs it, the reload is an error.
     let base = Config::streak(1).slow_after(SECOND).ramp(10 * SECOND);
     let breaker: Breaker<Streak, _> = Breaker::new(base, ManualClock::new());
     let after_a_slow_call = || {
@@ -93,7 +94,7 @@ fn what_the_base_has_can_be_switched_off() {
     assert_eq!((error.0.field, error.0.bound), (Field::SlowPermille, Bound::NeedsSlowAfter));
 }
 
-/// The two halves of a time window, each in place of the base's own.
+/// Each of the two halves of a time window may replace the base's own half.
 #[test]
 fn half_a_time_window_is_the_bases_in_the_other_half() {
     const QUARTER: Duration = Duration::from_millis(250);
@@ -102,14 +103,14 @@ fn half_a_time_window_is_the_bases_in_the_other_half() {
     assert_eq!(over(r#"{"buckets": 20}"#, base), Config::time(20, QUARTER));
     assert_eq!(over(r#"{"bucket": "500ms"}"#, base), Config::time(10, 2 * QUARTER));
     assert_eq!(over(r#"{"buckets": 4}"#, Config::streak(5)), Config::streak(5).and_time(4, SECOND));
-    // What is the base's own is no change of the shape.
+    // A half that is the same as the base's does not change the shape.
     let breaker: Breaker<TimeWindow<16>, _> = Breaker::new(base, ManualClock::new());
     for same in [r#"{"buckets": 10}"#, r#"{"bucket": "250ms"}"#] {
         assert_eq!(json(same).unwrap().apply(base, &breaker), Ok(()), "{same}");
     }
     let error = json(r#"{"bucket": "500ms"}"#).unwrap().apply(base, &breaker).unwrap_err();
     assert_eq!((error.0.field, error.0.bound), (Field::Shape, Bound::Fixed));
-    // A length alone, where there is no time window.
+    // The length of a bucket alone, over a base without a time window.
     let length = over(r#"{"bucket": "250ms"}"#, Config::streak(5));
     let error = Breaker::<Streak, _>::try_new(length, ManualClock::new()).unwrap_err();
     assert_eq!(error.to_string(), "time is set, but the window type is no TimeWindow");
@@ -123,7 +124,7 @@ fn what_is_written_reads_back_the_same() {
         let settings = json(given).unwrap();
         let written = serde_json::to_string(&settings).unwrap();
         assert_eq!(json(&written).unwrap(), settings);
-        // Nothing was left out on the way, nor changed.
+        // The written settings have every value of the given ones, unchanged.
         let (written, given): (serde_json::Value, serde_json::Value) =
             (serde_json::from_str(&written).unwrap(), serde_json::from_str(given).unwrap());
         assert_eq!(written, given);
@@ -139,7 +140,7 @@ fn the_environment_says_the_same_in_texts() {
         (format!("UP_{}", name.to_uppercase()), text)
     });
     assert_eq!(Settings::from_vars("UP", pairs).unwrap(), json(ALL).unwrap());
-    // Not ours: no underscore, another prefix.
+    // These variables are not ours: no underscore after the prefix, another prefix, lower case.
     assert_eq!(vars(&[("PATH", "/bin"), ("UPTIME", "5"), ("up_probes", "5")]), Ok(Settings::default()));
 }
 
@@ -155,7 +156,7 @@ fn a_bad_value_is_named_with_its_field() {
     from_json(r#"{"open_for": "-5s"}"#, "expected open_for as a time");
     from_json(r#"{"open_for": "off"}"#, "expected open_for as a time");
     from_json(r#"{"ramp": "of"}"#, r#"expected ramp as a time with its unit, such as "5s" or "250ms", or "off""#);
-    // No second name for what `off` says, so that no two can contradict each other.
+    // `off` has no second name, so no two settings can contradict each other.
     let both = json(r#"{"ignore_failure_share": true, "failure_permille": 500}"#).unwrap_err();
     assert!(both.contains("unknown field `ignore_failure_share`, expected one of"), "{both}");
     assert!(both.contains("`failure_permille`"), "{both}");
@@ -178,7 +179,7 @@ fn a_bad_value_is_named_with_its_field() {
     assert!(error.contains("duplicate field `probes`"), "{error}");
 }
 
-/// An error names a setting as the file does.
+/// An error names a setting by the name it has in the file.
 #[test]
 fn the_file_has_the_names_of_the_fields() {
     let file: serde_json::Map<String, serde_json::Value> = serde_json::from_str(ALL).unwrap();
@@ -188,14 +189,14 @@ fn the_file_has_the_names_of_the_fields() {
     let mut unbounded: Vec<&str> = file.keys().map(String::as_str).filter(|name| !fields.contains(name)).collect();
     unbounded.sort_unstable();
     assert_eq!(unbounded, ["jitter", "levels", "mode"]);
-    // `ALL` is all that the file may have, in its order.
+    // `ALL` lists every setting that the file may have, in the file's order.
     let unknown = json(r#"{"colour": "red"}"#).unwrap_err();
     let listed: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
     let given: Vec<&str> = ALL.split('"').filter(|text| file.contains_key(*text)).collect();
     assert_eq!(listed, given);
 }
 
-/// Every setting that has a bound, past it: the error names the setting by the name it has in the file.
+/// Sets every setting that has a bound past its bound. The error names the setting by the name it has in the file.
 #[test]
 fn a_value_out_of_bounds_is_named_with_its_field_and_its_bound() {
     type Both = (CountWindow<{ count_words(100, true) }>, TimeWindow<16>);
@@ -236,7 +237,7 @@ fn a_reload_takes_effect_while_calls_run_and_a_bad_one_keeps_the_old() {
     let running = breaker.acquire().unwrap();
 
     vars(&[("UP_OPEN_FOR", "2s"), ("UP_OPEN_AT_MOST", "2s")]).unwrap().apply(base, &breaker).unwrap();
-    // The mode of a bad one is not taken either.
+    // The mode of an invalid reload is not applied either.
     let bad = vars(&[("UP_OPEN_FOR", "0s"), ("UP_MODE", "off")]).unwrap().apply(base, &breaker).unwrap_err();
     assert_eq!(
         bad.to_string(),
@@ -257,7 +258,7 @@ fn a_reload_takes_effect_while_calls_run_and_a_bad_one_keeps_the_old() {
     }
     assert_eq!(breaker.state(), State::Open);
     assert_eq!(breaker.retry_in_ticks(), Some(2 * 1024), "the one good reload, to the tick");
-    // Left out again, the base's word counts again.
+    // If the setting is left out again, the base's value applies again.
     breaker.reset();
     Settings::default().apply(base, &breaker).unwrap();
     for _ in 0..5 {

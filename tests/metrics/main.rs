@@ -1,4 +1,4 @@
-//! What is counted and timed, and what a reading makes of it.
+//! What a meter counts and times, and what a reading of it shows.
 
 #[path = "../common/mod.rs"]
 mod common;

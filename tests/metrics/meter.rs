@@ -1,4 +1,4 @@
-//! What a meter counts, and what a reading makes of it.
+//! What a meter counts, and what a reading of it shows.
 
 use core::task::{Context, Waker};
 use core::time::Duration;
@@ -37,7 +37,7 @@ fn a_reading_of_a_new_breaker_is_all_zeros() {
     assert_eq!((reading.transitions, reading.open, reading.latency), ([[0; 7]; 7], Duration::ZERO, None));
 }
 
-/// Every way to end a call, each a different number of times.
+/// Ends calls in every way, each a different number of times.
 #[test]
 fn each_number_is_what_was_done() {
     let clock = ManualClock::new();
@@ -107,7 +107,7 @@ fn open_seconds_run_while_all_calls_are_rejected_and_no_longer() {
     assert_eq!(open(), 10 * SECOND);
 }
 
-/// The bound of the documentation, from both sides.
+/// Tests the bound that the documentation gives, from both sides.
 #[test]
 fn open_seconds_need_a_reading_every_so_many_ticks() {
     let clock = ManualClock::new();
@@ -232,7 +232,7 @@ fn a_bound_is_inclusive() {
 
 #[test]
 fn quantiles_of_known_times() {
-    // 900 below 100 µs, 80 of 1 to 2 ms, 15 of 50 to 100 ms, 5 beyond the last bound.
+    // 900 calls below 100 µs, 80 of 1 to 2 ms, 15 of 50 to 100 ms, 5 beyond the last bound.
     let latency = timed(&[(900, micros(70)), (80, micros(1500)), (15, micros(80_000)), (5, 100 * SECOND)]);
     let quantile = |permille| latency.quantile(permille).unwrap();
     assert_eq!(quantile(0), Duration::ZERO);
@@ -249,7 +249,7 @@ fn quantiles_of_known_times() {
 
 #[test]
 fn a_sum_goes_beyond_its_words() {
-    // 1000 times 4.1 s: the lower half carries 954 times. 3 h in one call: more than the lower half.
+    // 1000 calls of 4.1 s make the lower half carry 954 times. One call of 3 h is more than the lower half holds.
     let latency = timed(&[(1000, micros(4_100_000)), (1, 10_800 * SECOND), (1, Duration::from_nanos(1))]);
     assert_eq!(latency.sum, 14_900 * SECOND + Duration::from_nanos(1));
     let latency = timed(&[(2, Duration::MAX), (1, SECOND)]);

@@ -20,7 +20,7 @@ use microbreaker::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A body that does as it is told, then ends.
+/// A body that follows a script, then ends.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     steps: VecDeque<Step>,
@@ -31,9 +31,9 @@ pub(crate) struct Script {
 pub(crate) enum Announces {
     #[default]
     Nothing,
-    /// It knows when it has nothing more to give.
+    /// The body knows when it has nothing more to give.
     End,
-    /// How much data it has, not what comes behind.
+    /// The body knows how much data it has, but not what follows the data.
     Length,
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn script(steps: impl Into<VecDeque<Step>>) -> Response<Script> {
     Response::new(Script { steps: steps.into(), announces: Announces::Nothing })
 }
 
-/// Keeps the last report.
+/// An observer that keeps the last report.
 #[derive(Default)]
 pub(crate) struct Last(Cell<Option<CallReport>>);
 
@@ -113,7 +113,7 @@ pub(crate) fn watched(config: Config) -> Watched {
     Breaker::observed(config, ManualClock::new(), Last::default())
 }
 
-/// What was reported since the last look.
+/// The last report since this was last called.
 pub(crate) fn reported(breaker: &Watched) -> Option<ReportKind> {
     breaker.observer().0.take().map(|report| report.kind)
 }
@@ -178,7 +178,7 @@ fn a_body_ends_with_its_trailers_or_with_all_that_was_announced() {
     assert_eq!((reported(&breaker), body.is_end_stream()), (SUCCESS, true), "nobody need ask for more");
 }
 
-/// An HTTP/2 peer's end is a frame of its own, which a proxy that knows the length does not wait for.
+/// An HTTP/2 peer may end a body with a separate frame. A proxy that knows the length does not wait for that frame.
 #[test]
 fn a_body_that_gave_its_length_is_a_success_though_its_end_is_still_to_come() {
     let breaker = watched(Config::streak(1));
@@ -192,16 +192,17 @@ fn a_body_that_gave_its_length_is_a_success_though_its_end_is_still_to_come() {
         for _ in 0..polls {
             let _ = poll(body.as_mut());
         }
-        // Its end is the peer's to say.
+        // While the body lives, nothing is reported, because the peer has not ended it. The fifth poll sees it reset.
         assert_eq!(reported(&breaker), expected.filter(|_| polls == 5));
         drop(body);
         assert_eq!(reported(&breaker), expected.filter(|_| polls < 5), "after {polls}");
         breaker.reset();
     }
-    // One of no length at all.
+    // A body of length zero has given everything before its first poll.
     drop(announced(vec![Step::Wait]));
     assert_eq!(reported(&breaker), SUCCESS);
-    // Of a length that is a limit, as it was reached.
+    // Here the length is only a limit. Once it is reached, the exact size reads 0, but the body has not given its
+    // length.
     let settle = AtEnd(HttpStatus);
     let limited = script([Step::Data, Step::Data, Step::Break]).map(|body| Limited::new(body, 8));
     let mut body = Box::pin(settle.settle(breaker.acquire().unwrap(), limited).into_body());
@@ -213,7 +214,7 @@ fn a_body_that_gave_its_length_is_a_success_though_its_end_is_still_to_come() {
     assert_eq!(reported(&breaker), CANCELLED);
 }
 
-/// Trailers that come are listened to, also where none were needed.
+/// If trailers come, they are judged, even if the length alone would have sufficed.
 #[test]
 fn a_body_of_known_length_is_judged_by_the_trailers_that_come() {
     struct Trailed;
@@ -233,7 +234,7 @@ fn a_body_of_known_length_is_judged_by_the_trailers_that_come() {
     assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Server)));
 }
 
-/// Else a peer whose answers take longer than a lease would never be found up.
+/// Without this, a peer whose answers take longer than a lease would never be found healthy.
 #[test]
 fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_peer_is_up() {
     let due = |config: Config| {
@@ -245,13 +246,13 @@ fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_
     for (past, expected) in [(Duration::ZERO, None), (TICK, SUCCESS)] {
         let breaker = due(Config::streak(1));
         let permit = breaker.acquire().unwrap();
-        // The lease is that of the call, not of its body.
+        // The lease begins with the call, not with its body.
         breaker.clock().advance(4 * SECOND);
         let response = script([Step::Data, Step::Wait, Step::Data, Step::Break]);
         let mut body = Box::pin(AtEnd(HttpStatus).settle(permit, response).into_body());
         assert!(is_data(&poll(body.as_mut())));
         breaker.clock().advance(6 * SECOND + past);
-        // Nothing came: that says nothing.
+        // No frame came, so nothing is reported.
         assert!(poll(body.as_mut()).is_pending());
         assert_eq!((reported(&breaker), breaker.state()), (None, State::HalfOpen));
         assert!(is_data(&poll(body.as_mut())));
@@ -261,14 +262,14 @@ fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_
         assert_eq!(breaker.state() == State::Open, expected.is_none(), "what comes later is no probe's");
         breaker.observer().0.take();
     }
-    // A head that was slow stays so.
+    // If the head was slow, the report is slow.
     let breaker = due(Config::streak(1).slow_after(SECOND));
     let permit = breaker.acquire().unwrap();
     breaker.clock().advance(11 * SECOND);
     let mut body = Box::pin(AtEnd(HttpStatus).settle(permit, script([Step::Data, Step::Data])).into_body());
     assert!(is_data(&poll(body.as_mut())));
     assert_eq!(breaker.status().reason, Some(OpenReason::Slow));
-    // Of other calls it is not asked.
+    // This rule does not apply to calls that are no probes.
     let breaker = watched(Config::streak(1));
     let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Data, Step::Break]);
     breaker.clock().advance(1_000 * SECOND);
@@ -287,7 +288,7 @@ fn fault_22_a_stream_is_counted_a_success_at_its_headers_and_its_death_never() {
         assert_eq!(reported(&breaker), RESET);
     }
     assert_eq!(breaker.state(), State::Open, "each had a 200 in its head");
-    // Nor does a probe close the circuit at its head.
+    // A probe does not close the circuit at its head either.
     breaker.clock().advance(30 * SECOND);
     let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data, Step::Break]);
     assert_eq!(breaker.state(), State::HalfOpen);
@@ -321,7 +322,7 @@ fn a_client_that_goes_away_says_nothing() {
         drop(body);
         assert_eq!(reported(&breaker), CANCELLED, "after {polls}");
     }
-    // A probe's slot is given back.
+    // If the call is a probe, its slot is given back.
     assert_eq!(breaker.trip(OpenReason::Manual, SECOND), Effect::Opened(OpenReason::Manual));
     breaker.clock().advance(2 * SECOND);
     drop(begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data]));
@@ -341,7 +342,7 @@ fn a_body_that_stalls_and_is_dropped_is_a_failure_from_the_exact_edge_on() {
         breaker.clock().advance(100 * SECOND);
         let _ = poll(body.as_mut());
         breaker.clock().advance(100 * SECOND);
-        // It owes from here on, whoever asks again.
+        // The body owes a frame from this poll on; later polls do not restart that time.
         assert!(poll(body.as_mut()).is_pending());
         breaker.clock().advance(30 * SECOND);
         assert!(poll(body.as_mut()).is_pending());
@@ -355,7 +356,7 @@ fn a_body_that_stalls_and_is_dropped_is_a_failure_from_the_exact_edge_on() {
 fn a_slow_reader_is_not_held_against_the_peer() {
     let breaker = watched(Config::streak(1));
     let settle = AtEnd(HttpStatus).stall_after(SECOND);
-    // Never polled; polled until it gave; and a frame that came late but came.
+    // The body is never polled, or polled until it gave a frame, or gives a frame late.
     for polls in [0, 1, 3] {
         let mut body = begin(&breaker, &settle, vec![Step::Data, Step::Wait, Step::Data, Step::Data]);
         for _ in 0..polls {
@@ -404,14 +405,14 @@ fn the_slow_limit_is_held_against_the_head() {
         let report = breaker.observer().0.take().unwrap();
         assert_eq!((report.kind, report.slow), (ReportKind::Success, slow), "{head:?}");
         assert_eq!(breaker.tally().failed, u32::from(slow), "slow is bad in a streak");
-        // A long stream that the client leaves is no call that it gave up waiting for.
+        // Once a head has come, a client that leaves a long stream has cancelled the call, however late.
         let permit = breaker.acquire().unwrap();
         breaker.clock().advance(head);
         let response = AtEnd(HttpStatus).settle(permit, script([Step::Data]));
         breaker.clock().advance(1_000 * SECOND);
         drop(response);
         assert_eq!(reported(&breaker), CANCELLED);
-        // Without a head it is.
+        // If no head came within the limit, the drop is a failure.
         let permit = breaker.acquire().unwrap();
         breaker.clock().advance(2 * SECOND);
         drop(permit);
@@ -434,12 +435,12 @@ fn answered_takes_the_first_time_and_keeps_the_permit_what_it_is() {
     assert_eq!((permit.generation(), permit.level(), permit.is_probe(), permit.is_counted()), before);
     assert_eq!(permit.success(), Effect::Counted);
     assert!(!breaker.observer().0.take().unwrap().slow);
-    // The caller's own measure still goes first.
+    // The caller's own measure still takes precedence.
     let mut permit = breaker.acquire().unwrap();
     take(&mut permit);
     permit.record_elapsed(Outcome::Success, 2 * SECOND);
     assert!(breaker.observer().0.take().unwrap().slow);
-    // A probe stays one.
+    // A probe stays a probe.
     breaker.hold(SECOND);
     breaker.clock().advance(2 * SECOND);
     let mut probe = breaker.acquire().unwrap();
@@ -447,7 +448,7 @@ fn answered_takes_the_first_time_and_keeps_the_permit_what_it_is() {
     assert!(probe.is_probe() && probe.is_counted());
     assert_eq!(probe.success(), Effect::Closed);
     breaker.observer().0.take();
-    // And what counts nowhere.
+    // A permit that counts nowhere still counts nowhere.
     breaker.disable();
     let mut uncounted = breaker.acquire().unwrap();
     take(&mut uncounted);
@@ -474,14 +475,14 @@ fn heads_that_say_all_settle_at_once_and_their_bodies_pass_through() {
         assert!(matches!(poll(body.as_mut()), Poll::Ready(Some(Err(Broken)))));
         assert_eq!(reported(&breaker), None, "{code}: once");
     }
-    // The answer to a HEAD, or a length of zero.
+    // The answer to a HEAD request, or a body of length zero, is settled at its head.
     let breaker = watched(Config::streak(9));
     let mut response = script([]);
     response.body_mut().announce(Announces::End);
     let response = AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response);
     assert_eq!(reported(&breaker), SUCCESS);
     drop(response);
-    // A hold.
+    // A head that asks for a hold is settled at once.
     let mut response = script([Step::Data]);
     *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
     response.headers_mut().insert("retry-after", "7".parse().unwrap());
@@ -501,7 +502,7 @@ fn a_result_is_settled_like_its_response_and_an_error_at_once() {
     assert_eq!(reported(&breaker), None);
     assert!(matches!(poll(pin!(response.into_body())), Poll::Ready(None)));
     assert_eq!(reported(&breaker), SUCCESS);
-    // By a closure: everything is in its hands.
+    // If a closure classifies, it decides everything.
     let latch = AtEnd(|result: &Result<Response<Script>, Infallible>| match result {
         Ok(response) if response.status() == 403 => Outcome::Latch,
         Ok(_) => Outcome::Success,
@@ -522,7 +523,7 @@ fn a_panic_in_a_body_or_past_it_is_a_failure() {
     }));
     assert!(panicked.is_err());
     assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Panic)));
-    // Also where it is caught before the body is dropped, as a layer that catches panics does.
+    // It is also a failure if the panic is caught before the body is dropped, as a layer that catches panics does.
     let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Panic]);
     assert!(catch_unwind(AssertUnwindSafe(|| poll(body.as_mut()).is_ready())).is_err());
     assert_eq!(reported(&breaker), Some(ReportKind::Failure(FailureKind::Panic)));
@@ -535,13 +536,13 @@ fn a_body_of_no_call_reports_nothing() {
     let breaker = watched(Config::streak(9));
     let mut body = begin(&breaker, &AtEnd(HttpStatus), vec![Step::Data]);
     body.set(GuardedBody::unguarded(script([Step::Data]).into_body()));
-    // The one in its place was dropped.
+    // `set` drops the guarded body that was in its place.
     assert_eq!(reported(&breaker), Some(ReportKind::Cancelled));
     while !matches!(poll(body.as_mut()), Poll::Ready(None)) {}
     assert_eq!(reported(&breaker), None);
 }
 
-/// Counts its readings.
+/// A clock that counts its readings.
 #[derive(Default)]
 struct Counting(Cell<u32>);
 
@@ -568,7 +569,7 @@ fn the_clock_is_read_only_where_a_body_can_stall() {
     assert_eq!(run(stalling.settle(breaker.acquire().unwrap(), response())), 2, "each time it began to owe");
 }
 
-/// A tower's future asks for no less.
+/// The future of a tower layer needs all of these traits.
 #[test]
 fn a_guarded_body_travels_as_its_body_does() {
     fn assert_travels<B: Body + Send + Sync + Unpin + std::fmt::Debug + 'static>(_: &B) {}

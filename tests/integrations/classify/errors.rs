@@ -31,7 +31,7 @@ fn every_kind_lasts_and_is_retried_as_its_table_says() {
     }
 }
 
-/// Every kind that a stable compiler names.
+/// Every kind that has a name on a stable compiler.
 const IO: [(Outcome, &[ErrorKind]); 9] = [
     (Outcome::Failure(FailureKind::Timeout), &[ErrorKind::TimedOut, ErrorKind::WouldBlock]),
     (
@@ -102,12 +102,12 @@ fn every_io_error_is_what_its_table_says() {
     }
     assert_eq!(IO.iter().map(|(_, kinds)| kinds.len()).sum::<usize>(), 39, "a kind is missing, or twice");
     assert_eq!(IoError.classify(&Ok(())), Outcome::Success);
-    // Too many open files: a kind that has no stable name.
+    // Too many open files: its kind has no stable name.
     #[cfg(unix)]
     assert_eq!(IoError::of(&io::Error::from_raw_os_error(24)), Outcome::Failure(FailureKind::Other));
 }
 
-/// What a client library makes of an error.
+/// An error of a client library, with another error as its source.
 #[derive(Debug)]
 struct Failed<E>(E);
 

@@ -63,7 +63,7 @@ fn a_failure_is_held_for_its_pushback_and_nothing_else_is() {
     }
 }
 
-/// What a whole call came to: its head, and its body to the end.
+/// What a whole call reports: at its head, and at the end of its body.
 fn call(response: Response<Script>) -> (Option<ReportKind>, Option<ReportKind>) {
     let breaker = watched(Config::streak(9));
     let response = AtEnd(GrpcStatus).settle(breaker.acquire().unwrap(), response);
@@ -108,7 +108,7 @@ fn an_end_without_a_status_is_a_failure() {
         assert_eq!(bare(vec![Step::Trailers(trailers)]), (None, Some(kind(PROTOCOL))), "{status:?}");
     }
     assert_eq!(bare(vec![Step::Data, Step::Break]), (None, Some(ReportKind::Failure(FailureKind::Reset))));
-    // A body that knows that it is over before its first frame.
+    // This body knows before its first frame that it is over.
     let mut empty = script([]);
     empty.body_mut().announce(Announces::End);
     assert_eq!(call(empty), (Some(kind(PROTOCOL)), None));
@@ -121,7 +121,7 @@ fn an_answer_of_known_length_is_judged_by_its_trailers_all_the_same() {
         response.body_mut().announce(Announces::Length);
         assert_eq!(call(response), (None, Some(expected)));
     }
-    // And who leaves before those come has seen none.
+    // If the client leaves before the trailers come, the call is cancelled.
     let breaker = watched(Config::streak(9));
     let mut response = script([Step::Data, Step::Wait]);
     response.body_mut().announce(Announces::Length);
@@ -143,7 +143,7 @@ fn what_something_on_the_way_answers_stands_for_a_code() {
             matches!(GrpcStatus.classify_head(&response), HeadOutcome::Settles(outcome) if outcome == expected),
             "{status}"
         );
-        // A status of its own goes before.
+        // If the answer has a gRPC status, that status counts.
         response.headers_mut().insert("grpc-status", HeaderValue::from_static("5"));
         assert_eq!(call(response), (Some(ReportKind::Alive), None), "{status}");
     }

@@ -8,7 +8,7 @@ use microbreaker::http::HttpStatus;
 use microbreaker::io::IoError;
 use microbreaker::{Breaker, Classify, Config, FailureKind, ManualClock, Outcome, State, Streak};
 
-/// The rows of the table that are not their hundred's rule.
+/// The rows of the table that differ from the rule of their hundred.
 const APART: [(u16, Outcome); 15] = [
     (429, Outcome::Failure(FailureKind::RateLimited)),
     (529, Outcome::Failure(FailureKind::RateLimited)),
@@ -132,7 +132,7 @@ fn the_wall_clock_is_read_for_dates_only() {
     assert_eq!(HttpStatus::of_at(status, &headers("5"), unread), hold(5));
     assert_eq!(HttpStatus::of_at(status, &HeaderMap::new(), unread), Outcome::Failure(FailureKind::Server));
     assert_eq!(HttpStatus::of_at(StatusCode::OK, &headers("Sun, 06 Nov 1994 08:49:38 GMT"), unread), Outcome::Success);
-    // The real one: a date that passed, and one that nobody here lives to see.
+    // With the real wall clock: a date in the past, and one in the far future.
     assert_eq!(
         HttpStatus::of(status, &headers("Sun, 06 Nov 1994 08:49:38 GMT")),
         Outcome::Failure(FailureKind::Server)
@@ -143,7 +143,7 @@ fn the_wall_clock_is_read_for_dates_only() {
     assert!(time > Duration::from_secs(200_000_000_000));
 }
 
-/// Makes a call that is answered with this status.
+/// Makes a call whose answer has this status.
 fn ask(breaker: &Breaker<Streak, ManualClock>, code: u16) {
     let answer = Response::builder().status(code).body(()).unwrap();
     assert!(breaker.call_with(&HttpStatus, || Ok::<_, Infallible>(answer)).is_ok());
