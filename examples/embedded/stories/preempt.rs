@@ -65,14 +65,14 @@ fn encounters<K: Kind>(sweeper: &mut Sweeper, operation: Operation, at: usize, s
 
 fn line(name: &str, count: Count) {
     let Count { offsets, waited, distinct, permitted, violations } = count;
-    board::println!("{name:<12} {offsets:>8} {waited:>8} {distinct:>8} {permitted:>8} {violations:>8}");
+    board::println!("{name:<16} {offsets:>8} {waited:>8} {distinct:>8} {permitted:>8} {violations:>8}");
 }
 
 #[board::entry]
 fn main() -> ! {
     let mut sweeper = Sweeper::new();
     board::println!(
-        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "{:<16} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "operation",
         "offsets",
         "waited",

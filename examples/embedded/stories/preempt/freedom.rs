@@ -12,6 +12,9 @@ use microbreaker::{Clock, Effect, OpenReason, RejectReason, State};
 
 use crate::guarded::{Answer, Hand, Intruder, LONGEST, Look, Operation, Report, Seen, Sums, Told};
 
+/// Where `Pair::unaccounted` has the calls that would have been rejected.
+const WOULD_REJECT: usize = 7;
+
 /// Who meets.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
@@ -26,10 +29,15 @@ impl Pair {
         let left = orders.into_iter().any(|order| seen.left == order.left && seen.next == order.next);
         let told = orders.into_iter().any(|order| alike(&seen.events, &order.events))
             || asked.is_some_and(|reason| opened_anew(seen, before, reason, None))
-            || asked.is_some_and(|reason| opened_anew(seen, after, reason, self.intruder.asks()));
+            || asked.is_some_and(|reason| opened_anew(seen, after, reason, self.intruder.asks()))
+            || self.begun_twice(seen, after);
         let answers = orders.iter().any(|order| seen.operation == order.operation) || self.may_answer(seen, orders);
         let intrudes = orders.iter().any(|order| seen.intruder == order.intruder) || self.may_intrude(seen, orders);
-        let counted = orders.iter().any(|order| self.unaccounted(seen) == self.unaccounted(order));
+        let mut accounts = self.unaccounted(seen);
+        if self.met_between_moves(seen, before) {
+            accounts[WOULD_REJECT] = accounts[WOULD_REJECT].wrapping_sub(1);
+        }
+        let counted = orders.iter().any(|order| accounts == self.unaccounted(order));
         left && told && answers && intrudes && counted && is_path(seen)
     }
 
@@ -77,6 +85,9 @@ impl Pair {
         {
             return true;
         }
+        if self.met_between_moves(seen, before) {
+            return true;
+        }
         let opens = self.operation.asks().is_some();
         match seen.intruder.0 {
             // Open, and nobody has said yet for how long: the longest it can be.
@@ -94,10 +105,42 @@ impl Pair {
                     && look.sums.is_after(before.sums)
                     && look.retry_in == Some(Duration::ZERO);
                 let acts = matches!(self.operation, Operation::Acquire | Operation::Report(_));
-                unsaid || (acts && look.is_of(before, after) && between)
+                // A switch to shadow: the shadow switch was moved, but the state not yet reset.
+                let shadowed = self.operation == Operation::SwitchToShadow && look == Look { shadow: true, ..before };
+                unsaid || shadowed || (acts && look.is_of(before, after) && between)
             }
             _ => false,
         }
+    }
+
+    /// A switch to shadow from forced open or disabled is two moves: the shadow switch first, and then a reset. The
+    /// interrupt came between them. It saw the old state in shadow, so a call that the old state rejects was admitted on
+    /// a permit that is not counted, and the observer was told that it would have been rejected.
+    fn met_between_moves(self, seen: &Seen, before: &Seen) -> bool {
+        self.operation == Operation::SwitchToShadow
+            && match (seen.intruder, before.intruder.0) {
+                (
+                    (Answer::Admitted { probe: false, level: 0, counted: false }, effect),
+                    Answer::Rejected(RejectReason::ForcedOpen, None),
+                ) => {
+                    let cancelled = self.intruder == Intruder::Cancel && effect == Answer::Nothing;
+                    cancelled || effect == Answer::Effect(Effect::Uncounted)
+                }
+                _ => false,
+            }
+    }
+
+    /// A switch from forced open or disabled looks at the state, and then resets it. The interrupt switched between the
+    /// look and the reset. So the circuit was reset twice: the events are one more, from closed to closed.
+    fn begun_twice(self, seen: &Seen, after: &Seen) -> bool {
+        let mut events = seen.events;
+        let again = events
+            .iter_mut()
+            .find(|told| **told != Told::NONE && told.from() == State::Closed && told.to() == State::Closed);
+        matches!(self.operation, Operation::SwitchOn | Operation::SwitchToShadow)
+            && self.intruder == Intruder::SwitchOn
+            && again.map(|told| *told = Told::NONE).is_some()
+            && alike(&events, &after.events)
     }
 
     /// The counters, less what the answers account for: the same whatever the order.
@@ -115,7 +158,7 @@ impl Pair {
             counts.success - made(Intruder::Success),
             counts.failure - made(Intruder::Failure),
             counts.cancelled - made(Intruder::Cancel),
-            counts.would_reject,
+            counts.would_reject, // at `WOULD_REJECT`
             counts.slow,
             counts.alive,
             counts.ignored,
