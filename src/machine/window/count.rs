@@ -11,21 +11,23 @@
 //!       +-----------+-------+--------+-----------------------------------+
 //! ```
 //!
-//! A chunk holds its outcomes behind a sentinel bit: 21 of one bit (failed), or 10 of two (failed, slow) where slow
-//! calls count. The head names the *active* chunk, the only one that changes: an outcome is placed by one exchange on
-//! it, whose value says how many are in it and whether all are good. A full chunk never changes again until its slot
-//! comes round, and only a full one lets the head move on. So the sums are those of one instant: the value of the
-//! active chunk, and behind it chunks that no longer move. The oldest is masked to make exactly N.
+//! A chunk holds its outcomes below a sentinel bit: 21 outcomes of one bit (failed), or 10 of two bits (failed, slow)
+//! where slow calls count. The head names the *active* chunk, the only one that changes. An outcome is placed by one
+//! exchange on that chunk; the value says how many outcomes are in it and whether any of them failed or was slow. Only
+//! a full chunk lets the head move on, and a full chunk does not change before its slot comes round. So the sums are
+//! those of one instant: they come from one value of the active chunk, and from chunks behind it that no longer change.
+//! The oldest chunk is masked to make exactly N outcomes.
 //!
-//! The index (lap and slot) runs on through generations; a new one begins with a *first* chunk, behind which nothing
-//! counts. So a chunk needs no generation of its own, and a writer of an older generation can only touch chunks that
-//! no newer one reads.
+//! The index (lap and slot) runs on through generations. A new generation begins with a *first* chunk, and nothing
+//! behind that chunk counts. So a chunk needs no tag of its generation, and a writer of an older generation can only
+//! touch chunks that no newer generation reads.
 //!
-//! *Clean* says that the last N outcomes are all good: then one more changes nothing, and nothing is written. It is a
-//! bit of the active chunk, set and ended by the very exchange that places an outcome: a failure can therefore never
-//! slip in beside it. (With the bit in the head, a failure that published just before the bit was set would stick
-//! unseen, and both sides would need a fence to notice.) The head's *run* counts the all-good chunks before the
-//! active one, which makes "clean" known without a look at them.
+//! *Clean* says that none of the last N outcomes failed or was slow: one more success then changes nothing, and nothing
+//! is written. The bit stands in the active chunk, and the very exchange that places an outcome sets or clears it.
+//! Therefore a failure can never slip in beside it. (With the bit in the head, a failure published just before the bit
+//! was set would stay unseen, and both sides would need a fence to notice it.) The head's *run* counts the chunks just
+//! before the active one that hold successes alone, none of them slow. So "clean" is known without a look at those
+//! chunks.
 
 use super::sealed::Sealed;
 use super::{FastFailure, Placement, Recorded};
@@ -54,7 +56,8 @@ layout! {
     HEAD_TAG: 9,
 }
 
-/// Outcomes in a full chunk. Shorter under loom and shuttle, so that a model sees chunks fill and laps pass.
+/// The number of outcomes in a full chunk. It is smaller under loom and shuttle, so that a model sees chunks fill and
+/// laps pass.
 const fn per_chunk(slow: bool) -> u32 {
     if cfg!(microbreaker_loom) {
         2
@@ -65,10 +68,10 @@ const fn per_chunk(slow: bool) -> u32 {
     }
 }
 
-/// The longest window that `words` chunks hold: when the active chunk has one outcome, the others must make up N.
+/// The longest window that `words` chunks hold: if the active chunk has one outcome, the other chunks must make up N.
 const fn calls_in(words: u32, slow: bool) -> u32 {
     let calls = words.saturating_sub(1) * per_chunk(slow) + 1;
-    // 2^7 slots, and N in ten bits.
+    // There are at most 2^7 slots, and N has ten bits.
     if words > 128 {
         0
     } else if calls > 1023 {
@@ -78,7 +81,8 @@ const fn calls_in(words: u32, slow: bool) -> u32 {
     }
 }
 
-/// How many words a [`CountWindow`] needs for the last `calls` outcomes (1 to 1023), and whether it counts slow calls.
+/// The number of words that a [`CountWindow`] needs for the last `calls` outcomes (1 to 1023). `slow` says whether it
+/// counts slow calls.
 ///
 /// ```
 /// use microbreaker::{CountWindow, count_words};
@@ -92,11 +96,15 @@ pub const fn count_words(calls: u16, slow: bool) -> usize {
     (behind.div_ceil(per_chunk(slow)) + 1) as usize
 }
 
-/// Trips on the share of bad outcomes among exactly the last N ([`Config::count`](crate::Config::count)), held in
-/// `WORDS` words: see [`count_words`]. N is at most 1023; a longer memory is a [`TimeWindow`](crate::TimeWindow).
+/// A window of exactly the last N outcomes ([`Config::count`](crate::Config::count)), which trips on the share of
+/// failures or of slow calls among them.
 ///
-/// Full of successes, it is never written: recording one more is three loads. While it shows a failure, each success is one
-/// exchange; a failure is one and a look at N/21 words at most, fewer where they show that it cannot trip.
+/// It has `WORDS` words: see [`count_words`]. N is at most 1023; for a longer memory use a
+/// [`TimeWindow`](crate::TimeWindow).
+///
+/// A window full of successes is never written: recording one more takes three loads. If the window shows a failure,
+/// each success takes one exchange. A failure takes one exchange and a look at about N/21 words at most (N/10 where
+/// slow calls count), and at fewer if they show that it cannot trip.
 #[derive(Debug)]
 pub struct CountWindow<const WORDS: usize> {
     head: AtomicU32,
@@ -155,7 +163,8 @@ impl Chunk {
         CLEAN.is_set(self.0)
     }
 
-    /// What sets it apart from a chunk of `lap` that is not clean: nothing, or 1 if it is clean, or more.
+    /// Compares the lap and the clean bit with a chunk of `lap` that is not clean. 0: same lap, not clean. 1: same lap,
+    /// clean. Larger: another lap.
     #[inline(always)]
     const fn lap_and_clean_diff(self, lap: u32) -> u32 {
         self.0 >> CLEAN.at() ^ lap << 1
@@ -171,7 +180,7 @@ impl Chunk {
         PAYLOAD.get(self.0)
     }
 
-    /// Outcomes in it: the sentinel's position.
+    /// The number of outcomes in it: the sentinel's position.
     const fn len(self, slow: bool) -> u32 {
         (self.payload() | 1).ilog2() >> (slow as u32)
     }
@@ -181,23 +190,24 @@ impl Chunk {
         self.full_bits(slow) != 0
     }
 
-    /// Nothing, unless it is full.
+    /// 0 unless the chunk is full.
     #[inline(always)]
     const fn full_bits(self, slow: bool) -> u32 {
         self.payload() >> (per_chunk(slow) << (slow as u32))
     }
 
-    /// Failures in it, where slow calls are not counted: all the bits but the sentinel.
+    /// The number of failures in it, if slow calls are not counted: all its bits but the sentinel.
     const fn failed(self) -> u32 {
         self.payload().count_ones() - 1
     }
 
     const fn is_all_good(self) -> bool {
-        // Nothing but the sentinel, which is always there.
+        // The sentinel is always there; no other bit may be.
         self.payload() & self.payload().wrapping_sub(1) == 0
     }
 
-    /// With one outcome more, as the active chunk of `head`; clean if the last N are then all good.
+    /// This chunk, the active one of `head`, with one more outcome. It is clean if none of the last N outcomes then
+    /// failed or was slow.
     #[inline]
     fn after(self, mark: Mark, head: RingHead, slow: bool, shape: Shape) -> Self {
         let next = self.with(mark, slow, false);
@@ -207,8 +217,8 @@ impl Chunk {
         next
     }
 
-    /// [`after`](Self::after) a success, of a chunk that is neither clean nor full, where slow calls are not counted: all of it
-    /// moves up by a bit.
+    /// [`after`](Self::after) for a success, if slow calls are not counted and this chunk is neither clean nor full:
+    /// the whole payload moves up by one bit.
     #[inline(always)]
     fn after_success(self, head: RingHead, shape: Shape) -> Self {
         let next = Self(self.0 + self.payload());
@@ -222,9 +232,10 @@ impl Chunk {
         Self(self.0 & (LAP.mask() | FIRST.mask()) | CLEAN.flag(clean) | payload)
     }
 
-    /// Failures and slow calls among its newest `outcomes`.
+    /// The number of failures and of slow calls among its newest `outcomes`.
     const fn sums(self, outcomes: u32, slow: bool) -> (u32, u32) {
-        // Those, and nothing older, on top. In two steps: a shift by all 32 bits is none.
+        // Moves these outcomes to the top, and all older bits out. There are two steps, because one shift cannot be by
+        // all 32 bits.
         let bits = self.payload() << (u32::BITS - 1 - (outcomes << (slow as u32))) << 1;
         if slow {
             ((bits & 0x5555_5555).count_ones(), (bits & 0xAAAA_AAAA).count_ones())
@@ -234,12 +245,14 @@ impl Chunk {
     }
 }
 
-/// Places an outcome on the active chunk: `false` if that moved.
+/// Places an outcome on the active chunk; `false` if another thread changed the chunk (or the exchange failed
+/// spuriously).
 #[inline]
 fn place(word: &AtomicU32, raw: u32, next: Chunk) -> bool {
-    // AcqRel: Release for the loads of this word; Acquire so that placements form one chain: whoever places sees all that
-    // was placed before, in this chunk and in those behind it. So of the failures that reach the threshold the last one to
-    // be placed sees them all, and no fence is needed.
+    // AcqRel. Release, partner: the Acquire loads of this word. Acquire, partner: the Release of the placement before
+    // this one, so that placements form one chain: a thread that places an outcome sees all that were placed before it,
+    // in this chunk and in those behind it. So of the failures that reach the threshold, the last one placed sees them
+    // all, and no fence is needed. Without the chain the trip could be lost.
     word.compare_exchange_weak(raw, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
@@ -254,8 +267,9 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         &self.chunks[if slot < WORDS { slot } else { 0 }]
     }
 
-    /// Bits of the index that are the slot; the rest counts laps. The fewer words, the longer until a head comes round. No
-    /// layout declares the two: this width is the type's.
+    /// The number of bits of the index that are the slot; the other bits count laps. The fewer words there are, the
+    /// longer it takes for a head to come round. No layout declares these two fields, because their width depends on
+    /// the type.
     const SLOT_BITS: u32 = Self::WORDS.next_power_of_two().trailing_zeros();
 
     #[inline]
@@ -263,7 +277,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         head.index() & ((1 << Self::SLOT_BITS) - 1)
     }
 
-    /// The lap as far as a chunk carries it.
+    /// The low bits of the lap, as a chunk carries them.
     #[inline]
     fn lap(head: RingHead) -> u32 {
         head.index() >> Self::SLOT_BITS & LAP.max()
@@ -279,11 +293,13 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         Chunk::empty(Self::lap(head), head.is_first())
     }
 
-    /// The head of `scope`'s generation, which this begins if nobody has; `None` if it is over.
+    /// The head of `scope`'s generation; `None` if the generation is over. If no thread has begun the generation, this
+    /// does.
     #[inline]
     fn head<C>(&self, scope: &Scope<'_, C>) -> Option<RingHead> {
-        // Acquire, partner: the Release of the head's exchanges. Behind a head that moved on stands a full chunk, and
-        // this makes it visible; it also lets `is_current` see at least the generation this head belongs to.
+        // Acquire, partner: the Release of the head's exchanges. If the head has moved on, the chunk behind it is full,
+        // and this makes it visible as full. It also lets `is_current` see at least the generation that this head
+        // belongs to.
         let head = RingHead(self.head.load(Ordering::Acquire));
         if head.is_of(scope.generation) { Some(head) } else { self.begin(scope, head) }
     }
@@ -295,7 +311,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
                 return None;
             }
             let next = RingHead::new(scope.generation, true, 0, Self::next_index(head));
-            // Release and Acquire as in `head`. Bounded: a failure means somebody else wrote a head.
+            // Release and Acquire as in `head`. Bounded: a failure means that another thread wrote a head.
             match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(next),
                 Err(present) => head = RingHead(present),
@@ -304,34 +320,36 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         Some(head)
     }
 
-    /// Moves the head past the full chunk `filled`. Whether it worked does not matter: if not, somebody else did it.
+    /// Moves the head past the full chunk `filled`. If the exchange fails, another thread has moved the head, which
+    /// serves as well.
     ///
-    /// A thread stopped in here until the index has come round (2¹⁵ laps and slots: 16 640 chunks or more), to the very
-    /// head it read, steps over a chunk that is not full. Then the window is short of up to a chunk of outcomes until
-    /// that chunk has left it; the sums stay those of real outcomes.
+    /// If a thread is stopped in here until the index has come round (2¹⁵ laps and slots: 16 640 chunks or more) to the
+    /// very head that it read, it steps over a chunk that is not full. Until that chunk has left the window, the window
+    /// is short of up to a chunk of outcomes; the sums stay those of real outcomes.
     fn advance(&self, generation: Generation, head: RingHead, filled: Chunk) {
         let run = if filled.is_all_good() { (head.run() + 1).min(RUN.max()) } else { 0 };
         let next = RingHead::new(generation, false, run, Self::next_index(head));
-        // Release, partner: the Acquire of `head`: who sees the new head sees the chunk behind it full.
+        // Release, partner: the Acquire of `head`: a thread that sees the new head sees the chunk behind it full.
         let _ = self.head.compare_exchange(head.0, next.0, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// Whether so many of the newest outcomes are good, when the active chunk of `head` read `active`, that the failures
-    /// among the last N cannot reach a threshold of `permille`. `false` where that is not plain. For windows that count
-    /// no slow calls.
+    /// Whether the newest outcomes show so many successes that the failures among the last N cannot reach a threshold
+    /// of `permille`. `false` if that is not plain. `active` is the value of the active chunk of `head`. For windows
+    /// that count no slow calls.
     #[inline]
     fn shows_health(&self, shape: Shape, head: RingHead, active: Chunk, permille: u32) -> bool {
         const FULL: u32 = 1 << per_chunk(false);
-        // If more good ones than this are among N outcomes, then so great a share of fewer is good.
+        // If there are more successes than this, the share of failures is below the threshold, among N outcomes and
+        // among fewer.
         let spare = shape.count() * (1000 - permille) / 1000;
         let newest = active.len(false).min(shape.count());
         let mut good = newest - active.sums(newest, false).0;
         // Behind a first chunk nothing counts.
         let mut left = if active.is_first() { 0 } else { shape.count() - newest };
-        // What tells a full chunk of this lap: what a word carries above its clean bit, and the sentinel as high as it can be.
+        // The bits that tell a full chunk of this lap: its lap, and the sentinel as high as it can be.
         let (mut slot, mut above) = (Self::slot(head), LAP.of(Self::lap(head)) | FULL);
         while good <= spare {
-            // Whole chunks only.
+            // Only whole chunks are looked at.
             if left < per_chunk(false) {
                 return false;
             }
@@ -342,8 +360,8 @@ impl<const WORDS: usize> CountWindow<WORDS> {
             }
             slot -= 1;
             let Some(word) = self.chunks.get(slot as usize) else { return false };
-            // Relaxed: see `sums`. A first chunk will not do either, nor one that is short (see `advance`): the sums are for
-            // those.
+            // Relaxed: see `sums`. A first chunk, or one that is short (see `advance`), shows nothing here and is left
+            // to `sums`.
             let chunk = Chunk(word.load(Ordering::Relaxed));
             if (chunk.0 ^ above) & (LAP.mask() | FIRST.mask() | FULL) != 0 {
                 return false;
@@ -353,11 +371,12 @@ impl<const WORDS: usize> CountWindow<WORDS> {
         true
     }
 
-    /// The last N outcomes when the active chunk of `head` read `active`; `None` if a chunk was recycled or begun meanwhile.
+    /// The sums of the last N outcomes, where `active` is the value of the active chunk of `head`; `None` if a chunk
+    /// was recycled or begun meanwhile.
     fn sums(&self, shape: Shape, head: RingHead, active: Chunk) -> Option<Tally> {
         let slow = shape.counts_slow();
         let (mut slot, mut lap) = (Self::slot(head), Self::lap(head));
-        // A head that was not written to yet has an empty active chunk of an older lap.
+        // If nothing was written under this head yet, its active chunk still holds an older lap and counts as empty.
         let was_empty = !active.is_of(lap);
         let mut chunk = if was_empty { Self::empty(head) } else { active };
         let (mut left, mut failed, mut slow_calls) = (shape.count(), 0, 0);
@@ -372,22 +391,25 @@ impl<const WORDS: usize> CountWindow<WORDS> {
                 return Some(tally(left, failed, slow_calls));
             }
             (slot, lap) = if slot > 0 { (slot - 1, lap) } else { (Self::WORDS - 1, lap.wrapping_sub(1) & LAP.max()) };
-            // Relaxed: the Acquire of `head` ordered this behind the moment the chunk became full; since then it can
-            // only have been recycled, and then its lap says so. Ends: each chunk behind the active one is full, and
-            // where the active one is still empty the ring's last is the old content of its own slot.
+            // Relaxed: the Acquire of `head` ordered this load behind the moment when the chunk became full. Since then
+            // it can only have been recycled, and then its lap says so. The loop ends: each chunk behind the active one
+            // is full. If the active one is still empty, the last chunk of the ring is the old content of the active
+            // slot.
             chunk = Chunk(self.chunk(slot).load(Ordering::Relaxed));
             if !chunk.is_of(lap) {
-                // Once round, in the slot of the active chunk, which was empty and is so no more: try again.
+                // The loop came round to the slot of the active chunk, which was empty and no longer is: try again.
                 if was_empty && slot == Self::slot(head) && chunk.is_of(Self::lap(head)) {
                     return None;
                 }
-                // Recycled, and then the head has moved: try again, which gets further, for (Acquire, partner: the
-                // Release of the exchange that recycled it) this look and the next one see the newer head.
+                // If the chunk was recycled, the head has moved: try again. Acquire, partner: the Release of the
+                // exchange that recycled the chunk. With it this look and the next attempt see the newer head; without
+                // it the ring could be taken for one that is short of outcomes.
                 fence(Ordering::Acquire);
                 if self.head.load(Ordering::Relaxed) != head.0 {
                     return None;
                 }
-                // Or the ring is short of outcomes, and what there is must do: see `advance`.
+                // Otherwise the ring is short of outcomes, and the sums are those of the outcomes it has: see
+                // `advance`.
                 return Some(tally(left, failed, slow_calls));
             }
         }
@@ -402,34 +424,34 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     };
     const SHARES: bool = true;
     const WRITES: bool = false;
-    // A head of generation 0. Chunks that were never written carry lap 0, so the first lap is another.
+    // The head is of generation 0 and begins with lap 1, because chunks that were never written carry lap 0.
     initial!(give Self { head: AtomicU32::new(1 << Self::SLOT_BITS), chunks: zeroed!(WORDS) });
 
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
         let slow = scope.shape.counts_slow();
-        // Without slow calls in its shape, the window knows good and failed.
+        // If its shape does not count slow calls, the window knows only failure and success.
         let mark = Mark { failed: mark.failed, slow: mark.slow && slow };
         loop {
             let Some(head) = self.head(&scope) else { return Recorded::Stale };
-            // The head's tag is short: a permit of 512 generations ago must not pass for this one's.
+            // The head's tag is short: a permit of 512 generations ago must not pass for one of this generation.
             if !scope.is_current() {
                 return Recorded::Stale;
             }
             let word = self.chunk(Self::slot(head));
             // Acquire, partner: the Release of the exchange below. A word of a newer lap was written by a thread that
-            // had seen a newer head, so the second look at the head sees that too.
+            // had seen a newer head, so the second look at the head sees a newer one too.
             let raw = word.load(Ordering::Acquire);
             let mut chunk = Chunk(raw);
             if !chunk.is_of(Self::lap(head)) {
-                // Relaxed: see above; the Acquire keeps this load behind. Without this look a writer that slept
-                // through a lap would place its outcome over newer ones.
+                // Relaxed: see above; the Acquire keeps this load behind the first. Without this look, a writer that
+                // slept through a lap would place its outcome over newer ones.
                 if self.head.load(Ordering::Relaxed) != head.0 {
                     continue;
                 }
                 chunk = Self::empty(head);
             } else if chunk.is_clean() && mark.is_good() {
-                // One more changes nothing, and nothing is written.
+                // One more success changes nothing, so nothing is written.
                 return if judge_always { self.verdict(scope, (head.0, raw)) } else { Recorded::Counted };
             } else if chunk.is_full(slow) {
                 self.advance(scope.generation, head, chunk);
@@ -448,9 +470,9 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
 
     #[inline(always)]
     fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, may_write: bool) -> bool {
-        // Of this generation, or of a newer one: the control word is not quiet before somebody has judged what was
-        // counted under a head of its own. Of a newer one, the generation was over in the midst of this report, whose
-        // outcome changes nothing either way. Acquire: see `head` and `record`.
+        // The head is of this generation or of a newer one: the control word is not quiet before a thread has judged
+        // outcomes that it counted under a head of this generation. If the head is of a newer one, this generation
+        // ended during the report, and the outcome changes nothing either way. Acquire: see `head` and `record`.
         let head = RingHead(self.head.load(Ordering::Acquire));
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return false };
         let raw = word.load(Ordering::Acquire);
@@ -459,29 +481,29 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         if diff == 1 {
             return true;
         }
-        // Not clean: to be placed, if the chunk is begun and has room. A quiet permit says that there is no slow limit, so
-        // slow calls are not counted. The second look at the control word: see `record`; by it the head is not of a newer
-        // generation either.
+        // Not clean: the outcome is placed if the chunk is begun and has room. A quiet permit means that there is no
+        // slow limit, so slow calls are not counted. The second look at the control word: see `record`. It also shows
+        // that the head is not of a newer generation.
         if !may_write || diff | chunk.full_bits(false) != 0 || scope.state.peek() != quiet {
             return false;
         }
-        // Loaded again, for a register less on the clean path. Relaxed: if the head has moved on, the chunk was filled, and
-        // the exchange below fails.
+        // The head is loaded again, because to keep it would take one more register on the clean path. Relaxed: if the
+        // head has moved on, the chunk was filled, and the exchange below fails.
         let head = RingHead(self.head.load(Ordering::Relaxed));
         place(word, raw, chunk.after_success(head, *scope.shape))
     }
 
-    // A path of its own for the failures of a healthy peer: where flash is scarce, `record` alone.
+    // Failures of a healthy peer have a path of their own, except where flash is scarce: there `record` serves alone.
     const FAILS_FAST: bool = cfg!(target_pointer_width = "64");
 
     #[inline(always)]
     fn try_fast_failure<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord) -> FastFailure {
-        // Acquire, and the second look at the control word: see `try_fast`, which this is, for a failure.
+        // This is `try_fast` for a failure; see there for the Acquire and for the second look at the control word.
         let head = RingHead(self.head.load(Ordering::Acquire));
         let Some(word) = self.chunks.get(Self::slot(head) as usize) else { return FastFailure::Nothing };
         let raw = word.load(Ordering::Acquire);
         let chunk = Chunk(raw);
-        // Begun, clean or not, and not full.
+        // The chunk is begun, clean or not, and it is not full.
         let has_room = chunk.lap_and_clean_diff(Self::lap(head)) <= 1 && !chunk.is_full(false);
         if !has_room || scope.state.peek() != quiet {
             return FastFailure::Nothing;
@@ -495,8 +517,9 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
         }
     }
 
-    /// Judges the sums as of one's own placement. If the ring came round since (a whole window of newer outcomes, all
-    /// of them reported during this call), the present sums are as right: the reports overlap.
+    /// Judges the sums as of the caller's own placement. If the ring has come round since then, a whole window of newer
+    /// outcomes was reported during this call. The present sums are then as right, because the reports overlap: a
+    /// benign race.
     #[inline(never)]
     fn verdict<C: Clock>(&self, scope: Scope<'_, C>, (head, placed): Placement) -> Recorded {
         let tally = self.sums(*scope.shape, RingHead(head), Chunk(placed)).unwrap_or_else(|| self.tally(scope));
@@ -520,22 +543,24 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
         let Some(head) = self.head(&scope) else { return };
         let word = self.chunk(Self::slot(head));
-        // Acquire, and the second look at the head: see `record`. Generations may come and go without an outcome, each
-        // with a chunk of its own: unless each is written, one of 256 laps ago would be taken for this lap's.
+        // Acquire, and the second look at the head: see `record`. Generations may come and go without an outcome, and
+        // each begins a chunk. If those chunks were not written, a chunk of 256 laps ago would be taken for one of this
+        // lap.
         let raw = word.load(Ordering::Acquire);
         if !Chunk(raw).is_of(Self::lap(head)) && self.head.load(Ordering::Relaxed) == head.0 {
-            // Release: see `record`. A failure means an outcome was placed, or the lap is over.
+            // Release: see `record`. A failure means that an outcome was placed or that the lap is over.
             let _ = word.compare_exchange(raw, Self::empty(head).0, Ordering::Release, Ordering::Relaxed);
         }
     }
 }
 
 impl<const WORDS: usize> CountWindow<WORDS> {
-    /// Whether a failure, `placed` under `head` while the window was minimum_reached and its level 0, plainly calls for nothing.
+    /// Whether a failure plainly calls for nothing. It was `placed` under `head`, while the minimum was reached and the
+    /// level was 0.
     #[inline]
     fn is_harmless<C: Clock>(&self, scope: &Scope<'_, C>, head: RingHead, placed: Chunk) -> bool {
         let limits = scope.live.limits();
-        // The sums may be wanted for more than a trip by failures.
+        // With a slow limit or with levels, the sums decide about more than a trip by failures.
         limits.slow() == 0
             && !scope.live.rules().levels()
             && self.shows_health(*scope.shape, head, placed, limits.failure())

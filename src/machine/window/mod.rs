@@ -1,4 +1,5 @@
-//! What is counted while closed. The trait is sealed: its implementations are proved together with the breaker.
+//! The windows: what a circuit counts while it is closed or ramping. The trait is sealed, because its implementations
+//! are proved together with the breaker.
 
 mod count;
 mod pair;
@@ -17,39 +18,41 @@ use crate::machine::scope::{Mark, Scope};
 use crate::platform::atomics::initial;
 use crate::terms::tally::Tally;
 
-/// A window: [`Streak`], [`CountWindow`], [`TimeWindow`], or a pair `(A, B)` of two different ones, which trips when
-/// either does and says which in the event's tally. Sealed.
+/// The memory of outcomes by which a closed circuit judges its peer. Sealed.
+///
+/// A window is a [`Streak`], a [`CountWindow`], a [`TimeWindow`] or a pair `(A, B)` of two different ones. A pair trips
+/// when either of its windows does, and the event's tally says which one did.
 pub trait Window: sealed::Sealed {}
 
 impl<W: sealed::Sealed> Window for W {}
 
-/// What recording an outcome came to.
+/// The result of recording an outcome.
 #[doc(hidden)]
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// The generation is over: dropped.
+    /// The generation is over, so the outcome was dropped.
     Stale,
-    /// Counted; nothing to judge (it changed nothing, or it was good and nobody asked).
+    /// Counted and not judged: the outcome changes no verdict, or it was a success and `judge_always` was not set.
     Counted,
     /// Counted and judged.
     Judged(Assessment),
 }
 
-/// What a glance at a failure came to.
+/// The result of recording a failure on the fast path.
 #[doc(hidden)]
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastFailure {
     /// Nothing was done.
     Nothing,
-    /// Counted, and it plainly calls for nothing.
+    /// Counted, and the failure plainly calls for nothing.
     Counted,
-    /// Counted, to be judged.
+    /// Counted, and still to be judged.
     Placed(Placement),
 }
 
-/// Where an outcome was counted, as the window puts it.
+/// Where an outcome was counted, in a form that only the window reads.
 #[doc(hidden)]
 pub(crate) type Placement = (u32, u32);
 
@@ -59,23 +62,26 @@ pub(crate) mod sealed {
     #[doc(hidden)]
     pub trait Sealed: Sized {
         const CAPACITY: Capacity;
-        /// Whether shares are judged, above a minimum.
+        /// Whether the window judges by shares, above a minimum of calls.
         const SHARES: bool;
         initial!(declare);
 
-        /// Counts one outcome. Judges it if it is bad or slow, and any if `judge_always`.
+        /// Counts one outcome. Judges the window if the outcome is a failure or slow (unless it plainly calls for
+        /// nothing), and after any outcome if `judge_always`.
         fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded;
 
-        /// Whether a good outcome writes even when nothing is wrong.
+        /// Whether a success is written even if nothing is wrong.
         const WRITES: bool;
 
-        /// Counts a good outcome under a `quiet` control word, which was just seen to be the present one, if that takes no
-        /// more than a glance, or one exchange. `false`: nothing was done. `may_write`: not one of a pair, where an exchange
-        /// that the other's refusal follows would be one too many; a window that [`WRITES`](Self::WRITES) makes its own
-        /// all the same.
+        /// The fast path of [`record`](Self::record) for a success: counts it if that takes no more than loads and one
+        /// exchange. `false`: nothing was done. The caller has just seen that the `quiet` control word is the present
+        /// one.
+        ///
+        /// A pair clears `may_write`: if one window wrote and the other then refused, `record` would count the success
+        /// twice. A window that [`WRITES`](Self::WRITES) may write all the same, because a pair asks it last.
         fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, may_write: bool) -> bool;
 
-        /// Whether it can do so with a failure.
+        /// Whether the window has a fast path for failures.
         const FAILS_FAST: bool = false;
 
         /// [`try_fast`](Self::try_fast) for a failure.
@@ -90,17 +96,17 @@ pub(crate) mod sealed {
             Recorded::Counted
         }
 
-        /// The sums now.
+        /// The present sums.
         fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally;
 
-        /// Whether nothing bad is in it now.
+        /// Whether the window now shows no failure and no slow call.
         fn is_clean<C: Clock>(&self, scope: Scope<'_, C>) -> bool {
             let tally = self.tally(scope);
             tally.failed == 0 && tally.slow == 0
         }
 
-        /// Makes the words belong to `scope`'s generation, empty, unless they do already. Lazily done by whoever
-        /// records as well; the winner of a transition does it at once so that tags stay far from wrapping.
+        /// Makes the words belong to `scope`'s generation, empty, unless they belong to it already. Recording also does
+        /// this when it needs to. The winner of a transition does it at once, so that tags stay far from wrapping.
         fn renew<C: Clock>(&self, scope: Scope<'_, C>);
     }
 }

@@ -22,7 +22,7 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
             (Recorded::Stale, _) | (_, Recorded::Stale) => Recorded::Stale,
             (Recorded::Counted, other) | (other, Recorded::Counted) => other,
             (Recorded::Judged(a), Recorded::Judged(b)) => {
-                // The tally is that of the window that trips, of the first if both do.
+                // The tally is that of the window that trips, and of the first if both or neither do.
                 let named = if a.trip.is_none() && b.trip.is_some() { b } else { a };
                 Recorded::Judged(Assessment {
                     tally: named.tally,
@@ -38,8 +38,8 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
     #[inline(always)]
     #[expect(clippy::if_same_then_else, reason = "the order is the point")]
     fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, _: bool) -> bool {
-        // The one that only looks goes first, so that if either refuses, nothing was done. At most one writes where it is
-        // not alone: two of a kind are no pair.
+        // The window that only reads goes first, so that nothing was done if either refuses. At most one window of a
+        // pair writes here, because two windows of one kind are no pair.
         if A::WRITES {
             self.1.try_fast(scope, quiet, false) && self.0.try_fast(scope, quiet, false)
         } else {

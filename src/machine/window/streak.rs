@@ -1,4 +1,4 @@
-//! Consecutive bad outcomes, in one word.
+//! Consecutive failures, in one word.
 //!
 //! ```text
 //!  31                                12 11                      0
@@ -27,8 +27,9 @@ layout! {
     GENERATION,
 }
 
-/// Trips after so many bad outcomes in a row ([`Config::streak`](crate::Config::streak)). One word; a success on a
-/// clean streak only loads. Where a slow limit is set, a slow success is bad.
+/// A window that trips after a number of consecutive failures ([`Config::streak`](crate::Config::streak)). It is one
+/// word, and a success on a clean streak only loads it. A slow success counts as a failure, whether by the slow limit
+/// or reported as [`Outcome::Slow`](crate::Outcome::Slow).
 #[derive(Debug)]
 pub struct Streak(AtomicU32);
 
@@ -57,29 +58,30 @@ impl Sealed for Streak {
     #[inline]
     fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
         let tag = GENERATION.of(scope.generation.number());
-        // Acquire, partner: the Release below: lets `is_current` see at least the generation this word belongs to.
+        // Acquire, partner: the Release below. It lets `is_current` see at least the generation that this word belongs
+        // to.
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             let run = if word & GENERATION.mask() == tag {
                 RUN.get(word)
             } else if scope.is_current() {
-                0 // an older word is an empty one
+                0 // an older word counts as empty
             } else {
                 return Recorded::Stale;
             };
             let next = if mark.is_good() { 0 } else { (run + 1).min(RUN.max()) };
             if next == 0 && run == 0 {
-                // Already clean: a healthy streak is never written. That a failure may be on its way is a benign
-                // race: the two reports overlap, so either order is a right one.
+                // The streak is already clean: a healthy streak is never written. A failure may be on its way at the
+                // same time. That is a benign race: the two reports overlap, so either order is right.
                 return if judge_always {
                     Recorded::Judged(Self::assessment(&scope, 0, false))
                 } else {
                     Recorded::Counted
                 };
             }
-            // Release, partner: the Acquire of this word's loads. The run is decided by one word, so "no lost trip"
-            // needs no more: of the failures that reach the threshold one exchange comes last and sees it reached.
-            // Acquire on failure for the same reason as the load above.
+            // Release, partner: the Acquire of this word's loads. One word decides the run, so "no lost trip" needs no
+            // more: of the failures that reach the threshold, the exchange that comes last sees it reached. Acquire on
+            // failure for the same reason as the load above.
             match self.0.compare_exchange_weak(word, tag | next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) if next > 0 || judge_always => {
                     return Recorded::Judged(Self::assessment(&scope, next, mark.failed));
@@ -108,7 +110,8 @@ impl Sealed for Streak {
         let word = self.0.load(Ordering::Acquire);
         let tag = GENERATION.of(scope.generation.number());
         if word & GENERATION.mask() != tag && scope.is_current() {
-            // Release: see `record`. A failure means somebody of this generation, or of a later one, was here.
+            // Release: see `record`. A failure means that a thread of this generation, or of a later one, has written
+            // the word.
             let _ = self.0.compare_exchange(word, tag, Ordering::Release, Ordering::Relaxed);
         }
     }

@@ -7,14 +7,14 @@
 //!        +---------------------------+----------------+          +-------------+------+---------+
 //! ```
 //!
-//! A bucket is 2^shift ticks long and an *epoch* is its number, so no path divides and the index runs on across the
-//! wrap of the ticks. The head keeps the epoch whole: idle for anything short of a wrap of the ticks (less two buckets,
-//! the one begun and one by which a clock may be behind), nothing of before is taken for recent. Each bucket has a word
-//! for totals, failures and slow calls, tagged by lap and generation; whoever moves the head first clears the words whose
-//! tag would come round again. The *turn* bit flips whenever a bucket begins anew, so that a thread that is late to clear
-//! such a word cannot take the new count for it.
+//! A bucket is 2^shift ticks long and its number is its *epoch*, so no path divides and the index runs on across the
+//! wrap of the ticks. The head keeps the whole epoch: after an idle time shorter than a wrap of the ticks (less two
+//! buckets, the one begun and one by which a clock may be behind), no old count is taken for a recent one. Each bucket
+//! has three words, for totals, failures and slow calls, tagged by lap and generation. A thread that moves the head
+//! first clears the words whose tag would come round again. The *turn* bit flips whenever a bucket begins anew, so that
+//! a thread that is late to clear such a word cannot take the new count for the old one.
 //!
-//! No layout declares the head: where its two fields meet is a setting (the bucket's shift), read at run time.
+//! No layout declares the head: a setting (the bucket's shift), read at run time, says where its two fields meet.
 
 use super::Recorded;
 use super::sealed::Sealed;
@@ -28,27 +28,28 @@ use crate::platform::bits::layout;
 use crate::platform::lanes::{LaneCount, Lanes, Padded, lane};
 use crate::terms::tally::{Tally, WindowKind};
 
-// Each of the counts.
+// The word of each count.
 layout! {
     TAG: 8,
     TURN: 1,
-    /// It stands above the rest, so that its overflow is the word's.
+    /// The count is the highest field, so that its overflow is that of the word.
     COUNT: 23,
 }
 
-/// Trips on the share of bad outcomes in the last B buckets of time ([`Config::time`](crate::Config::time)), in a ring
-/// of `SLOTS` (a power of two, at least B).
+/// A window of the last B buckets of time ([`Config::time`](crate::Config::time)), which trips on the share of failures
+/// or of slow calls in them. Its ring has `SLOTS` buckets (a power of two, at least B and at most 64).
 ///
-/// It counts its successes, so each call writes one word. `LANES` (1, 2, 4, … 64) shards those writes for servers
-/// with many cores: each thread writes to one lane, padded to cache lines of its own, and a verdict sums them all. A
-/// lane costs 4 + 12 × `SLOTS` bytes. A bucket (of a lane) that reaches 2²³ − 1 calls stops
-/// counting: the rate it shows is that of those, and what comes later in the same bucket goes unseen. So choose buckets
-/// that end before.
+/// It counts its successes, so each success writes one word. `LANES` (1, 2, 4, … 64) shards those writes for servers
+/// with many cores: each thread writes to one lane, which is padded to cache lines of its own, and a verdict sums all
+/// lanes. A lane costs 4 + 12 × `SLOTS` bytes; if there are several, each is padded to a multiple of 128 bytes. If a
+/// bucket of a lane reaches 2²³ − 1 calls, it stops counting: its rate is that of the calls counted so far, and later
+/// calls in the same bucket go unseen. So choose buckets that end before that.
 ///
-/// What is reported while a verdict sums the words may be in it or not. Within a lane a call is counted before its
-/// failure and read after it, so a share may look smaller than it is, by no more failures than reports are under way, and
-/// never larger; the last of those reports sees it whole. Lanes are read one after the other: a sum of several may
-/// besides miss successes that were reported, while it was taken, to a lane that it had read.
+/// A call that is reported while a verdict sums the words may be in the sum or not. Within a lane, a call is counted
+/// before its failure and read after it. So a share may look smaller than it is, by no more failures than reports are
+/// under way, and never larger; the last of those reports sees the whole share. Lanes are read one after the other. So
+/// a sum of several lanes may also miss successes that were reported, while it was taken, to a lane that it had already
+/// read.
 #[derive(Debug)]
 pub struct TimeWindow<const SLOTS: usize, const LANES: usize = 1>
 where
@@ -66,11 +67,11 @@ struct Lane<const SLOTS: usize, P> {
     _padding: P,
 }
 
-/// One value of a head, and how to read it.
+/// One value of a head. A [`Ring`] reads it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct LaneHead(u32);
 
-/// Bucket length, ring length and generation: what turns ticks into epochs, epochs into slots and tags.
+/// The bucket length, the ring length and the generation, which turn ticks into epochs, and epochs into slots and tags.
 #[derive(Clone, Copy)]
 struct Ring {
     shift: u32,
@@ -81,7 +82,7 @@ struct Ring {
 impl Ring {
     #[inline]
     fn head(self, now: Ticks) -> LaneHead {
-        // The upper bits of the one and the lower bits of the other.
+        // The upper bits are those of the ticks, the lower bits those of the generation.
         LaneHead((now.count() ^ self.generation) & u32::MAX << self.shift ^ self.generation)
     }
 
@@ -101,7 +102,7 @@ impl Ring {
         later.wrapping_sub(earlier) & (u32::MAX >> self.shift)
     }
 
-    /// Whether `a` is the epoch just before `b`, by a clock a little behind.
+    /// Whether `a` is the epoch just before `b`, as read by a clock that is a little behind.
     #[inline]
     fn is_behind(self, a: u32, b: u32) -> bool {
         self.distance(b, a) == 1
@@ -112,8 +113,8 @@ impl Ring {
         (epoch & (self.slots - 1)) as usize
     }
 
-    /// The lap of `epoch` and the generation, folded. Both only grow, and the tag with them; but where a generation begins
-    /// by a clock slightly behind, on the lap before: hence the factor.
+    /// The tag of `epoch`: its lap plus twice the generation. Both only grow, and so does the tag. The factor is for a
+    /// generation that begins, by a clock slightly behind, on the lap before: its tag must grow too.
     #[inline]
     fn tag(self, epoch: u32) -> u32 {
         self.tag_in_range(epoch & u32::MAX >> self.shift, 2 * self.generation)
@@ -127,14 +128,15 @@ impl Ring {
 }
 
 impl<const SLOTS: usize, P> Lane<SLOTS, P> {
-    /// The head to record under, which this moves on if the clock has; `None` if the generation is over.
+    /// The head to record under; `None` if the generation is over. If the clock has moved on, this moves the head on.
     #[inline]
     fn current<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring) -> Option<LaneHead> {
-        // Acquire, partner: the Release of the exchange in `advance`: words of the new epochs are clear, and the
-        // clock reading below is not older than the head. It also lets `is_current` see at least its generation.
+        // Acquire, partner: the Release of the exchange in `advance`. With it the words of the new epochs are seen
+        // clear, and the clock reading below is not older than the head. It also lets `is_current` see at least the
+        // head's generation.
         let head = LaneHead(self.head.load(Ordering::Acquire));
         let wanted = ring.head(scope.clock.now());
-        // The same head, or a clock slightly behind it: the head's epoch is used.
+        // If the head is the same, or the clock is slightly behind it, the head's epoch is used.
         let in_place =
             ring.is_of_generation(head) && (wanted == head || ring.is_behind(ring.epoch(wanted), ring.epoch(head)));
         if in_place { Some(head) } else { self.advance(scope, ring, head) }
@@ -150,14 +152,14 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             if ring.is_of_generation(head) && (next == head || ring.is_behind(ring.epoch(next), ring.epoch(head))) {
                 return Some(head);
             }
-            // Of a new generation every slot is new, else those that the head passes over.
+            // In a new generation every slot is new; otherwise the slots that the head passes over are.
             let passed = if ring.is_of_generation(head) {
                 ring.distance(ring.epoch(next), ring.epoch(head)).min(ring.slots)
             } else {
                 ring.slots
             };
             if self.clear(ring, head, ring.epoch(next), passed) {
-                // Release and Acquire as in `current`. Bounded: a failure means somebody else moved the head.
+                // Release and Acquire as in `current`. Bounded: a failure means that another thread moved the head.
                 match self.head.compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => return Some(next),
                     Err(present) => head = LaneHead(present),
@@ -168,24 +170,25 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
         }
     }
 
-    /// Empties the words of the `passed` epochs up to `last` whose tag, left there laps ago, would be taken for
-    /// theirs. `false` if the head moved from `head` meanwhile.
+    /// Empties the words of the `passed` epochs up to `last` that would be taken for theirs, because the tag left in
+    /// them laps ago is the same. `false` if the head moved from `head` meanwhile.
     fn clear(&self, ring: Ring, head: LaneHead, last: u32, passed: u32) -> bool {
         for back in 0..passed {
             let epoch = last.wrapping_sub(back);
             let tag = ring.tag(epoch);
             for word in self.counts(ring.slot(epoch)) {
-                // Acquire, partner: the Release of `count`: a word counted under the new head makes it visible.
+                // Acquire, partner: the Release of `count`. If the word was counted under the new head, the look below
+                // sees that head.
                 let mut present = word.load(Ordering::Acquire);
                 while TAG.get(present) == tag {
-                    // Relaxed, behind the Acquire above. Without this look a second thread that moves the same head
-                    // clears what was counted since the first one did.
+                    // Relaxed, behind the Acquire above. Without this look, a second thread that moves the same head
+                    // clears what was counted after the first thread moved it.
                     if self.head.load(Ordering::Relaxed) != head.0 {
                         return false;
                     }
-                    // Release, partner: the Acquire of `count`. Acquire on failure: as above. Bounded: if it fails,
-                    // somebody else cleared the word, or a writer as old as the word has counted into it.
-                    // The tag's highest bit is flipped: half its range away.
+                    // Release, partner: the Acquire of `count`. Acquire on failure: as above. Bounded: a failure means
+                    // that another thread cleared the word, or that a writer as old as the word has counted into it.
+                    // The highest bit of the tag is flipped, which puts the tag half its range away.
                     let cleared = (present ^ 1 << (TAG.width() - 1)) & (TAG.mask() | TURN.mask());
                     match word.compare_exchange(present, cleared, Ordering::Release, Ordering::Acquire) {
                         Ok(_) => break,
@@ -208,7 +211,7 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
     fn count<C>(&self, scope: &Scope<'_, C>, ring: Ring, head: LaneHead, word: &AtomicU32) -> Option<bool> {
         let epoch = ring.epoch(head);
         let tag = ring.tag(epoch);
-        // Acquire, partner: the Release below: a word of a newer lap makes the newer head visible to the look at it.
+        // Acquire, partner: the Release below. If the word is of a newer lap, the look at the head sees the newer head.
         let mut present = word.load(Ordering::Acquire);
         loop {
             let next = if TAG.get(present) == tag {
@@ -217,9 +220,9 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                     None => return Some(false),
                 }
             } else {
-                // Relaxed, behind the Acquire above. Without this look a writer that slept through a lap would put an
-                // old bucket in the place of a new one. The control word too, for the head's tag is short: a writer
-                // of 64 generations ago must not take a word of this one for an old one.
+                // Relaxed, behind the Acquire above. Without this look, a writer that slept through a lap would put an
+                // old bucket in the place of a new one. The control word is looked at too, because the head's tag is
+                // short: a writer of 64 generations ago must not take a word of this generation for an old one.
                 let moved = LaneHead(self.head.load(Ordering::Relaxed));
                 let recycled = ring.distance(ring.epoch(moved), epoch) >= ring.slots;
                 if !ring.is_of_generation(moved) || recycled || !scope.is_current() {
@@ -227,8 +230,8 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
                 }
                 TAG.of(tag) | !present & TURN.mask() | COUNT.unit()
             };
-            // Release, partner: the Acquire loads in `sum`: a failure that is seen has its total seen. Acquire on
-            // failure: see above. Bounded: a failure means another thread counted.
+            // Release, partner: the Acquire loads in `sum`: if a failure is seen, its total is seen. Acquire on
+            // failure: see above. Bounded: but for spurious failures, a failure means that another thread counted.
             match word.compare_exchange_weak(present, next, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => return Some(true),
                 Err(found) => present = found,
@@ -236,24 +239,24 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
         }
     }
 
-    /// One outcome; `false` if the generation is over.
+    /// Counts one outcome; `false` if the generation is over.
     #[inline]
     fn record<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, mark: Mark) -> bool {
         loop {
             let Some(head) = self.current(scope, ring) else { return false };
-            // The head's tag is short: a permit of 64 generations ago must not pass for this one's.
+            // The head's tag is short: a permit of 64 generations ago must not pass for one of this generation.
             if !scope.is_current() {
                 return false;
             }
             let [total, failed, slow] = self.counts(ring.slot(ring.epoch(head)));
-            // The total first, then what is counted within it; `sum` reads the other way round. The other order shows
-            // a failure without its call, that is more failures than calls, and trips below the threshold.
+            // The total is counted first, then its parts; `sum` reads in the opposite order. In any other order a sum
+            // could show a failure without its call, that is more failures than calls, and trip below the threshold.
             match self.count(scope, ring, head, total) {
                 None => continue,
                 Some(false) => return true,
                 Some(true) => {}
             }
-            // Both stay in the total's bucket; if that is recycled by now, it has left the window.
+            // Both parts go to the total's bucket. If that bucket has been recycled by now, it has left the window.
             if mark.failed {
                 let _ = self.count(scope, ring, head, failed);
             }
@@ -265,8 +268,8 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
     }
 
     fn sum<C: Clock>(&self, ring: Ring, buckets: u32, clock: &C, tally: &mut Tally) {
-        // Acquire, partner: `advance`: the words of the epochs it names are clear of older laps, and the clock reading
-        // below is not older than it.
+        // Acquire, partner: the Release of `advance`. With it the words of the head's epochs are seen clear of older
+        // laps, and the clock reading below is not older than the head.
         let head = LaneHead(self.head.load(Ordering::Acquire));
         if !ring.is_of_generation(head) {
             return;
@@ -285,10 +288,11 @@ impl<const SLOTS: usize, P> Lane<SLOTS, P> {
             let counted = |word: u32| if TAG.get(word) == tag { COUNT.get(word) } else { 0 };
             // If the total is of another lap, so is the bucket.
             if TAG.get(total) == tag {
-                // Past 2^32 calls the older buckets are left out, lest the shares of what is counted go wrong.
+                // If the sum would pass 2^32 calls, the older buckets are left out; otherwise the shares would be
+                // wrong.
                 let Some(sum) = tally.total.checked_add(counted(total)) else { return };
                 tally.total = sum;
-                // Parts of that total, each.
+                // Each is a part of that total.
                 tally.failed = tally.failed.wrapping_add(counted(failed));
                 tally.slow = tally.slow.wrapping_add(counted(slow));
             }
@@ -310,13 +314,13 @@ where
         Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: scope.generation.number() }
     }
 
-    /// One outcome, in `lane`; `false` if the generation is over.
+    /// Counts one outcome in `lane`; `false` if the generation is over.
     #[inline]
     fn record_in<C: Clock>(&self, lane: usize, scope: &Scope<'_, C>, ring: Ring, mark: Mark) -> bool {
         if LANES == 1 {
             return self.lanes[0].record(scope, ring, mark);
         }
-        // Relaxed, twice: whose move of the head it was does not matter, each is followed by somebody.
+        // Relaxed, both: it does not matter which thread moved the head, because some thread follows each move.
         let before = LaneHead(self.lanes[lane].head.load(Ordering::Relaxed));
         let recorded = self.lanes[lane].record(scope, ring, mark);
         let after = LaneHead(self.lanes[lane].head.load(Ordering::Relaxed));
@@ -326,9 +330,9 @@ where
         recorded
     }
 
-    /// Takes other lanes along, for each epoch passed over another one: else a lane that no thread writes to would
-    /// sleep through a wrap of the clock, and show what it had as recent. So none is behind by more than 64 buckets, 2³⁰
-    /// ticks at most, or the time between two calls.
+    /// Moves the heads of other lanes on, one lane for each epoch passed over. Otherwise a lane that no thread writes
+    /// to would sleep through a wrap of the clock and show its old counts as recent. So no lane is behind by more than
+    /// 64 buckets (2³⁰ ticks at most) or the time between two calls.
     #[cold]
     fn follow<C: Clock>(&self, scope: &Scope<'_, C>, ring: Ring, before: LaneHead, after: LaneHead) {
         let passed = ring.distance(ring.epoch(after), ring.epoch(before)) as usize;
@@ -366,9 +370,9 @@ where
         if mark.is_good() && !judge_always {
             return Recorded::Counted;
         }
-        // SeqCst, partner: this fence in every other recorder. Each has published to its own words and now reads the
-        // others'. Without the fence both may read what was there before (store buffering), both see one failure too
-        // few, and the trip is lost.
+        // SeqCst, partner: this fence in every other recorder. Each recorder has published to its own words and now
+        // reads those of the others. Without the fence two recorders may both read the older values (store buffering),
+        // so both see one failure too few, and the trip is lost.
         fence(Ordering::SeqCst);
         Recorded::Judged(judge_shares(&scope, self.tally(scope)))
     }
@@ -378,11 +382,12 @@ where
         let lane = &self.lanes[lane(LANES)];
         let ring =
             Ring { shift: scope.shape.bucket_shift(), slots: Self::SLOTS, generation: quiet.generation().number() };
-        // Acquire, and the order of the two: see `current`.
+        // Acquire, and the order of head and clock: see `current`.
         let head = LaneHead(lane.head.load(Ordering::Acquire));
         let Some(now) = scope.clock.try_fast() else { return false };
-        // A head of the present epoch. Where there is one lane it is of this generation by itself, or of a newer one: the
-        // control word is not quiet before somebody has judged what was counted under it. The bucket's tag tells.
+        // The head must be of the present epoch. With one lane its generation is not compared: it is this one or a
+        // newer one, because the control word is not quiet before a thread has judged outcomes that it counted under a
+        // head of this generation. The bucket's tag tells the two apart.
         let is_present =
             if LANES == 1 { ring.epoch(head) == ring.epoch(LaneHead(now.count())) } else { head == ring.head(now) };
         if !is_present {
@@ -390,9 +395,9 @@ where
         }
         let epoch = ring.epoch(head);
         let [total, ..] = lane.counts(ring.slot(epoch));
-        // An instruction less, where the generation is not needed for the head.
+        // This takes an instruction less where the generation is not needed for the head.
         let twice_generation = if LANES == 1 { quiet.twice_quiet_generation() } else { 2 * ring.generation };
-        // Acquire and Release: see `count`. Of this bucket, and not full.
+        // Acquire and Release: see `count`. The word must be of this bucket and not full.
         let present = total.load(Ordering::Acquire);
         let Some(next) = present.checked_add(COUNT.unit()) else { return false };
         TAG.get(present ^ ring.tag_in_range(epoch, twice_generation)) == 0
@@ -427,7 +432,7 @@ mod tests {
     const GOOD: Mark = Mark::GOOD;
     const BAD: Mark = Mark { failed: true, slow: false };
 
-    /// A window of two buckets, so long, in use.
+    /// Runs `test` on a window of two buckets, each `bucket` ticks long.
     fn in_use<const LANES: usize>(
         bucket: u32,
         test: impl FnOnce(&TimeWindow<2, LANES>, Scope<'_, ManualClock>, ControlWord),
@@ -444,7 +449,7 @@ mod tests {
         test(&window, scope, quiet);
     }
 
-    /// A head of another bucket is not counted under on the fast path.
+    /// On the fast path, nothing is counted under a head of another bucket.
     #[test]
     fn the_fast_path_counts_in_the_present_bucket_or_not_at_all() {
         fn refuses_at_first<const LANES: usize>()
