@@ -1,8 +1,8 @@
 //! How long a circuit stays open: exponential, capped, and lengthened by jitter.
 //!
-//! Full jitter from zero would let a device probe at once; this one only lengthens, by up to a quarter, because nothing
-//! may happen early. Its purpose is the same (see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): a
-//! fleet that lost its peer at one moment must not come back at one moment.
+//! The jitter only lengthens, by up to a quarter, because nothing may happen early: full jitter from zero would let a
+//! device probe at once. Its purpose is that of "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): a fleet
+//! that lost its peer at one moment must not come back at one moment.
 
 use crate::clock::Ticks;
 use crate::config::live::Live;
@@ -17,8 +17,8 @@ pub(crate) fn open_time(live: &Live, attempt: u32, opened: Ticks) -> u32 {
 /// base × factor^attempt, at most `cap`.
 fn grow(base: u32, cap: u32, factor_1024ths: u32, attempt: u32) -> u32 {
     let (mut time, cap) = (u64::from(base), u64::from(cap));
-    // At most 31 rounds, on the path of an opening circuit. Below 2^30 × 2^16, so 64 bits hold each product; rounding
-    // up keeps "nothing early" over the whole chain.
+    // There are at most 31 rounds, when a circuit opens. Each product is below 2^30 × 2^16, so 64 bits hold it.
+    // Rounding up keeps "nothing early" over the whole chain.
     for _ in 0..attempt {
         if time >= cap {
             break;

@@ -1,38 +1,39 @@
-//! The control word: which state the circuit is in, and the only place where it moves.
+//! The control word: which state the circuit is in, and the only place where that changes.
 //!
 //! ```text
 //!  31                                12 11       7 6           3 2     0
 //! +------------------------------------+----------+-------------+-------+
 //! | generation (20)                    | attempt 5| detail (4)  | state |
 //! +------------------------------------+----------+-------------+-------+
-//!                                                   open: time was said (1) · reason (3)
+//!                                                   open: time given (1) · reason (3)
 //!                                                   closed, ramping: cold (1) · level (2)
 //! ```
 //!
-//! The word is read-mostly: it is written by transitions alone, so a healthy circuit shares it among all cores at no
-//! cost. A *generation* is a stretch of time within which a permit's outcome counts; every other word carries the tag
-//! of the generation it belongs to, and one with an older tag *is* an empty word.
+//! The word is read-mostly: steps alone write it, so all cores share it at no cost while the circuit is healthy. A
+//! *generation* is a stretch of time within which a permit's outcome counts. Every other word carries the tag of the
+//! generation that it belongs to, and a word with an older tag counts as empty.
 //!
 //! # The matrix
 //!
-//! Every state × everything that can happen. `g+1` starts a new generation, `=` keeps the word. Outcomes are those of
-//! a permit of the present generation; an older permit's are stale and change nothing, with two exceptions in the
-//! column of the state they *find*: a hold and a latch speak of the peer, so they count while the circuit is open.
+//! The table has a row for each state and a column for each thing that can happen. `g+1` starts a new generation, `=`
+//! keeps the word, and `–` cannot happen. The outcomes are those of a permit of the present generation. Those of an
+//! older permit are stale and change nothing, except a hold and a latch: they speak of the peer, so they count while
+//! the circuit is open, in the row of the state that they *find*.
 //!
-//! | state | acquire | good | bad · slow | alive | ignore | hold | latch | trip | reset | force | disable | time passed |
+//! | state | acquire | success | failure · slow | alive | ignore | hold | latch | trip | reset | force | disable | time passed |
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-//! | Closed | permit | counts, may trip until warm | counts, may trip: Open g+1 | = | = | Open{Hold} g+1 | Latched g+1 | Open{reason} g+1 | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | = |
-//! | Open | rejected, says when | – | – | – | – | later: Open{Hold} g+1, else = | Latched g+1 | later: Open{reason} g+1, else = | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | HalfOpen g+1 |
+//! | Closed | permit | counts; may trip while cold | counts; may trip: Open g+1 | = | = | Open{Hold} g+1 | Latched g+1 | Open{reason} g+1 | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | = |
+//! | Open | rejected, with a time | – | – | – | – | Open{Hold} g+1 if it ends later, else = | Latched g+1 | Open{reason} g+1 if it ends later, else = | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | HalfOpen g+1 |
 //! | Latched | rejected, no time | – | – | – | – | = | = | = | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | = |
-//! | HalfOpen | a probe, or rejected | may close: Closed or Ramping g+1 | may reopen: Open g+1, attempt+1 | as good | slot back | Open{Hold} g+1 | Latched g+1 | Open{reason} g+1 | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | lost probes: bad |
-//! | Ramping | a share, else rejected | counts | counts, may trip: Open g+1, attempt kept | = | = | Open{Hold} g+1 | Latched g+1 | Open{reason} g+1 | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | Closed, same g |
+//! | HalfOpen | a probe, or rejected | may close: Closed or Ramping g+1 | may reopen: Open g+1, attempt+1 | as success | slot given back | Open{Hold} g+1 | Latched g+1 | Open{reason} g+1 | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | lost probes: failures |
+//! | Ramping | a share is admitted, the rest rejected | counts | counts; may trip: Open g+1, attempt kept | = | = | Open{Hold} g+1 | Latched g+1 | Open{reason} g+1 | Closed g+1 | ForcedOpen g+1 | Disabled g+1 | Closed, same g |
 //! | `ForcedOpen` | rejected, no time | – | – | – | – | = | = | = | Closed g+1 | = | Disabled g+1 | = |
 //! | Disabled | permit that counts nowhere | = | = | = | = | = | = | = | Closed g+1 | ForcedOpen g+1 | = | = |
 //!
-//! A restore leads from any state to the one that the snapshot tells, g+1.
+//! A restore leads from any state to the state in the snapshot, g+1.
 //!
-//! The attempt (exponent of the open time) grows when probes fail, is kept by every other way of opening, and is
-//! zeroed by closing, by `reset`, `force_open` and `disable`; a restore brings its own.
+//! The attempt (the exponent of the open time) grows when probes fail. Every other way of opening keeps it. Closing,
+//! `reset`, `force_open` and `disable` zero it; a restore brings its own.
 
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
 use crate::platform::bits::layout;
@@ -43,10 +44,10 @@ layout! {
     pub(crate) STATE: 3,
     DETAIL: 4,
     ATTEMPT: 5,
-    /// A permit aliases a later generation after exactly a multiple of 2²⁰ of them.
+    /// A permit is taken for one of a later generation only after an exact multiple of 2²⁰ generations.
     pub(crate) GENERATION: 20,
 }
-// The same while open.
+// The control word while open.
 layout! {
     STATE,
     REASON: 3,
@@ -54,7 +55,7 @@ layout! {
     ATTEMPT,
     GENERATION,
 }
-// The same while closed or ramping.
+// The control word while closed or ramping.
 layout! {
     STATE,
     pub(crate) LEVEL: 2,
@@ -69,12 +70,12 @@ layout! {
     GENERATION,
 }
 
-/// In place of a state, where a word is not one of control.
+/// Stands in place of a state in a word that is not a control word.
 const NO_STATE: u32 = STATE.max();
-/// The attempt stays there.
+/// The attempt grows no further than this.
 pub(crate) const ATTEMPT_MAX: u32 = ATTEMPT.max();
 
-/// Within how long a permit counts. Wraps after 2²⁰.
+/// The number of a generation. Wraps after 2²⁰.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 
@@ -83,18 +84,19 @@ impl Generation {
         self.0
     }
 
-    /// The low `bits`: what a word that belongs to this generation carries.
+    /// Its low `bits`: the tag of a word that belongs to this generation.
     #[inline]
     pub(crate) const fn tag(self, bits: u32) -> u32 {
         self.0 & ((1 << bits) - 1)
     }
 
-    /// Whether a `bits` wide `tag` is so old that it must be renewed before it could be mistaken for a later one's.
+    /// Whether a `tag`, `bits` wide, is so old that it must be renewed before it could be taken for one of a later
+    /// generation.
     pub(crate) const fn outgrew(self, tag: u32, bits: u32) -> bool {
         self.0.wrapping_sub(tag) & ((1 << bits) - 1) >= 1 << (bits - 1)
     }
 
-    /// The one before.
+    /// The generation before.
     #[inline]
     pub(crate) const fn previous(self) -> Self {
         Self(self.0.wrapping_sub(1) & GENERATION.max())
@@ -107,7 +109,7 @@ impl Generation {
 pub struct ControlWord(u32);
 
 impl ControlWord {
-    /// Closed, in generation 1: words that were never written carry tag 0 and are empty by that.
+    /// Closed, in generation 1. Words that were never written carry tag 0, so they count as empty.
     pub(crate) const fn initial(cold: bool) -> Self {
         Self(GENERATION.of(1) | Self::fresh(cold))
     }
@@ -148,7 +150,7 @@ impl ControlWord {
         OpenReason::from_number(REASON.get(self.0))
     }
 
-    /// Open for a time that somebody said, rather than one that follows from the attempt.
+    /// Whether the circuit is open for a time that was given, not for one that follows from the attempt.
     #[inline]
     pub(crate) const fn time_was_given(self) -> bool {
         TIME_GIVEN.is_set(self.0)
@@ -167,48 +169,47 @@ impl ControlWord {
         if self.records() { LEVEL.get(self.0) as u8 } else { 0 }
     }
 
-    /// Whether successes have to judge, for nobody has yet judged at or above the minimum.
+    /// Whether successes have to judge, because no thread has judged yet with the minimum of calls reached.
     #[inline]
     pub(crate) const fn is_cold(self) -> bool {
         COLD.is_set(self.0)
     }
 
-    /// Whether a good outcome may skip the verdict: not cold, and at level 0.
+    /// Whether a success need not judge: the word is not cold, and its level is 0.
     #[inline]
     pub(crate) const fn is_calm(self) -> bool {
         !DETAIL.is_set(self.0)
     }
 
-    /// Whether a call needs no more than a glance at this word, to be admitted and, if good, to be recorded: closed,
-    /// calm, and the attempt 0. Then the word is the generation where it stands, in its [`GENERATION`] bits, and
-    /// nothing else.
+    /// Whether the fast path may admit a call and record its success: the circuit is closed and calm, and the attempt
+    /// is 0. Such a word has its generation in the [`GENERATION`] bits and nothing else.
     #[inline(always)]
     pub(crate) const fn is_quiet(self) -> bool {
         self.kind() == 0
     }
 
-    /// Twice the generation, where nothing stands below it: in a quiet word.
+    /// Twice the generation of a quiet word, below whose generation there is nothing.
     #[inline(always)]
     pub(crate) const fn twice_quiet_generation(self) -> u32 {
         self.0 >> (GENERATION.at() - 1)
     }
 
-    /// The same generation and level, with `kind` in place of the rest: what a permit that is not quiet carries. It
-    /// equals no control word, of whatever state: its own is one that there is not. `kind` leaves the state's three
-    /// bits alone, and the level's two where there can be a level.
+    /// The same generation and level, with `kind` in place of the rest: the word of a permit that is not quiet. It
+    /// equals no control word, because its state is [`NO_STATE`]. `kind` must not use the three bits of the state, nor
+    /// the two bits of the level where there can be a level.
     #[inline(always)]
     pub(crate) const fn with_kind(self, kind: u32) -> Self {
         let kind = kind | NO_STATE;
         Self(self.0 & GENERATION.mask() | LEVEL.of(self.level() as u32) | kind)
     }
 
-    /// All but the generation: what [`with_kind`](Self::with_kind) sets; 0 in a quiet word.
+    /// All but the generation: what [`with_kind`](Self::with_kind) sets. It is 0 in a quiet word.
     #[inline(always)]
     pub(crate) const fn kind(self) -> u32 {
         self.0 & BELOW.mask()
     }
 
-    /// The level in a word made by [`with_kind`](Self::with_kind), or of a quiet one (0).
+    /// The level in a word made by [`with_kind`](Self::with_kind), or in a quiet word (0).
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "two bits")]
     pub(crate) const fn kept_level(self) -> u8 {
@@ -230,32 +231,33 @@ impl ControlWord {
         STATE.get(self.0) == State::Open as u32
     }
 
-    /// The matrix: where `step` leads from here, `None` where it does nothing.
+    /// The matrix: the word to which `step` leads from here, or `None` if it does nothing.
     pub(crate) const fn after(self, step: Step) -> Option<Self> {
         if step.0 >> FROM.at() >> STATE.get(self.0) & 1 == 0 {
             return None;
         }
         let below = (self.0 & KEPT.get(step.0)) + BELOW.get(step.0);
-        // Only an attempt can grow out of its bits: then it stays at its most.
+        // Only the attempt can grow out of its bits; it then stays at its maximum.
         let below = if below > BELOW.max() { below - ATTEMPT.unit() } else { below };
         // The generation stands on top and wraps.
         Some(Self((self.0 & GENERATION.mask()).wrapping_add(step.0 & NEW_GENERATION.mask()) | below))
     }
 }
 
-/// What can move the control word: a row of the matrix, as data. A table costs a fraction of the code that it is.
+/// One step of the control word: a column of the matrix, as data. The data cost a fraction of the code that would do
+/// the same.
 ///
 /// ```text
 ///  31                   20 19          13     12     11                    0
 /// +-----------------------+--------------+----------+-----------------------+
-/// | what stays below the  | states it    | a new    | what is added: state, |
-/// | generation (mask, 12) | leads from 7 | one? (1) | detail, attempt (12)  |
+/// | what stays below the  | states it    | new      | what is added: state, |
+/// | generation (mask, 12) | leads from 7 | g? (1)   | detail, attempt (12)  |
 /// +-----------------------+--------------+----------+-----------------------+
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step(u32);
 
-// A step. Its lowest bits are what it adds to those below the generation.
+// A step. Its lowest bits are added to the bits below the generation.
 layout! {
     BELOW,
     NEW_GENERATION: 1,
@@ -263,20 +265,20 @@ layout! {
     KEPT: BELOW.width(),
 }
 const _: () = assert!(FROM.width() as usize == State::ALL.len());
-// A new generation adds this bit where it stands.
+// A new generation adds this bit to the control word, in place.
 const _: () = assert!(NEW_GENERATION.unit() == GENERATION.unit());
 
 /// All states but Closed and Ramping have one of these bits, and so has [`NO_STATE`].
 const UNRECORDED: u32 = 0b011;
 
 impl Step {
-    /// A new generation: from any of the `states`, with `kept` of the bits below it, into `state` with `detail`. Both
-    /// stand in place.
+    /// A step into a new generation: from any of `states`, keeping the bits `kept` below the generation, into `state`
+    /// with `detail`. `kept` and `detail` stand in place.
     const fn into(states: &[State], kept: u32, state: State, detail: u32) -> Self {
         Self(Self::within(states, kept, detail | STATE.of(state as u32)).0 | NEW_GENERATION.mask())
     }
 
-    /// Within the generation: keeps `kept`, adds `added`.
+    /// A step within the generation: keeps the bits `kept`, adds `added`.
     const fn within(states: &[State], kept: u32, added: u32) -> Self {
         let (mut from, mut at) = (0, 0);
         while at < states.len() {
@@ -293,7 +295,7 @@ impl Step {
         Self(TRIP.0 | REASON.of(reason as u32))
     }
 
-    /// Someone said to open, and for how long: a hold, or a trip from outside.
+    /// A caller opens the circuit for a given time: by a hold, or by a trip from outside.
     #[inline]
     pub(crate) const fn ask(reason: OpenReason) -> Self {
         const ASK: Step = Step::into(&ORDINARY, ATTEMPT.mask(), State::Open, TIME_GIVEN.mask());
@@ -310,7 +312,8 @@ impl Step {
         Self(REOPEN.0 + ATTEMPT.unit() | REASON.of(reason as u32))
     }
 
-    /// Probes succeeded. `cold`, here and below: whether there is a minimum of calls, so that successes judge.
+    /// Probes succeeded. `cold`, here and below, says whether the window has a minimum of calls, so that successes must
+    /// judge.
     pub(crate) const fn close(cold: bool) -> Self {
         Self::into(&[State::HalfOpen], 0, State::Closed, ControlWord::fresh(cold))
     }
@@ -320,8 +323,8 @@ impl Step {
         Self::into(&[State::HalfOpen], ATTEMPT.mask(), State::Ramping, ControlWord::fresh(cold))
     }
 
-    /// The ramp's time is over. Ramping and Closed share a window, so they share a generation: nothing but the state and
-    /// attempt move.
+    /// The ramp's time is over. Ramping and Closed share a window, so they share a generation: only the state and the
+    /// attempt change.
     pub(crate) const FINISH: Self = Self::within(&[State::Ramping], DETAIL.mask(), State::Closed as u32);
 
     pub(crate) const LATCH: Self = Self::into(&ORDINARY, ATTEMPT.mask(), State::Latched, 0);
@@ -344,7 +347,7 @@ impl Step {
         0,
     );
 
-    /// A snapshot told so; an open circuit's time is said, too.
+    /// Restores the state of a snapshot. If that is open, its time was given.
     pub(crate) const fn restore(state: State, reason: OpenReason, attempt: u32, cold: bool) -> Self {
         const RESTORE: Step = Step::into(&State::ALL, 0, State::Closed, 0);
         let detail = match state {
@@ -355,14 +358,14 @@ impl Step {
         Self(RESTORE.0 | ATTEMPT.of(attempt) | detail | STATE.of(state as u32))
     }
 
-    /// Somebody judged at or above the minimum: successes need not judge any more.
+    /// A thread judged with the minimum of calls reached: successes need not judge any more.
     pub(crate) const WARM: Self = Self::within(&RECORDING, BELOW.mask() & !COLD.mask(), 0);
 
-    /// The thresholds changed: successes judge again until somebody judged at or above the minimum.
+    /// The thresholds changed. Until a thread judges with the minimum of calls reached, successes judge again.
     pub(crate) const COOL: Self = Self::within(&RECORDING, KEPT.get(Self::WARM.0), COLD.mask());
 
-    /// The word is exchanged for itself where [`COOL`](Self::COOL) does nothing: the order of the exchanges is what
-    /// `Breaker::reconfigure` needs. Whoever closes the circuit after this one has by it seen the new settings.
+    /// Exchanges the word for itself where [`COOL`](Self::COOL) does nothing: `Breaker::reconfigure` needs the order of
+    /// the exchanges. A thread that closes the circuit after this exchange sees the new settings by it.
     pub(crate) const TOUCH: Self = Self::within(
         &[State::Open, State::Latched, State::HalfOpen, State::ForcedOpen, State::Disabled],
         BELOW.mask(),
@@ -377,17 +380,17 @@ impl Step {
     }
 }
 
-/// Those in which outcomes go to the window.
+/// The states in which outcomes go to the window.
 const RECORDING: [State; 2] = [State::Closed, State::Ramping];
-/// Those that a hold or a latch can leave.
+/// The states that a hold or a latch can leave.
 const ORDINARY: [State; 4] = [State::Closed, State::Open, State::HalfOpen, State::Ramping];
 
-/// What a step came to. Two words: it travels in registers.
+/// The result of a step. It is two words, so it travels in registers.
 #[must_use]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moved {
     from: ControlWord,
-    /// No control word, if it was refused.
+    /// Not a control word if the step was refused.
     to: ControlWord,
 }
 
@@ -395,7 +398,7 @@ impl Moved {
     /// The step does nothing from here, or the generation it was meant for is over.
     const REFUSED: Self = Self { from: ControlWord(NO_STATE), to: ControlWord(NO_STATE) };
 
-    /// From where to where this caller, and nobody else, moved the word.
+    /// The words before and after the step, if this caller, and no other, moved the word.
     #[inline]
     pub(crate) fn won(self) -> Option<(ControlWord, ControlWord)> {
         (STATE.get(self.to.0) != NO_STATE).then_some((self.from, self.to))
@@ -415,14 +418,14 @@ impl StateCell {
 
     /// A look that decides nothing but "which generation does this belong to".
     ///
-    /// Relaxed: whatever is read next carries its own tag and is checked against this word, so no order between the
-    /// two is needed; a stale value only makes the caller act as one that came a moment earlier.
+    /// Relaxed: each word that is read next carries its own tag and is checked against this one, so no order between
+    /// the two is needed. A stale value only makes the caller act as if it had come a moment earlier.
     #[inline]
     pub(crate) fn peek(&self) -> ControlWord {
         ControlWord(self.0.load(Ordering::Relaxed))
     }
 
-    /// A look that time is measured from, or by which a window is known to have begun.
+    /// A look from which time is measured, or by which a window is known to have begun.
     ///
     /// Acquire, partner: the Release half of the exchange in `step`. Without it the clock could be read *before* the
     /// generation is seen, so a period would begin before its transition and end early.
@@ -433,10 +436,11 @@ impl StateCell {
 
     /// The second look, between loading a tagged word and writing it: whether `generation` is still the present one.
     ///
-    /// The caller loaded the tagged word with Acquire, whose partner is the Release of whoever wrote it: a word of a
-    /// newer generation was written by a thread that had seen this word move, so this look sees it too. That is why a
-    /// tag that differs while this says `true` is an *older* one, and the word may be taken over. Relaxed suffices
-    /// (the Acquire keeps this load behind the first). Without this look a stale helper overwrites a later generation.
+    /// The caller loaded the tagged word with Acquire, whose partner is the Release of the thread that wrote it. A word
+    /// of a newer generation was written by a thread that had seen the control word move, so this look sees that move
+    /// too. Therefore, if this returns `true`, a tag that differs is an *older* one, and the word may be taken over.
+    /// Relaxed suffices, because the Acquire keeps this load behind the first. Without this look a stale helper
+    /// overwrites a later generation.
     #[inline]
     pub(crate) fn is(&self, generation: Generation) -> bool {
         self.peek().generation() == generation
@@ -451,9 +455,9 @@ impl StateCell {
                 return Moved::REFUSED;
             }
             let Some(to) = from.after(step) else { return Moved::REFUSED };
-            // Release, partner: the Acquire of `load` — the clock reading above. Acquire, partner: the Release of the
-            // exchange that wrote `from`, so that generations are totally ordered in every thread that moves them.
-            // Bounded: a failed exchange means another thread moved the word.
+            // Release, partner: the Acquire of `load`, which says what breaks without it. Acquire, partner: the Release
+            // of the exchange that wrote `from`, so that generations are totally ordered in every thread that moves
+            // them. Bounded: but for spurious failures, a failed exchange means that another thread moved the word.
             match self.0.compare_exchange_weak(from.0, to.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Moved { from, to },
                 Err(present) => from = ControlWord(present),

@@ -5,26 +5,26 @@ use crate::machine::scope::Scope;
 use crate::terms::state::OpenReason;
 use crate::terms::tally::Tally;
 
-/// A judgement of a window's sums.
+/// An assessment of a window's sums.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assessment {
     pub(crate) tally: Tally,
-    /// What it was judged by.
+    /// The limits by which the sums were judged.
     pub(crate) limits: Limits,
     pub(crate) trip: Option<OpenReason>,
-    /// Whether the minimum is reached.
+    /// Whether the minimum of calls is reached.
     pub(crate) minimum_reached: bool,
     pub(crate) level: u8,
 }
 
-/// Which threshold the sums reach, if any; failures first. No division, no overflow: shares are compared by cross
-/// multiplication in 64 bits.
+/// The threshold that the sums reach, if any; the failure threshold comes first. Shares are compared by cross
+/// multiplication in 64 bits, so nothing is divided and nothing overflows.
 pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason> {
     let reached = |part: u32, permille: u32| {
         permille > 0 && u64::from(part) * 1000 >= u64::from(permille) * u64::from(tally.total)
     };
-    // The minimum is at least 1, so there is something to take shares of.
+    // The minimum is at least 1, so the shares below are shares of at least one call.
     if tally.total < limits.minimum() {
         None
     } else if reached(tally.failed, limits.failure()) {
@@ -36,7 +36,7 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
     }
 }
 
-/// The judgement of sums by shares.
+/// The assessment of sums by shares.
 pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Assessment {
     let limits = scope.live.limits();
     let minimum_reached = tally.total >= limits.minimum();
@@ -50,8 +50,8 @@ pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Assessment 
     Assessment { tally, limits, trip: over_threshold(limits, tally), minimum_reached, level: scope.level_by(level) }
 }
 
-/// The level of `value` on the way to `trip`, coming from `level`: it rises at the quarters and falls only an eighth
-/// below the quarter it stands on, so that it does not flap around one.
+/// The level of `value` on the way to `trip`, coming from `level`. The level rises at each quarter, and falls only an
+/// eighth below the quarter at which it rose, so that it does not flap around a quarter.
 pub(crate) fn degradation(value: u64, trip: u64, level: u8) -> u8 {
     let mut new = 3_u8;
     while new > 0 {

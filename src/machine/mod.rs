@@ -1,4 +1,4 @@
-//! The only place where atomics decide.
+//! The state machine of a breaker: the only place where atomics decide.
 
 pub(crate) mod backoff;
 pub(crate) mod control;

@@ -1,4 +1,5 @@
-//! The probes word: who is out, what came back, and the verdict, a pure function of it.
+//! The probes word: how many probes are in flight, their results, and the verdict, which is a pure function of the
+//! word.
 //!
 //! ```text
 //!  31      28 27     24 23   20 19   16 15   12 11    8 7         0
@@ -9,8 +10,10 @@
 //! +----------------------------------------------------+-----------+
 //! ```
 //!
-//! The *era* grows when lost probes are written off, so that one of them that reports after all is known as late. The
-//! *turn* grows with each admission, so that "one probe out" now and "one probe out" later are different words.
+//! *Out* is the number of probes in flight. *Bad* counts failures and, where the verdict is by first failure, slow
+//! successes; *good* counts the other results. The *era* grows when lost probes are written off, so that a report from
+//! one of them is known to be late. The *turn* grows with each admission, so that "one probe in flight" now and "one
+//! probe in flight" later are different words.
 
 use crate::clock::Clock;
 use crate::config::live::{Limits, Live, Rules};
@@ -66,20 +69,20 @@ impl ProbesWord {
         self.results() + self.field(OUT)
     }
 
-    /// One probe more out. The caller checked that fewer than 15 are admitted, so no field overflows.
+    /// With one more probe in flight. The caller checked that fewer than 15 are admitted, so no field overflows.
     const fn with_probe(self) -> Self {
         Self(self.bump(TURN).0 + OUT.unit())
     }
 
-    /// All probes that are out count as failed; and, by rates, as slow, for so they were, and a share of slow calls may
-    /// be the only one that is judged.
+    /// With all probes in flight counted as failures. If the verdict is by rates, they count as slow too: they were
+    /// slow, and the share of slow calls may be the only one that is judged.
     const fn written_off(self, rates: bool) -> Self {
         let out = self.field(OUT);
         let slow = if rates { SLOW.of(out) } else { 0 };
         Self(self.bump(ERA).0 - OUT.of(out) + BAD.of(out) + slow)
     }
 
-    /// What the results say, if they are enough.
+    /// The verdict on the results, if they are enough.
     #[inline(never)]
     fn verdict(self, rules: Rules, limits: Limits, rates: bool) -> Option<Verdict> {
         if rates {
@@ -90,7 +93,8 @@ impl ProbesWord {
             return Some(over_threshold(limits, self.tally(rates)).map_or(Verdict::Close, Verdict::Reopen));
         }
         if self.field(BAD) > 0 {
-            // Here a slow success is bad, and only those count as slow: failures name the reason first.
+            // By first failure, a slow success is bad, and only slow successes count as slow. If there is a failure, it
+            // names the reason.
             let only_slow = self.field(BAD) == self.field(SLOW);
             return Some(Verdict::Reopen(if only_slow { OpenReason::Slow } else { OpenReason::Failures }));
         }
@@ -99,13 +103,13 @@ impl ProbesWord {
 
     fn tally(self, rates: bool) -> Tally {
         let (bad, slow) = (self.field(BAD), self.field(SLOW));
-        // By first failure the bad ones are failures or slow successes, and only the latter are counted as slow.
+        // By first failure, the bad results are failures or slow successes, and only the latter count as slow.
         let failed = if rates { bad } else { bad.saturating_sub(slow) };
         Tally { window: WindowKind::Probes, total: self.results(), failed, slow }
     }
 }
 
-/// What the probes say about the peer.
+/// The verdict of the probes on the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Close,
@@ -119,23 +123,24 @@ pub(crate) struct JudgedProbes {
     pub(crate) tally: Tally,
 }
 
-/// What an admission came to.
+/// The result of asking for a probe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Admission {
-    /// A probe, of this era.
+    /// A probe was admitted, in this era.
     Probe(u8),
-    /// No slot is free; at the latest in this many ticks one is, or the verdict has fallen.
+    /// No slot is free. At the latest in this many ticks, a slot is free or the verdict has fallen.
     Full(u32),
-    /// The results are complete: carry the verdict out.
+    /// The results are complete: the caller carries the verdict out.
     Complete(JudgedProbes),
     /// The generation is over.
     Over,
 }
 
-/// What a report came to.
+/// The result of a report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reported {
-    /// Not, if the results were complete before, or the probe had been written off.
+    /// Whether the report counted. It does not if the results were complete before, or if the probe had been written
+    /// off.
     pub(crate) counted: bool,
     /// The verdict, if the results are complete.
     pub(crate) judged: Option<JudgedProbes>,
@@ -144,8 +149,9 @@ pub(crate) struct Reported {
 #[derive(Debug)]
 pub(crate) struct Probes {
     word: AtomicU32,
-    /// The tick of the latest admission, whole and untagged: readings only grow, so one of an older generation is
-    /// just an older time. Written before the admission it belongs to, hence never older than it.
+    /// The tick of the latest admission, whole and untagged: readings only grow, so a tick of an older generation is
+    /// just an older time. The tick is written before its admission, so a thread that sees the admission sees no older
+    /// tick.
     admitted: AtomicU32,
 }
 
@@ -170,13 +176,14 @@ impl Probes {
     /// One exchange; `true` if it happened.
     #[inline(never)]
     fn exchange(&self, raw: u32, next: ProbesWord) -> bool {
-        // Release, partner: the Acquire of `load`: who sees this word sees the admission tick written before it, and
-        // the control word its writer saw. Relaxed on failure: the caller starts over with `load`.
+        // Release, partner: the Acquire of `load`: a thread that sees this word sees the admission tick written before
+        // it, and the control word that its writer saw. Relaxed on failure: the caller starts over with `load`.
         self.word.compare_exchange(raw, next.0, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Asks for a probe. At most `rules.probes()` are admitted in a generation and `rules.at_once()` out together.
-    /// `shares`, here and below: whether the window judges by shares, so that a verdict may.
+    /// Asks for a probe. At most `rules.probes()` are admitted in a generation, and at most `rules.at_once()` are in
+    /// flight together. `shares`, here and below, says whether the window judges by shares; only then may the verdict
+    /// do so.
     pub(crate) fn admit<C: Clock>(
         &self,
         state: &StateCell,
@@ -192,13 +199,15 @@ impl Probes {
             if let Some(verdict) = word.verdict(rules, limits, rates) {
                 return Admission::Complete(JudgedProbes { verdict, tally: word.tally(rates) });
             }
-            // Acquire, partner: the Release below: our reading is not older than the one found.
+            // Acquire, partner: the Release below: our reading is not older than the tick found. Otherwise the age
+            // would be negative, that is huge, and a probe that has just begun could be written off.
             let latest = self.admitted.load(Ordering::Acquire);
             let now = clock.now().count();
             if word.field(OUT) < rules.at_once() && word.admitted() < rules.probes() {
-                // The tick first, then the admission: a caller that finds no slot free must not see the slot taken
-                // and the tick of an earlier probe, and write off one that has just begun. A loser's tick (ours, if
-                // the exchange fails) only lengthens the lease, by the time between two racing admissions.
+                // The tick is written first, then the admission. In the other order, a caller that finds no slot free
+                // could see the slot taken and the tick of an earlier probe, and write off a probe that has just begun.
+                // A benign race: if our exchange fails, our tick stays and lengthens the lease, by the time between two
+                // racing admissions.
                 if !state.is(generation) {
                     return Admission::Over;
                 }
@@ -217,7 +226,8 @@ impl Probes {
                 if age < lease {
                     return Admission::Full(lease - age);
                 }
-                // Only if the word is still the one whose lease ran out: any admission since changed its turn.
+                // This succeeds only if the word is still the one whose lease ran out: any admission since has changed
+                // its turn.
                 self.exchange(raw, word.written_off(rates));
             }
             // Bounded: an exchange failed because another thread's succeeded, or ours wrote lost probes off, which
@@ -225,8 +235,7 @@ impl Probes {
         }
     }
 
-    /// Reports a probe admitted in `era`; without a mark its slot goes back, uncounted. `bad` where the verdict is by first
-    /// failure includes slow successes.
+    /// Reports a probe that was admitted in `era`. Without a mark, its slot is given back and nothing is counted.
     pub(crate) fn report(
         &self,
         state: &StateCell,
@@ -244,7 +253,7 @@ impl Probes {
                 let judged = Some(JudgedProbes { verdict, tally: word.tally(rates) });
                 return Reported { counted: false, judged };
             }
-            // The tag is short: a probe of 256 generations ago must not pass for one of this.
+            // The tag is short: a probe of 256 generations ago must not pass for one of this generation.
             if word.field(ERA) != u32::from(era) || word.field(OUT) == 0 || !state.is(generation) {
                 break;
             }
@@ -263,11 +272,12 @@ impl Probes {
         Reported { counted: false, judged: None }
     }
 
-    /// Counts a call while ramping and says whether it is among the admitted `share` of 16; `None`: generation over.
+    /// Counts a call while ramping, and returns whether it is among the admitted `share` of 16; `None` if the
+    /// generation is over.
     pub(crate) fn ramp(&self, state: &StateCell, generation: Generation, share: u32) -> Option<bool> {
         loop {
             let (raw, word) = self.load(state, generation)?;
-            // The tag is short: a caller of 256 generations ago must not write to the probes of this one.
+            // The tag is short: a caller of 256 generations ago must not write to the probes of this generation.
             if !state.is(generation) {
                 return None;
             }
@@ -278,7 +288,7 @@ impl Probes {
         }
     }
 
-    /// Ticks until [`admit`](Self::admit) is certain not to say `Full`; for status only, changes nothing.
+    /// Ticks until [`admit`](Self::admit) is certain not to return `Full`. For status only; changes nothing.
     pub(crate) fn free_in<C: Clock>(
         &self,
         state: &StateCell,
@@ -296,15 +306,16 @@ impl Probes {
         live.lease().saturating_add(C::SLACK).saturating_sub(self.age(clock))
     }
 
-    /// Ticks since the latest admission: what a lease is held against.
+    /// Ticks since the latest admission. A lease is over if they reach it.
     pub(crate) fn age<C: Clock>(&self, clock: &C) -> u32 {
         // Acquire: see `admit`.
         let latest = self.admitted.load(Ordering::Acquire);
         clock.now().count().wrapping_sub(latest)
     }
 
-    /// Probes that are out in `generation`; for status only.
+    /// The number of probes in flight in `generation`. For status only.
     pub(crate) fn out(&self, generation: Generation) -> u8 {
+        // Relaxed: one word, read for itself.
         let word = ProbesWord(self.word.load(Ordering::Relaxed));
         #[expect(clippy::cast_possible_truncation, reason = "four bits")]
         let out = word.field(OUT) as u8;

@@ -1,9 +1,9 @@
-//! Whom a window works for, and how an outcome looks to it.
+//! The scope in which a window works, and how an outcome looks to it.
 
 use crate::config::live::{Live, Shape};
 use crate::machine::control::{Generation, StateCell};
 
-/// How an outcome looks to a window. Neither bit: good.
+/// How an outcome looks to a window. If neither bit is set, it is a success that was not slow.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -20,21 +20,22 @@ impl Mark {
     }
 }
 
-/// Whom a window works for: the generation, and where to look whether it is still the present one.
+/// What a window works with: its generation, the control word that says whether this is still the present one, and the
+/// settings, clock and level to judge by.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Scope<'a, C> {
     pub(crate) state: &'a StateCell,
     pub(crate) generation: Generation,
     pub(crate) live: &'a Live,
-    /// By reference: read where it is needed, not on every path.
+    /// A reference, because not every path reads it.
     pub(crate) shape: &'a Shape,
     pub(crate) clock: &'a C,
-    /// The degradation level that the outcome met.
+    /// The degradation level when the outcome was reported.
     pub(crate) level: u8,
 }
 
-// By hand: a derive would ask for `C: Copy`.
+// Implemented by hand, because a derive would require `C: Copy`.
 impl<C> Clone for Scope<'_, C> {
     fn clone(&self) -> Self {
         *self
@@ -44,7 +45,7 @@ impl<C> Clone for Scope<'_, C> {
 impl<C> Copy for Scope<'_, C> {}
 
 impl<C> Scope<'_, C> {
-    /// A level as judged, where there are levels at all; else 0.
+    /// The level by `judge` if levels are configured, else 0.
     pub(crate) fn level_by(&self, judge: impl FnOnce() -> u8) -> u8 {
         if self.live.rules().levels() { judge() } else { 0 }
     }

@@ -1,7 +1,7 @@
 //! The platform: the one file that knows which atomics, which fence and which panic machinery we run on.
 //!
-//! `core` by default, `portable-atomic` for cores without compare-exchange; under test loom's, shuttle's, or counting
-//! ones. Everything above reads as plain Rust.
+//! Atomics are those of `core` by default, and of `portable-atomic` on cores without compare-exchange. Under test they
+//! are those of loom or shuttle, or counting ones. Everything above this file reads as plain Rust.
 
 #[cfg(not(any(microbreaker_loom, microbreaker_shuttle, microbreaker_counting)))]
 #[cfg(not(feature = "portable-atomic"))]
@@ -50,7 +50,7 @@ macro_rules! zeroed {
 }
 pub(crate) use zeroed;
 
-/// Declares, gives, repeats and takes an initial value: a const, or a function's under loom.
+/// Declares, gives, repeats and takes an initial value: a const, or under loom the result of a function.
 macro_rules! initial {
     (declare) => {
         #[cfg(not(microbreaker_loom))]
@@ -87,7 +87,7 @@ macro_rules! initial {
 }
 pub(crate) use initial;
 
-/// Whether this thread is unwinding. Without `std` nobody can tell, and most such targets abort anyway.
+/// Whether this thread is unwinding. Without `std` there is no way to know, and most such targets abort anyway.
 #[inline]
 pub(crate) fn panicking() -> bool {
     #[cfg(feature = "std")]

@@ -58,7 +58,7 @@ impl Bits {
         word & self.mask() != 0
     }
 
-    /// `value` in place. The value fits: it is not masked, which would cost an instruction.
+    /// `value` in place. It must fit: it is not masked, because a mask would cost an instruction.
     #[inline(always)]
     pub(crate) const fn of(self, value: u32) -> u32 {
         debug_assert!(value <= self.max(), "the value is wider than its field");
@@ -92,12 +92,12 @@ pub(crate) const fn fill_a_word(fields: &[Bits]) -> bool {
     taken == u32::MAX
 }
 
-/// Declares the fields of a packed word as [`Bits`], from the lowest bit up: each begins where the one before it ends. It
-/// does not compile unless they fill the 32 bits exactly.
+/// Declares the fields of a packed word as [`Bits`], from the lowest bit up: each begins where the one before it ends.
+/// It does not compile unless they fill the 32 bits exactly.
 ///
 /// - `NAME: width` declares a constant.
 /// - `NAME` alone is a field that another layout has declared: two readings of one word, or two words, share it.
-/// - `unused: width` are bits that no field has.
+/// - `unused: width` declares bits that belong to no field.
 macro_rules! layout {
     (@from $at:expr, [$($fields:expr,)+]) => {
         const _: () = assert!(

@@ -5,13 +5,13 @@
 #[derive(Debug)]
 pub struct Lanes<const LANES: usize>;
 
-/// A number of lanes that there can be: 1, 2, 4, 8, 16, 32 or 64. One lane is not padded. Sealed.
+/// A number of lanes that is possible: 1, 2, 4, 8, 16, 32 or 64. A single lane is not padded. Sealed.
 pub trait LaneCount: Padded {}
 
 impl<L: Padded> LaneCount for L {}
 
 #[diagnostic::on_unimplemented(message = "a number of lanes must be 1, 2, 4, 8, 16, 32 or 64")]
-/// What makes a lane's own cache lines: nothing where there is but one.
+/// The padding that gives each lane cache lines of its own: none for a single lane.
 pub trait Padded {
     #[doc(hidden)]
     type Padding: core::fmt::Debug;
@@ -19,7 +19,7 @@ pub trait Padded {
     const PADDING: Self::Padding;
 }
 
-/// Two lines: adjacent ones are fetched in pairs on x86-64 and are one on some AArch64.
+/// Two lines of 64 bytes: x86-64 fetches adjacent lines in pairs, and on some AArch64 cores the two are one line.
 #[doc(hidden)]
 #[derive(Debug)]
 #[repr(align(128))]
@@ -40,7 +40,8 @@ macro_rules! padded {
 }
 padded!(2 4 8 16 32 64);
 
-/// Which of `lanes` (a power of two) this thread should write to: any answer is correct, a stable one is fast.
+/// The lane, of `lanes` (a power of two), that this thread should write to. Any lane is correct; a stable choice is
+/// fast.
 ///
 /// The address of a local says which stack we run on, so this needs no thread-local and works in `no_std`. Stacks
 /// are 64 KiB apart or more where there are many; on one stack everything maps to one lane.

@@ -1,6 +1,7 @@
-//! What the public enums without data have in common: all of them as a list, and a name for each.
+//! What the public enums without data have in common: a list of all variants, and a name for each variant.
 
-/// Declares an enum whose variants have names: `ALL`, `name` and `Display` follow. The first line says how names are written.
+/// Declares an enum whose variants have names: `ALL`, `name` and `Display` follow. The first line says how names are
+/// written.
 macro_rules! named {
     (
         #[names = $names:literal]
