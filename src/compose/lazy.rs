@@ -1,7 +1,7 @@
 //! A client that is created when it is first needed, behind the breaker that guards its calls.
 //!
 //! A [`Lazy`] is for clients whose creation reaches the peer and can fail, such as a database connection: one caller
-//! connects, the others wait or are rejected, and a connection that is lost is replaced at the next call.
+//! connects and the others wait or are rejected. After a caller has discarded a lost connection, the next call connects anew.
 
 use core::fmt;
 use core::future::Future;

@@ -1,8 +1,7 @@
-//! `defmt`: a compact form of all that a breaker tells (states, events, rejections, errors, snapshots), and an observer
-//! that logs transitions.
+//! `defmt`: all public values of the crate implement `Format`, and [`DefmtLog`] is an observer that logs transitions.
 //!
-//! Names are interned: on the wire they are numbers. Times are ticks of the breaker's clock, for nothing on the target is
-//! to divide; about a millisecond each where the clock is as it should be.
+//! Names are interned: on the wire they are numbers. Times are shown in ticks of the breaker's clock, so that the
+//! target does not divide. With a recommended clock, a tick is about a millisecond.
 
 use defmt::{Format, Formatter, write};
 
@@ -23,7 +22,7 @@ use crate::terms::rejected::{Error, RejectReason, Rejected};
 use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::{Status, Tally, WindowKind};
 
-/// Implements `Format` by an interned text for each case, with what is in it.
+/// Implements `Format` by an interned text for each case, with the values that the case holds.
 macro_rules! format {
     ($($type:ty { $($case:pat => $text:literal $(, $value:expr)*;)+ })+) => {$(
         impl Format for $type {
@@ -151,7 +150,7 @@ format! {
     Tally { Self { window, total, failed, slow } => "{}: {} of {} failed, {} slow", window, failed, total, slow; }
     CallReport { Self { kind, slow, effect, at } => "{}, slow {}, {}, at {}", kind, slow, effect, at; }
     Event {
-        // When: a log has its own timestamps.
+        // The time of the event is left out, since a log has its own timestamps.
         Self { from, to, reason, generation, attempt, tally, lasts_ticks, at: _, rate: _ } =>
             "{} -> {}, reason {}, generation {}, attempt {}, {}, for {} ticks",
             from, to, reason, generation, attempt, tally, lasts_ticks;
@@ -187,7 +186,7 @@ macro_rules! fields {
 
 settings!(fields);
 
-/// A time is shown in ticks, with their rate. To show `480 s`, as the host does, would add about 650 bytes of code.
+/// A time is shown in ticks, with their rate. Showing `480 s` as a host does would add about 650 bytes of code.
 impl Format for ConfigError {
     fn format(&self, f: Formatter<'_>) {
         let Self { field, value, bound, .. } = *self;
@@ -214,8 +213,8 @@ impl<H: Holder> Format for Permit<H> {
     }
 }
 
-/// Logs each transition of a breaker by its name: openings as warnings, all else as information. Calls, reports and
-/// rejections are not logged.
+/// An observer that logs each transition of a breaker with the breaker's name. Transitions to open and latched are
+/// warnings, all others are information. Calls, reports and rejections are not logged.
 ///
 /// ```
 /// use microbreaker::defmt::DefmtLog;
@@ -231,7 +230,7 @@ pub struct DefmtLog {
 }
 
 impl DefmtLog {
-    /// For a breaker of this name.
+    /// An observer for a breaker of this name.
     pub const fn new(name: &'static str) -> Self {
         Self { name }
     }

@@ -1,4 +1,21 @@
-//! embassy's time as a breaker's clock, and waiting for a circuit on it.
+//! `embassy-time`: a breaker's clock, and `ready().await`, which sleeps until a call may be admitted.
+//!
+//! ```no_run
+//! use microbreaker::embassy_time::EmbassyClock;
+//! use microbreaker::{Breaker, Config, Streak};
+//!
+//! static MODEM: Breaker<Streak, EmbassyClock> = Breaker::new(Config::modem(), EmbassyClock);
+//!
+//! async fn send() {
+//!     if MODEM.ready().await.is_ok()
+//!         && let Ok(permit) = MODEM.acquire()
+//!     {
+//!         // ... and report how it went:
+//!         permit.success();
+//!     }
+//! }
+//! # let _ = send();
+//! ```
 
 use core::time::Duration;
 
@@ -11,15 +28,17 @@ use crate::terms::observer::Observer;
 use crate::terms::rejected::{RejectReason, Rejected};
 use crate::terms::state::State;
 
-/// embassy-time's clock, shifted down to the rate nearest to 1 kHz: 976.5625 Hz where embassy ticks at 1 MHz, 1024 Hz
-/// at 32 768 Hz, 1 kHz at 1 kHz. No division, and so a rate that is rarely a round one; it is declared exactly.
+/// The clock of embassy-time, shifted down to the rate nearest to 1 kHz: 976.5625 Hz if embassy ticks at 1 MHz, 1024 Hz
+/// if it ticks at 32 768 Hz, 1 kHz if it ticks at 1 kHz. The clock shifts and never divides, so its rate is rarely a
+/// round number; the rate is declared exactly.
 ///
-/// Which time driver stands behind it is the firmware's choice, as always with embassy-time. A driver that stands still
-/// in deep sleep delays recovery by as much.
+/// The firmware chooses the time driver, as always with embassy-time. If the driver stands still in deep sleep,
+/// recovery is late by as much.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EmbassyClock;
 
-/// How far embassy's ticks are shifted: the result lies between 1 kHz / √2 and 1 kHz · √2, if it can.
+/// The number of bits by which embassy's ticks are shifted. The resulting rate lies between 1 kHz / √2 and 1 kHz · √2,
+/// unless embassy ticks more slowly.
 const SHIFT: u32 = shift(TICK_HZ);
 
 const fn shift(hertz: u64) -> u32 {
@@ -44,7 +63,7 @@ impl Clock for EmbassyClock {
 
     #[inline]
     fn now(&self) -> Ticks {
-        // The lower 32 bits: ticks wrap.
+        // Only the lower 32 bits are kept: ticks wrap.
         #[expect(clippy::cast_possible_truncation, reason = "see above")]
         Ticks::new((Instant::now().as_ticks() >> SHIFT) as u32)
     }
@@ -54,26 +73,27 @@ fn never(reason: RejectReason) -> Rejected {
     Rejected::new(reason, None, const { &EmbassyClock::RATE })
 }
 
-/// How long [`Breaker::ready`] sleeps at a time where the wait may become shorter: a second.
+/// How long [`Breaker::ready`] sleeps at a time if the wait may become shorter: a second.
 const RECHECK_TICKS: u32 = match EmbassyClock::RATE.ticks_in(Duration::from_secs(1)) {
     Some(ticks) => ticks,
     None => HORIZON,
 };
 
 impl<W: Window, O: Observer> Breaker<W, EmbassyClock, O> {
-    /// Sleeps until it pays to ask: at once while closed or ramping, at the end of an open time. It asks for nothing
-    /// itself, so nothing is woken and no probe is taken; [`acquire`](Self::acquire) may still reject, if another was
-    /// faster.
+    /// Sleeps until it is worth asking for a permit. It returns at once while the circuit is closed or ramping, and at
+    /// the end of the open time while it is open. It makes no call and takes no permit, so it wakes no peripheral and
+    /// takes no probe. [`acquire`](Self::acquire) may still reject, if another caller was faster.
     ///
-    /// An error if waiting does not help: latched or forced open, now or after a while. In shadow at once, for nothing
-    /// is rejected.
+    /// It is an error if waiting does not help: if the circuit is latched or forced open, or becomes so during the
+    /// wait. In shadow it returns at once, since no call is rejected.
     ///
-    /// It wakes up once per open time, and again if a hold has lengthened it meanwhile. While probes are out and no slot
-    /// is free it looks once a second, for they may report sooner than their lease; so it does while a hold has not said
-    /// its length yet. A [reset](Self::reset) cuts no sleep short: who resets by hand may `select` a signal of its own
-    /// beside this. While ramping, a rejected caller waits for [`Rejected::retry_in`] itself.
+    /// It wakes up once per open time, and again if a hold has lengthened the open time meanwhile. While probes are in
+    /// flight and no slot is free it looks once a second, since a probe may report before its lease is over. It also
+    /// does so while a hold has not published its length yet. A [reset](Self::reset) does not end a sleep: firmware
+    /// that resets by hand may `select` between this and a signal of its own. While ramping, a rejected caller waits
+    /// for [`Rejected::retry_in`] itself.
     ///
-    /// Cancel safety: it holds nothing. Dropped at any time, it has changed nothing.
+    /// Cancel safety: the future holds nothing. It may be dropped at any time and has then changed nothing.
     pub async fn ready(&self) -> Result<(), Rejected> {
         loop {
             let remaining = self.present_remaining();
@@ -102,7 +122,7 @@ mod tests {
             let shift = shift(hertz);
             let rate = shifted(hertz, shift);
             assert!(hertz >> shift <= 1414 && (shift == 0 || hertz >> shift >= 707), "{hertz} Hz by {shift}");
-            // As many ticks in a day as embassy's, shifted.
+            // A day has as many of these ticks as of embassy's, shifted.
             let day = Duration::from_secs(86_400);
             assert_eq!(rate.ticks_in(day).map(u64::from), Some((hertz * 86_400).div_ceil(1 << shift)), "{hertz} Hz");
         }

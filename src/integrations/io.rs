@@ -1,15 +1,15 @@
-//! What an error of `std::io` says about a peer.
+//! I/O: classifies the errors of `std::io` by what they say about a peer.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
 use crate::terms::outcome::{Classify, FailureKind, Outcome};
 
-/// Classifies a [`std::io::Result`]: `Ok` is a success, an error counts by its kind.
+/// Classifies a [`std::io::Result`]: `Ok` is a success, and an error counts by its kind.
 ///
 /// | kinds | outcome |
 /// | --- | --- |
-/// | `TimedOut`, `WouldBlock` | failure: [timeout](FailureKind::Timeout). `WouldBlock` is what a blocking socket's read timeout is on Unix |
+/// | `TimedOut`, `WouldBlock` | failure: [timeout](FailureKind::Timeout). On Unix, `WouldBlock` is the read timeout of a blocking socket |
 /// | `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown` | failure: [refused](FailureKind::Refused) |
 /// | `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `UnexpectedEof`, `WriteZero`, `StaleNetworkFileHandle` | failure: [reset](FailureKind::Reset) |
 /// | `InvalidData` | failure: [protocol](FailureKind::Protocol) |
@@ -17,10 +17,10 @@ use crate::terms::outcome::{Classify, FailureKind, Outcome};
 /// | `QuotaExceeded` | failure: [quota](FailureKind::Quota) |
 /// | `NotFound`, `PermissionDenied`, `AlreadyExists`, `NotADirectory`, `IsADirectory`, `DirectoryNotEmpty`, `FileTooLarge`, `ResourceBusy`, `ExecutableFileBusy` | [alive](Outcome::Alive): the answer of a file system that works |
 /// | `Interrupted`, `InvalidInput`, `InvalidFilename`, `ArgumentListTooLong`, `NotSeekable`, `CrossesDevices`, `TooManyLinks`, `Deadlock`, `Unsupported` | [ignored](Outcome::Ignored): the call was interrupted, or could not be made |
-/// | `ReadOnlyFilesystem`, `Other`, all else (names that do not resolve, too many open files) | failure: [other](FailureKind::Other) |
+/// | `ReadOnlyFilesystem`, `Other`, every other kind (names that do not resolve, too many open files) | failure: [other](FailureKind::Other) |
 ///
-/// A Unix socket that is not there is `NotFound` too, and one that you may not write to, or a connection that a local
-/// firewall forbids, `PermissionDenied`. Where you dial, say so:
+/// A Unix socket that does not exist is `NotFound` too. A socket to which you may not write, or a connection that a
+/// local firewall forbids, is `PermissionDenied`. Where you connect, count both as failures:
 ///
 /// ```
 /// use std::io::{Error, ErrorKind};
@@ -43,7 +43,7 @@ use crate::terms::outcome::{Classify, FailureKind, Outcome};
 pub struct IoError;
 
 impl IoError {
-    /// The outcome that an error stands for. One of kind `Other` that was made of another I/O error counts as that.
+    /// The outcome of an error. An error of kind `Other` that wraps another I/O error counts as the wrapped error.
     pub fn of(error: &io::Error) -> Outcome {
         let failure = match error.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => FailureKind::Timeout,
@@ -90,13 +90,13 @@ impl IoError {
         Outcome::Failure(failure)
     }
 
-    /// The outcome that a result stands for.
+    /// The outcome of a result.
     pub fn of_result<T>(result: &io::Result<T>) -> Outcome {
         result.as_ref().map_or_else(Self::of, |_| Outcome::Success)
     }
 
-    /// The outcome of the first I/O error in a chain of [sources](Error::source), the error itself included: that of a
-    /// client library usually has one. `None` if there is none.
+    /// The outcome of the first I/O error in the chain of an error's [sources](Error::source), the error itself
+    /// included. The errors of client libraries usually have an I/O error in that chain. `None` if there is none.
     pub fn within(error: &(dyn Error + 'static)) -> Option<Outcome> {
         let mut next = Some(error);
         while let Some(error) = next {

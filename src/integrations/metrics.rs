@@ -1,4 +1,4 @@
-//! The `metrics` facade: hands the readings of [`Monitors`] to whatever recorder is installed.
+//! The `metrics` facade: gives the readings of [`Monitors`] to the recorder that is installed.
 
 use std::borrow::ToOwned;
 use std::format;
@@ -11,14 +11,15 @@ use crate::metrics::families::{FAMILIES, Kind, Labels, Value, cumulative};
 use crate::metrics::monitors::Monitors;
 
 impl Monitors {
-    /// Describes and sets the [metrics](Self#metrics) through the recorder of the `metrics` facade: call it before each
-    /// scrape, or every some seconds where the recorder pushes. Without a recorder it does nothing.
+    /// Describes and sets the [metrics](Self#metrics) through the recorder of the `metrics` facade. Call it before each
+    /// scrape, or every few seconds if the recorder pushes. Without a recorder it does nothing.
     ///
-    /// The facade has neither counters of fractions nor histograms that can be set. So `open_seconds_total` is in whole
-    /// seconds, rounded down, and a histogram is what Prometheus makes of one: `_bucket` by `le`, `_count` and `_sum`.
+    /// The facade has neither counters of fractions nor histograms that can be set. So
+    /// `circuit_breaker_open_seconds_total` is in whole seconds, rounded down, and a histogram is shown as Prometheus
+    /// stores it: `_bucket` by `le`, `_count` and `_sum`.
     ///
-    /// Nor does it forget: of a breaker that was [removed](Self::remove) the next call sets the state and the probes to 0,
-    /// once, through the recorder of that call; what only grows stays as it was.
+    /// The facade cannot remove a metric either. After a breaker was [removed](Self::remove), the next call sets its
+    /// state and its probes to 0, once, through the recorder of that call. Numbers that only grow stay as they were.
     ///
     /// ```
     /// use microbreaker::metrics::{Meter, Monitors};
@@ -51,7 +52,7 @@ impl Monitors {
                 });
             }
         }
-        // Last: one of them may have been removed since its reading.
+        // The removed breakers come last, since a breaker may have been removed after its reading above.
         for reading in self.removed() {
             for family in FAMILIES.iter().filter(|family| matches!(family.kind, Kind::Level)) {
                 (family.samples)(&reading, &mut |labels, _| {

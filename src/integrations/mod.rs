@@ -1,4 +1,4 @@
-//! What joins a breaker to another crate: one file or folder for each, behind the feature of its name.
+//! Code that joins a breaker to another crate: one file or folder for each crate, behind the feature of its name.
 
 #[cfg(feature = "defmt")]
 pub mod defmt;

@@ -10,12 +10,14 @@ use crate::metrics::families::{FAMILIES, Family, Kind, Labels, Value, cumulative
 use crate::metrics::monitors::Monitors;
 
 impl Monitors {
-    /// Makes an observable instrument of `meter` for each of the [metrics](Self#metrics); breakers added later show in them
-    /// too. Call it once a meter: they last as long as its provider, and two of a name count double.
+    /// Makes an observable instrument of `meter` for each of the [metrics](Self#metrics). The instruments also show
+    /// breakers that are added later. Call this once for each meter: instruments last as long as the meter's provider,
+    /// and two instruments of one name count double.
     ///
-    /// Each instrument's callback takes its own readings, so that two metrics of one collection may be some calls apart.
-    /// No instrument can observe a histogram. So it is what Prometheus makes of one: `_bucket` by `le` and `_count`, as
-    /// up-down counters (which never go down, and whose names a Prometheus exporter leaves alone), and `_sum`, a gauge.
+    /// Each instrument's callback takes its own readings, so two metrics of one collection may be a few calls apart. No
+    /// instrument can observe a histogram, so a histogram is shown as Prometheus stores it: `_bucket` (by `le`) and
+    /// `_count` are up-down counters, which never go down and whose names a Prometheus exporter does not change; `_sum`
+    /// is a gauge.
     ///
     /// ```
     /// use microbreaker::metrics::{Meter, Monitors};
@@ -86,7 +88,7 @@ impl Monitors {
         }
     }
 
-    /// What an instrument calls at each collection.
+    /// The function that an instrument calls at each collection.
     fn callback<T>(&self, family: &'static Family, sample: Sample<T>) -> impl Fn(&dyn AsyncInstrument<T>) + use<T> {
         let monitors = self.clone();
         move |instrument| {
@@ -99,7 +101,7 @@ impl Monitors {
     }
 }
 
-/// Passes on what an instrument observes of a value.
+/// Passes the numbers of a value that an instrument observes on to it, with their labels.
 type Sample<T> = fn(Labels<'_>, Value, &mut dyn FnMut(T, Labels<'_>));
 
 fn signed(calls: u64) -> i64 {

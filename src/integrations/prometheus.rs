@@ -11,7 +11,8 @@ use crate::metrics::families::{FAMILIES, Kind, Value};
 use crate::metrics::monitors::Monitors;
 use crate::metrics::reading::Latency;
 
-/// Registered with a registry, shows the [metrics](crate::metrics::Monitors#metrics) of all its breakers, read at each scrape.
+/// Registered with a registry, a set of monitors shows the [metrics](crate::metrics::Monitors#metrics) of all its
+/// breakers. It reads them at each scrape.
 ///
 /// ```
 /// use microbreaker::metrics::{Meter, Monitors};
@@ -36,7 +37,7 @@ impl Collector for Monitors {
         let readings = self.readings();
         for family in &FAMILIES {
             let (name, kind) = match family.kind {
-                // The encoder puts it back.
+                // The encoder adds the suffix again.
                 Kind::Count | Kind::Seconds => (family.name.trim_end_matches("_total"), MetricType::Counter),
                 Kind::Level => (family.name, MetricType::Gauge),
                 Kind::Times => (family.name, MetricType::Histogram),

@@ -6,12 +6,13 @@ use crate::terms::event::Event;
 use crate::terms::observer::Observer;
 use crate::terms::state::State;
 
-/// Logs each transition of a breaker as a `tracing` event of the target `microbreaker`: openings and latches as warnings, all
-/// else as information. Calls, reports and rejections are not logged.
+/// An observer that logs each transition of a breaker as a `tracing` event of the target `microbreaker`. Transitions to
+/// open and latched are warnings, all others are information. Calls, reports and rejections are not logged.
 ///
-/// Its fields are `name`, `from`, `to`, `reason` (of an open circuit), `generation`, `attempt`, `total`, `failed` and `slow`
-/// (the sums it rests on) and `retry_in_ms` (of an open circuit, rounded up). It is logged by the call that makes the transition, in the
-/// span of that call. A subscriber must not wait for the breaker.
+/// The fields of an event are `name`, `from`, `to`, `reason` (of an open circuit), `generation`, `attempt`, `total`,
+/// `failed` and `slow` (the window's sums on which the transition is based) and `retry_in_ms` (of an open circuit,
+/// rounded up). The call that makes the transition logs it, in its own span. A subscriber must not wait for the
+/// breaker.
 ///
 /// ```
 /// use microbreaker::tracing::TracingLog;
@@ -21,14 +22,15 @@ use crate::terms::state::State;
 ///     Breaker::observed(Config::database(), StdClock::new(), TracingLog::new("payments"));
 /// ```
 ///
-/// Beside a [`Meter`](crate::metrics::Meter), which is the first of the pair: `(Meter::new("payments"), TracingLog::new("payments"))`.
+/// To log and to count, use a pair whose first member is the [`Meter`](crate::metrics::Meter):
+/// `(Meter::new("payments"), TracingLog::new("payments"))`.
 #[derive(Clone, Copy, Debug)]
 pub struct TracingLog {
     name: &'static str,
 }
 
 impl TracingLog {
-    /// For a breaker of this name.
+    /// An observer for a breaker of this name.
     pub const fn new(name: &'static str) -> Self {
         Self { name }
     }

@@ -1,4 +1,4 @@
-//! A body that carries its call's permit to the end.
+//! A body that carries its call's permit to its end.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -16,27 +16,29 @@ use crate::integrations::http::head::{ClassifyHead, HeadOutcome};
 use crate::integrations::http::status::HttpStatus;
 use crate::terms::outcome::{FailureKind, Outcome};
 
-/// Settles a call when its response has come to an end: the body carries the permit, see [`GuardedBody`].
+/// Reports a call when its response has come to an end: the body carries the permit, see [`GuardedBody`].
 ///
-/// Settled at once are errors, heads that say all (every status but a success) and bodies that are empty: those of 204,
-/// 205 and 304, and those that [say so](Body::is_end_stream), as the answers that a client gets to its HEADs do (by HTTP/2
-/// from a peer that ends them with their head; else they are read to their end, or cancelled).
+/// Some calls are reported at once: errors, heads that decide alone (of [`HttpStatus`]: all but successes) and empty
+/// bodies. A body is empty if the status is 204, 205 or 304, or if the body [says so](Body::is_end_stream). A client's
+/// responses to HEAD say so by HTTP/2, if the peer ends them with their head; otherwise they are read to their end, or
+/// cancelled.
 ///
-/// The slow limit is held against the time to the head, as by [`Permit::answered`](crate::Permit::answered). A body that stalls after it is a failure
-/// once [`stall_after`](Self::stall_after) says for how long it may.
+/// The slow limit applies to the time to the head, as by [`Permit::answered`](crate::Permit::answered). A body that
+/// stalls after its head counts as a failure only if [`stall_after`](Self::stall_after) sets a limit.
 ///
-/// A half-open probe is out until its body ends, or until half of the [lease](crate::Config::lease) is over and it
-/// still comes: by that a peer whose answers take minutes, or never end, shows that it is up. It counts as a success
-/// then, whatever comes later: a break, trailers, a hold in them. So a peer that dies late in each of its answers is
-/// found up each time, and its open times do not grow; let the lease be twice as long as its answers take. One whose answers
-/// are silent for a whole lease, or are not read for that long, is a lost probe like any other, and its circuit opens anew:
-/// of such streams (a watch, rare events) the head must do, by [`AtOnce`](crate::AtOnce).
+/// A half-open probe stays in flight until its body ends. If a frame comes when half of the
+/// [lease](crate::Config::lease) is over, the probe counts as a success already: a peer whose responses take minutes,
+/// or never end, shows by this that it is up. What comes later (a break, trailers, a hold in them) no longer counts. So
+/// a peer that dies late in each of its responses is found up each time, and its open times do not grow; set the lease
+/// to twice the time that responses take. If a response is silent for a whole lease, or is not read for that long, its
+/// probe is lost like any other, and the circuit opens again. Judge such streams (a watch, rare events) by their head
+/// alone, by [`AtOnce`](crate::AtOnce).
 ///
-/// Where successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce): no call would ever come to an end. On a server
-/// those are the answers to HEAD.
+/// If successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce), since no call would ever come to an end. On
+/// a server this is the case for responses to HEAD.
 ///
-/// What it gives is a response of a [`GuardedBody`]. One that is made up beside it, as a layer's answer to a rejection, has
-/// that type too by [`GuardedBody::unguarded`].
+/// The result is a response with a [`GuardedBody`]. A response that is made without a call, such as a layer's answer to
+/// a rejection, gets the same type by [`GuardedBody::unguarded`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,18 +69,20 @@ use crate::terms::outcome::{FailureKind, Outcome};
 pub struct AtEnd<K = HttpStatus>(pub K);
 
 impl<K> AtEnd<K> {
-    /// Counts a body as failed (kind [`Timeout`](FailureKind::Timeout)) that is dropped while it owes a frame for longer
-    /// than `time`: what a reader's own timeout around a stalled peer looks like. Without it, every drop is neutral.
+    /// Counts a body as a failure of kind [`Timeout`](FailureKind::Timeout) if it is dropped when it has owed a frame
+    /// for longer than `time`. A reader's own timeout around a stalled peer looks like this. Without this limit, every
+    /// drop is neutral.
     ///
-    /// It owes one from a poll that had none on, not while nobody polls it: a slow reader is not held against the peer. A
-    /// body that was woken, and dropped without another poll, still owes. By the breaker's clock, which is read once for
-    /// each time a body begins to owe; never, if `time` is past its [horizon](crate::HORIZON).
+    /// A body owes a frame from the first poll that gave none until the next frame. While nobody polls a body, it does
+    /// not begin to owe, so a slow reader does not count against the peer. A body that was woken, and dropped without
+    /// another poll, still owes. The breaker's clock measures the time, and is read once whenever a body begins to owe.
+    /// If `time` is past the [horizon](crate::HORIZON), no drop is a failure.
     pub fn stall_after(self, time: Duration) -> AtEnd<StallAfter<K>> {
         AtEnd(StallAfter { head: self.0, time })
     }
 }
 
-/// A classification of heads, and the time after which a body stalls: made by [`AtEnd::stall_after`].
+/// A classification of heads, and the time after which a body counts as stalled. [`AtEnd::stall_after`] makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct StallAfter<K> {
     head: K,
@@ -142,26 +146,26 @@ fn guard<B: Body, P: Report>(
 }
 
 pin_project! {
-    /// A body that carries its call's permit and reports it when it comes to its end: made by [`AtEnd`]. Frames, errors and
-    /// sizes pass through as they are.
+    /// A body that carries its call's permit and reports it when the body comes to its end. [`AtEnd`] makes it. Frames,
+    /// errors and sizes pass through as they are.
     ///
     /// | what happens | outcome |
     /// | --- | --- |
-    /// | the last frame, or the end, or trailers | what the head's [`HeadOutcome::Streams`] says: of [`HttpStatus`] a success |
+    /// | the last frame, or the end, or trailers | the outcome of the head's [`HeadOutcome::Streams`]; with [`HttpStatus`] a success |
     /// | a frame of a half-open probe's body when half of the [lease](crate::Config::lease) is over | success |
     /// | an error | failure: [reset](FailureKind::Reset) |
     /// | dropped when it has given the length that it announced | the same as its end, if that is a success |
-    /// | dropped while it owes a frame for longer than [`AtEnd::stall_after`] | failure: [timeout](FailureKind::Timeout) |
+    /// | dropped when it has owed a frame for longer than [`AtEnd::stall_after`] | failure: [timeout](FailureKind::Timeout) |
     /// | dropped otherwise (the client went away) | cancelled: neutral, a probe's slot is given back |
-    /// | a panic that drops it, or in it | failure: [panic](FailureKind::Panic) |
+    /// | a panic in it, or a panic that drops it | failure: [panic](FailureKind::Panic) |
     ///
-    /// Reported once, by whichever comes first. It allocates nothing. Of a body that only the end of its connection ends
-    /// (HTTP/1.0, no length), nobody can tell its death from its end.
+    /// The call is reported once, by the first of these that happens. The body allocates nothing. If only the end of
+    /// the connection ends a body (HTTP/1.0 without a length), a broken connection looks like the end.
     #[derive(Debug)]
     pub struct GuardedBody<B, P: Report> {
         #[pin]
         body: B,
-        // `None`: reported.
+        // `None`: the call has been reported.
         call: Option<Call<P>>,
     }
 
@@ -175,7 +179,7 @@ pin_project! {
 }
 
 impl<B, P: Report> GuardedBody<B, P> {
-    /// A body of no call: for answers that are made up where others carry a permit, as those to rejected calls.
+    /// A body without a permit, for responses that belong to no call, such as answers to rejected calls.
     pub const fn unguarded(body: B) -> Self {
         Self { body, call: None }
     }
@@ -186,12 +190,13 @@ struct Call<P: Report> {
     permit: P,
     end: fn(Option<&HeaderMap>) -> Outcome,
     stall_after: Option<Duration>,
-    /// Since when the body owes a frame, if it does and somebody wants to know.
+    /// The tick since which the body owes a frame, if it does and `stall_after` is set.
     owed_since: Option<Ticks>,
-    /// It had a length as its head came, from somebody who knows it: not a limit that was reached.
+    /// The body had an exact length when its head came, so the length is the peer's and not a limit that was reached
+    /// later.
     announced: bool,
-    /// All of that length, though not yet its end, which is a frame of its own by HTTP/2: who passes it on need not ask for
-    /// that.
+    /// The body has given all of that length. Its end may still be to come, since HTTP/2 ends a stream by a frame of
+    /// its own; a caller that passes the body on need not poll for it.
     given: bool,
 }
 
@@ -202,15 +207,15 @@ impl<P: Report> Call<P> {
         }
     }
 
-    /// Nobody waits for the end.
+    /// The body was dropped before its call was reported.
     fn dropped(self) {
-        // What is no success without trailers is judged by those, and nobody has seen any.
+        // If the end without trailers is not a success, the trailers decide, and they have not been seen.
         let outcome = if self.given && (self.end)(None) == Outcome::Success {
             Outcome::Success
         } else if self.is_stalled() {
             Outcome::Failure(FailureKind::Timeout)
         } else {
-            // Its permit, dropped, says what is left to say.
+            // The permit is dropped here, which reports the call as cancelled, or as a panic.
             return;
         };
         self.permit.record(outcome);
@@ -228,7 +233,8 @@ impl<B: Body, P: Report> Body for GuardedBody<B, P> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        // Held here meanwhile, so that a panic in the body drops the permit in unwinding, whoever catches that.
+        // The permit is held here during the poll. So a panic in the body drops it in unwinding, even if it is caught
+        // later.
         let call = this.call.take();
         let polled = this.body.as_mut().poll_frame(cx);
         let Some(mut call) = call else { return polled };
@@ -243,7 +249,7 @@ impl<B: Body, P: Report> Body for GuardedBody<B, P> {
                 call.owed_since = None;
                 call.given = call.announced && this.body.size_hint().exact() == Some(0);
                 let trailers = frame.trailers_ref();
-                // Whoever was given all there is need not ask for more.
+                // A caller that has all frames need not poll for the end.
                 if trailers.is_some() || this.body.is_end_stream() {
                     Some((call.end)(trailers))
                 } else {

@@ -1,4 +1,4 @@
-//! Whether the head of a response says all there is to say.
+//! Whether the head of a response decides the outcome alone, or its body does.
 
 use core::time::Duration;
 
@@ -7,19 +7,21 @@ use http::header::HeaderMap;
 use crate::integrations::http::status::{HttpStatus, WithErrors};
 use crate::terms::outcome::{Classify, Outcome};
 
-/// What the head of a response says.
+/// The outcome that the head of a response decides, or leaves to the body.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum HeadOutcome {
-    /// All there is to say: the body does not matter.
+    /// The head decides: this is the outcome, and the body does not matter.
     Settles(Outcome),
-    /// That the body decides. One that comes to its end is what this function says, given its trailers; one that breaks is
-    /// a failure of kind [`Reset`](crate::FailureKind::Reset), and one that is dropped says nothing.
+    /// The body decides. If it comes to its end, this function gives the outcome, from the body's trailers. A body that
+    /// breaks is a failure of kind [`Reset`](crate::FailureKind::Reset), and a body that is dropped says nothing about
+    /// the peer.
     Streams(fn(trailers: Option<&HeaderMap>) -> Outcome),
 }
 
 impl HeadOutcome {
-    /// For a peer whose bodies have no say but by their end: a success lasts as long as its body, all else is settled.
+    /// The head outcome for a peer whose bodies can only end or break: a success waits for the end of its body, and
+    /// every other outcome settles the call.
     pub fn of(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Success => Self::Streams(|_| Outcome::Success),
@@ -28,14 +30,14 @@ impl HeadOutcome {
     }
 }
 
-/// Decides by the head of a response whether its body matters: what [`AtEnd`](crate::http::AtEnd) asks. Implemented by [`HttpStatus`],
-/// `GrpcStatus` (feature `grpc`) and, through [`HeadOutcome::of`], every `Fn(&T) -> Outcome`, where `T` is the response or a
-/// `Result` of one.
+/// Decides by the head of a response whether its body matters, for [`AtEnd`](crate::http::AtEnd). [`HttpStatus`] and
+/// `GrpcStatus` (feature `grpc`) implement it. Through [`HeadOutcome::of`], every `Fn(&T) -> Outcome` implements it
+/// too, where `T` is the response or a `Result` of a response.
 pub trait ClassifyHead<T> {
-    /// What this head says. Called once per call.
+    /// Classifies a head. It is called once per call.
     fn classify_head(&self, response: &T) -> HeadOutcome;
 
-    /// For how long a body may owe a frame before dropping it counts as a failure; `None` for ever.
+    /// The time for which a body may owe a frame before dropping it counts as a failure; `None`: any time.
     fn stall_after(&self) -> Option<Duration> {
         None
     }
@@ -66,7 +68,7 @@ impl<T, E, K: ClassifyHead<T>, F: Fn(&E) -> Outcome> ClassifyHead<Result<T, E>> 
 }
 
 impl HeadOutcome {
-    /// Where there is no body to wait for.
+    /// The outcome of a call that has no body to wait for.
     pub(super) fn at_once(self) -> Outcome {
         match self {
             Self::Settles(outcome) => outcome,

@@ -1,7 +1,8 @@
-//! HTTP: what a response says about the peer that sent it, and a body that carries its call's permit to the end.
+//! HTTP: classifies responses by what they say about the peer, and lets a body carry its call's permit to the end.
 //!
-//! A response is settled in two steps. Its *head* may say all there is to say (a 503); else the call lasts as long as the
-//! body does, for an upstream that dies in the middle of every answer has answered none of them.
+//! - [`HttpStatus`] classifies a response by its status and its `Retry-After`. Give it to whatever makes your calls.
+//! - [`AtEnd`] reports a call when its body has ended, since an upstream that dies in the middle of every response has
+//!   answered none of them. If the *head* of a response decides alone (a 503), it reports at once.
 
 pub(crate) mod body;
 pub(crate) mod head;

@@ -1,4 +1,4 @@
-//! What a status and its headers say about the peer that sent them.
+//! The classification of a response by its status and its `Retry-After`.
 
 use core::time::Duration;
 use std::time::SystemTime;
@@ -16,20 +16,21 @@ use crate::terms::outcome::{Classify, FailureKind, Outcome};
 /// | 429 Too Many Requests, 529 (the site is overloaded) | [hold](Outcome::Hold) for its `Retry-After`; without one a failure: [rate limited](FailureKind::RateLimited) |
 /// | 503 Service Unavailable | [hold](Outcome::Hold) for its `Retry-After`; without one a failure: [server](FailureKind::Server) |
 /// | 504 Gateway Timeout; 522, 524, 598, 599 of proxies | failure: [timeout](FailureKind::Timeout) |
-/// | 511 Network Authentication Required (a gate of the network, in the peer's place); 521, 523 of proxies | failure: [refused](FailureKind::Refused) |
+/// | 511 Network Authentication Required (from a login portal of the network, in the peer's place); 521, 523 of proxies | failure: [refused](FailureKind::Refused) |
 /// | 525, 526 of proxies (TLS with the peer) | failure: [protocol](FailureKind::Protocol) |
 /// | 501 Not Implemented, 505 HTTP Version Not Supported, 510 Not Extended | [alive](Outcome::Alive): about the request, as a 4xx |
 /// | 500, 502, 506, 507, 508, all other 5xx | failure: [server](FailureKind::Server) |
 /// | all other 4xx, 401, 403, 408 and 425 among them | [alive](Outcome::Alive): one client's bad requests must not open the circuit for all |
-/// | 600 and above, which are no statuses | failure: [protocol](FailureKind::Protocol) |
-/// | an error in place of a response | failure: [other](FailureKind::Other), or what [`errors`](Self::errors) is given says |
+/// | 600 and above, which are not statuses | failure: [protocol](FailureKind::Protocol) |
+/// | an error in place of a response | failure: [other](FailureKind::Other), or as the function given to [`errors`](Self::errors) says |
 ///
-/// `Retry-After` is seconds or a date in any of the three forms of §5.6.7; of several the longest counts. A date needs the
-/// wall clock, which is read for nothing else, and is as wrong as the two clocks are apart;
-/// [`Config::hold_at_most`](crate::Config::hold_at_most) is what bounds it. Zero, a date that has passed and what is
-/// neither hold nothing.
+/// `Retry-After` is a number of seconds, or a date in any of the three forms of §5.6.7. If there are several, the
+/// longest counts. A date needs the wall clock, which is read for nothing else, and the hold is wrong by as much as the
+/// two clocks differ; [`Config::hold_at_most`](crate::Config::hold_at_most) bounds it. Zero, a date that has passed,
+/// and a value that is neither a number nor a date make no hold.
 ///
-/// Bad credentials of the *caller's own*, the same for every request, are another matter: latch them.
+/// If the credentials of the *caller itself* are bad, every request fails in the same way until somebody changes them:
+/// latch the circuit.
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -54,19 +55,19 @@ use crate::terms::outcome::{Classify, FailureKind, Outcome};
 pub struct HttpStatus;
 
 impl HttpStatus {
-    /// The outcome that a status and its headers stand for.
+    /// The outcome of a status and its headers.
     pub fn of(status: StatusCode, headers: &HeaderMap) -> Outcome {
         Self::of_at(status, headers, SystemTime::now)
     }
 
-    /// [`of`](Self::of) by a wall clock of your own, which is asked only where `Retry-After` is a date.
+    /// [`of`](Self::of) by a wall clock of your own. It is read only if `Retry-After` is a date.
     pub fn of_at(status: StatusCode, headers: &HeaderMap, now: impl Fn() -> SystemTime) -> Outcome {
         let may_hold = matches!(status.as_u16(), 429 | 503 | 529);
         let hold = if may_hold { retry_after(headers, now) } else { None };
         hold.map_or_else(|| Self::of_code(status), Outcome::Hold)
     }
 
-    /// The outcome that a status alone stands for.
+    /// The outcome of a status alone.
     pub fn of_code(status: StatusCode) -> Outcome {
         Outcome::Failure(match status.as_u16() {
             ..400 => return Outcome::Success,
@@ -79,8 +80,8 @@ impl HttpStatus {
         })
     }
 
-    /// The same for responses, and for errors what `of` says. Of an error with an I/O error somewhere below it,
-    /// [`IoError::within`](crate::io::IoError::within) knows the kind.
+    /// Classifies responses by their status, and errors in place of a response by `of`. If an error has an I/O error
+    /// among its sources, [`IoError::within`](crate::io::IoError::within) finds it.
     ///
     /// ```
     /// use http::Response;
@@ -115,12 +116,12 @@ impl<B, E> Classify<Result<Response<B>, E>> for HttpStatus {
     }
 }
 
-/// The longest time that a `Retry-After` asks for, if any asks for some.
+/// The longest time that any `Retry-After` of these headers asks for. `None` if there is none above zero.
 fn retry_after(headers: &HeaderMap, now: impl Fn() -> SystemTime) -> Option<Duration> {
     let time = |value: &HeaderValue| {
         let value = value.to_str().ok()?.trim();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-            // What does not fit is longer than any hold may be.
+            // A number that does not fit is longer than any hold may be.
             return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
         }
         httpdate::parse_http_date(value).ok()?.duration_since(now()).ok()
@@ -128,7 +129,7 @@ fn retry_after(headers: &HeaderMap, now: impl Fn() -> SystemTime) -> Option<Dura
     headers.get_all(RETRY_AFTER).iter().filter_map(time).max().filter(|time| !time.is_zero())
 }
 
-/// A classification of responses, and one of the errors in place of them: made by [`HttpStatus::errors`] and the like.
+/// A classification of responses, with another one for errors in place of them: see [`HttpStatus::errors`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithErrors<K, F> {
     pub(crate) responses: K,

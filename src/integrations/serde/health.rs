@@ -1,4 +1,8 @@
-//! What a status endpoint answers: breakers in JSON, or whatever else serde writes. Nothing is allocated here.
+//! The body of a status endpoint: the states of breakers in JSON, or in any other format of serde. Nothing is
+//! allocated.
+//!
+//! [`Health`] reads one breaker, [`HealthBody`] puts several together, and [`Condition`] sums them up for the
+//! endpoint's status code.
 
 use core::time::Duration;
 
@@ -12,21 +16,23 @@ use crate::terms::tally::{Status, Tally};
 
 named! {
     #[names = "in small letters, as it is written"]
-    /// How well things are: of a breaker, or of all.
+    /// Whether calls are made, to one peer or to several.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Condition {
-        /// Calls are made as if there were no breaker: closed at level 0, switched off, or in shadow whatever the state.
+        /// Calls are made as if there were no breaker: it is closed at level 0, disabled, or in shadow in any state. Of
+        /// several: all are ok.
         Ok => "ok",
-        /// Some calls are made: half-open, ramping, closed at a degradation level above 0, or open with its time over. Of many: at least one is not ok.
+        /// Some calls are made: the breaker is half-open, ramping, closed at a degradation level above 0, or open with
+        /// its time over. Of several: they are neither all ok nor all down.
         Degraded => "degraded",
-        /// No call is made: open for a time yet, latched or forced open. Of many: no call is made to any.
+        /// No call is made: the breaker is open for some time yet, latched or forced open. Of several: all are down.
         Down => "down",
     }
 }
 
 impl Condition {
-    /// That of several things: [`Ok`](Self::Ok) if all are (or there is none), [`Down`](Self::Down) if all are, else
-    /// [`Degraded`](Self::Degraded).
+    /// The condition of several breakers: [`Ok`](Self::Ok) if all are ok or there is none, [`Down`](Self::Down) if all
+    /// are down, and otherwise [`Degraded`](Self::Degraded).
     pub fn of_all(conditions: impl IntoIterator<Item = Self>) -> Self {
         conditions.into_iter().reduce(|all, one| if all == one { all } else { Self::Degraded }).unwrap_or(Self::Ok)
     }
@@ -34,12 +40,13 @@ impl Condition {
 
 /// One breaker's reading, as the body of a status endpoint or a part of [`HealthBody`].
 ///
-/// It is written as `name`, `state` and `reason` (their names, or null), `retry_in_ms` (rounded up; 0 for now, null for "not
-/// before somebody resets it"), `level`, `attempt`, `generation`, `window` (`total`, `failed`, `slow`), `probes_in_flight` and
-/// `shadow`. What belongs together in it is that of [`Status`].
+/// It is written with these fields: `name`, `state` and `reason` (by their names, or null), `retry_in_ms` (rounded up;
+/// 0 means now, and null means not before somebody resets the breaker), `level`, `attempt`, `generation`, `window`
+/// (`total`, `failed`, `slow`), `probes_in_flight` and `shadow`. [`Status`] says which of them belong together and
+/// which may be torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health<'a> {
-    /// The configured name.
+    /// The name to show.
     pub name: &'a str,
     /// The reading.
     pub status: Status,
@@ -52,7 +59,7 @@ impl<'a> Health<'a> {
         Self { name, status: breaker.breaker().status() }
     }
 
-    /// How well it is.
+    /// The condition of this breaker.
     pub const fn condition(&self) -> Condition {
         if self.status.shadow {
             return Condition::Ok;
@@ -61,7 +68,8 @@ impl<'a> Health<'a> {
             State::Disabled => Condition::Ok,
             State::Closed if self.status.level == 0 => Condition::Ok,
             State::Closed | State::HalfOpen | State::Ramping => Condition::Degraded,
-            // Its time is over: the next call is a probe. Were it down, a readiness check would keep that call away.
+            // The open time is over, so the next call is a probe. If this were `Down`, a readiness check would keep
+            // that call away.
             State::Open if matches!(self.status.retry_in, Some(Duration::ZERO)) => Condition::Degraded,
             State::Open | State::Latched | State::ForcedOpen => Condition::Down,
         }
@@ -76,7 +84,8 @@ impl Serialize for Health<'_> {
         body.serialize_field("state", status.state.name())?;
         body.serialize_field("reason", &status.reason.map(OpenReason::name))?;
         let millis = |time: Duration| {
-            // A wait is at most 2^32 ticks; one of so slow a clock that its milliseconds pass 64 bits may be cut short.
+            // A wait is at most 2^32 ticks. If the clock is so slow that its milliseconds exceed 64 bits, the wait is
+            // cut short.
             u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
         };
         body.serialize_field("retry_in_ms", &status.retry_in.map(millis))?;
@@ -102,12 +111,14 @@ impl Serialize for Sums {
     }
 }
 
-/// Many breakers: `status`, that of [all](Condition::of_all), and `breakers`, one after the other.
+/// Several breakers. It is written as `status`, the [condition of all](Condition::of_all), and `breakers`, a list of
+/// [`Health`].
 ///
-/// It goes over the readings twice: keep them in an array or a `Vec`, so that both see the same. Those of a registry go by
-/// their labels: its `visit` gives both.
+/// Writing it goes over the readings twice, so keep them in an array or a `Vec`: both passes then see the same. For the
+/// breakers of a registry, use their labels as names; its `visit` gives labels and breakers.
 ///
-/// For a dashboard or a readiness check with an eye on it. Not for a liveness check: a restart does not mend a peer.
+/// Use it for a dashboard, or with care for a readiness check. Do not use it for a liveness check: a restart does not
+/// repair a peer.
 ///
 /// ```
 /// use microbreaker::health::{Condition, Health, HealthBody};
@@ -127,7 +138,7 @@ impl Serialize for Sums {
 pub struct HealthBody<I>(pub I);
 
 impl<'a, I: IntoIterator<Item = Health<'a>> + Clone> HealthBody<I> {
-    /// How well all are together: what an endpoint's status code may go by.
+    /// The condition of all breakers together, by which an endpoint may choose its status code.
     pub fn condition(&self) -> Condition {
         Condition::of_all(self.0.clone().into_iter().map(|health| health.condition()))
     }

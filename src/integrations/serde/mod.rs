@@ -1,4 +1,4 @@
-//! Settings from outside the program, and the health of breakers for outside it.
+//! `serde`: settings from files and environment variables, and the health of breakers for a status endpoint.
 
 pub mod health;
 pub mod settings;

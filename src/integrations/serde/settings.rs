@@ -1,4 +1,7 @@
-//! Settings from outside the program: files and environment variables.
+//! Settings from outside the program: from files in any format of serde, and from environment variables.
+//!
+//! [`Settings`] are read by serde or by [`Settings::from_env`]. They make a breaker, and they change one while calls
+//! run.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -24,15 +27,17 @@ use crate::terms::observer::Observer;
 
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)+) => {
-        /// All options of a [`Config`] and the [`Mode`], each of which may be left out.
+        /// All options of a [`Config`], and the [`Mode`]. Each of them may be left out.
         ///
-        /// Flat, each by the name of the method of [`Config`] that it calls, so that a file and environment variables have
-        /// the same names and an error's field is where it is written. Times are texts with their unit (`"5s"`, `"250ms"`,
-        /// `"1m 30s"`), as `humantime` reads them. Numbers and switches may be texts too, since in the environment all are.
-        /// What a base may have and these may take away is `"off"` then (`Some(None)`): the share of failures, the slow limit
-        /// with its share, the ramp.
-        /// A name that is none of these is an error, and so is a value that is none; both name the field. Flattened into a
-        /// struct of yours, they take all names that are not its own fields'.
+        /// The options are flat: each has the name of the method of [`Config`] that it calls. So a file and environment
+        /// variables have the same names, and an error names the field as it is written there. Times are texts with
+        /// their unit (`"5s"`, `"250ms"`, `"1m 30s"`), as `humantime` reads them. Numbers and switches may be texts
+        /// too, since the environment has only texts. An option that the base may have set and that these settings may
+        /// switch off is `"off"` then (`Some(None)`): the share of failures, the slow limit with its share, and the
+        /// ramp.
+        ///
+        /// An unknown name or an invalid value is an error that names the field. If you flatten these settings into a
+        /// struct of your own, every name that is not a field of that struct is read as one of these.
         ///
         /// ```
         /// use microbreaker::settings::Settings;
@@ -40,11 +45,11 @@ macro_rules! options {
         ///
         /// let file = r#"{ "open_for": "5s", "probes": 3, "mode": "shadow" }"#;
         /// let settings: Settings = serde_json::from_str(file).unwrap();
-        /// let base = Config::database(); // what the program says where the file does not
+        /// let base = Config::database(); // for the options that the file leaves out
         /// let breaker: Breaker<Streak, _> = settings.breaker(base, ManualClock::new(), ()).unwrap();
         /// assert_eq!(breaker.mode(), Mode::Shadow);
         ///
-        /// // Later, while calls run. What cannot be is an error, and the old ones stay.
+        /// // Later, while calls run. Settings that cannot work are an error, and the old settings stay in force.
         /// let file = r#"{ "probes": 16 }"#;
         /// let again: Settings = serde_json::from_str(file).unwrap();
         /// assert_eq!(
@@ -59,7 +64,8 @@ macro_rules! options {
         }
 
         impl Settings {
-            /// These, and `others` where these say nothing: the environment above a file.
+            /// These settings, with those of `others` for options that are left out here. Use it to let the environment
+            /// override a file.
             #[must_use]
             pub const fn or(self, others: Self) -> Self {
                 Self { $($name: if self.$name.is_some() { self.$name } else { others.$name },)+ }
@@ -73,7 +79,7 @@ macro_rules! options {
             $($name,)+
         }
 
-        /// Refuses a name that is none where it stands, so that a format knows the line.
+        /// Reads a name, and refuses an unknown name at its place in the input, so that the format can tell the line.
         impl<'de> Deserialize<'de> for Name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 match &*Cow::<str>::deserialize(deserializer)? {
@@ -120,7 +126,7 @@ macro_rules! options {
     };
 }
 
-/// Makes [`Settings`] out of those rows of the table that are in the file.
+/// Makes [`Settings`] of the rows of the table that have a `file` part.
 macro_rules! rows {
     ($(
         [$name:ident $text:literal $about:literal]
@@ -130,10 +136,10 @@ macro_rules! rows {
         options! { $($(#[doc = about!($about $($how)+)] $name: $type,)?)+ }
 
         impl Settings {
-            /// Sets on `config` what is given here, except what [`over`](Self::over) sets by hand.
+            /// Sets the given options on `config`, except those that [`over`](Self::over) sets by hand.
             fn set(&self, mut config: Config) -> Config {
-                // Settings that can be off come first. A slow limit of `off` takes back the base's share of slow calls, but
-                // must not take back one that is given beside it: that is an error.
+                // Options that can be off come first. A slow limit of `off` removes the base's share of slow calls. It
+                // must not remove a share that is given beside it: these two together are an error.
                 $($(set!(or self.$name config $($how)+);)?)+
                 $($(set!(set self.$name config $($how)+);)?)+
                 config
@@ -150,7 +156,8 @@ macro_rules! about {
     ($about:literal by_hand $($more:literal)?) => { concat!($about $(, $more)?) };
 }
 
-/// `or` sets a setting that can be off and `set` one that cannot; each does nothing for all others.
+/// `or` sets an option that can be off, and `set` an option that cannot. Each does nothing for the other kind, nor for
+/// an option that is set by hand.
 macro_rules! set {
     (or $self:ident.$name:ident $config:ident set $method:ident or $off:ident $($more:literal)?) => {
         if let Some(value) = $self.$name {
@@ -168,7 +175,7 @@ macro_rules! set {
 settings!(rows);
 
 impl Settings {
-    /// A breaker made of them [over](Self::over) `base`, in the mode that is given.
+    /// Makes a breaker of these settings [over](Self::over) `base`, in the mode that is given.
     pub fn breaker<W: Window, C: Clock, O: Observer>(
         &self,
         base: Config,
@@ -182,12 +189,13 @@ impl Settings {
         Ok(breaker)
     }
 
-    /// `base`, with all that is given here in its place. Nothing is checked until a breaker is made of it. Of the mode it
-    /// holds only whether to start in shadow.
+    /// `base` with the options that are given here in place of its own. Nothing is checked until a breaker is made of
+    /// it. Of the mode, it keeps only whether the breaker starts in shadow.
     pub fn over(&self, base: Config) -> Config {
         let mut config = self.set(base);
         if self.buckets.is_some() || self.bucket.is_some() {
-            // The half that is left out is the base's. Where it has none either, a length without a number is an error.
+            // If only one half of the time window is given, the other half is the base's. If the base has no time
+            // window, a length without a number is an error.
             let (buckets, bucket) = base.time.unwrap_or((0, Duration::from_secs(1)));
             config = config.and_time(self.buckets.unwrap_or(buckets), self.bucket.unwrap_or(bucket));
         }
@@ -197,8 +205,9 @@ impl Settings {
         config
     }
 
-    /// Takes them over while calls run, [over](Self::over) the same base as when the breaker was made:
-    /// [`Breaker::reconfigure`], and then the mode, if one is given. On an error nothing changes, the mode neither.
+    /// Applies these settings [over](Self::over) `base` to a breaker while calls run: it calls
+    /// [`Breaker::reconfigure`], and then switches to the mode, if one is given. Let `base` be the same as when the
+    /// breaker was made. On an error nothing changes, not even the mode.
     #[expect(clippy::needless_pass_by_value, reason = "a holder is a reference itself")]
     pub fn apply(&self, base: Config, breaker: impl Holder) -> Result<(), NotApplied> {
         breaker.breaker().reconfigure(&self.over(base)).map_err(NotApplied)?;
@@ -208,18 +217,18 @@ impl Settings {
         Ok(())
     }
 
-    /// Reads the environment: `PREFIX_OPEN_FOR=5s` and the like. Variables without the prefix and its underscore are not
-    /// looked at.
+    /// Reads settings from the environment, such as `PREFIX_OPEN_FOR=5s`. Variables that do not begin with the prefix
+    /// and an underscore are ignored.
     ///
-    /// What follows the prefix may be in any case. If it is no setting, that is an error, for a mistyped name would be
-    /// overlooked: so let no prefix be the beginning of another.
+    /// The name after the prefix may be in upper or lower case. An unknown name is an error, since a mistyped name
+    /// would otherwise be overlooked. So no prefix may be the beginning of another prefix.
     pub fn from_env(prefix: &str) -> Result<Self, serde::de::value::Error> {
-        // What is no text becomes one that is no setting's value either.
+        // A name or value that is not Unicode becomes a text that is no valid name or value either.
         let text = |text: OsString| text.to_string_lossy().into_owned();
         Self::from_vars(prefix, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
-    /// [`from_env`](Self::from_env), from any variables.
+    /// [`from_env`](Self::from_env) for variables from any other source.
     pub fn from_vars(
         prefix: &str,
         vars: impl IntoIterator<Item = (String, String)>,
@@ -232,7 +241,7 @@ impl Settings {
     }
 }
 
-/// Settings that cannot work, and so were not applied: those before them stay in force.
+/// The error of settings that cannot work and so were not applied. The settings before them stay in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotApplied(pub ConfigError);
 
@@ -246,14 +255,15 @@ impl core::error::Error for NotApplied {}
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not as a struct: flattened into another one, it would be given the names it knows, and none that is mistyped.
+        // As a map and not as a struct: if a struct is flattened into another one, serde gives it only the names that
+        // it knows, so a mistyped name would be overlooked.
         deserializer.deserialize_map(Fields)
     }
 }
 
 struct Fields;
 
-/// A value of a setting: how it is read and written.
+/// The value of an option: how it is read and written.
 trait Value: Copy {
     const EXPECTED: &'static str;
     const OR: &'static str = "";
@@ -385,7 +395,7 @@ impl<T: Value> Serialize for Written<T> {
     }
 }
 
-/// Reads the value of the field of this name, which it tells in errors: not every format does.
+/// Reads the value of the field of this name. Its errors tell the name, since not every format does.
 struct Read<T>(&'static str, PhantomData<T>);
 
 impl<'de, T: Value> DeserializeSeed<'de> for Read<T> {

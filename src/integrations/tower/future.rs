@@ -1,4 +1,4 @@
-//! The future of a call behind a breaker, and what a rejected call comes to.
+//! The future of a call behind a breaker, and the result of a rejected call.
 
 use core::fmt;
 use core::future::Future;
@@ -13,9 +13,10 @@ use crate::breaker::timed::Timed;
 use crate::terms::rejected::{Error, Rejected};
 
 pin_project! {
-    /// A call behind a breaker: the inner service's future with the [`Permit`](crate::Permit) of its call, or a rejection.
+    /// A call behind a breaker: the inner service's future with the [`Permit`](crate::Permit) of its call, or a
+    /// rejection.
     ///
-    /// Cancel safety: dropping it drops the permit, after the inner future.
+    /// Cancel safety: dropping it drops the inner future first and then the permit.
     ///
     /// # Panics
     /// Like most futures, if it is polled again after it was ready.
@@ -36,7 +37,8 @@ pin_project! {
         P: Report,
     {
         Called {
-            // Dropped first: what it gives back is there before the permit's place is.
+            // The inner future is dropped first, so that it has given back its resources before the probe's slot is
+            // free.
             #[pin]
             inner: F,
             permit: Option<Timed<P>>,
@@ -60,7 +62,8 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             StageNow::Called { inner, permit, settle } => {
-                // Held here while inner is polled, so that a panic in it drops it in unwinding, whoever catches that.
+                // The permit is held here during the poll. So a panic in inner drops it in unwinding, even if it is
+                // caught.
                 let held = permit.take().expect(POLLED_ON);
                 let Poll::Ready(result) = inner.poll(context) else {
                     *permit = Some(held);
@@ -86,16 +89,17 @@ impl<F, P: Report, S, R> fmt::Debug for BreakerFuture<F, P, S, R> {
     }
 }
 
-/// What a rejected call comes to. `()` fails it with [`Error::Rejected`]; a `Fn(Rejected) -> Response` answers it, and the
-/// error is the inner service's own. See [`BreakerLayer::answer`](crate::tower::BreakerLayer::answer).
+/// Makes the result of a rejected call. `()` fails the call with [`Error::Rejected`]. A `Fn(Rejected) -> Response`
+/// answers it, and the service's error is then the inner service's own. See
+/// [`BreakerLayer::answer`](crate::tower::BreakerLayer::answer).
 pub trait Refuse<T, E> {
-    /// The service's error.
+    /// The error of the service behind the breaker.
     type Error;
 
     /// The result of a call that was not made.
     fn refuse(&self, rejected: Rejected) -> Result<T, Self::Error>;
 
-    /// The inner service's error as the service's.
+    /// Turns an error of the inner service into the service's error.
     fn pass(error: E) -> Self::Error;
 }
 

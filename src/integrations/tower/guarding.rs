@@ -1,4 +1,4 @@
-//! What the layer and its services have in common.
+//! The part that a layer and its services have in common.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::boxed::Box;
 use std::sync::Arc;
 
-/// The gate, and what is done with a result, a rejection, and while there is none to wait for.
+/// The gate; what to do with a result and with a rejection; and how to wait while the circuit is open, if at all.
 #[derive(Clone)]
 pub(super) struct Guarding<G, S, R> {
     pub(super) gate: G,
@@ -15,5 +15,5 @@ pub(super) struct Guarding<G, S, R> {
     pub(super) sleep: Option<Arc<dyn Fn(Duration) -> Sleep + Send + Sync>>,
 }
 
-/// `Sync`, so that a service stays so.
+/// A sleep. It is `Sync`, so that a service that holds one is `Sync` too.
 pub(super) type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;

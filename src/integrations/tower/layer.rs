@@ -15,12 +15,13 @@ use crate::integrations::tower::service::{BreakerService, Turn};
 use crate::terms::outcome::AnyError;
 use crate::terms::rejected::Rejected;
 
-/// A [`tower::Layer`](Layer) that puts a breaker in front of a service: every service it makes, and every clone of one,
-/// shares that breaker.
+/// A [`tower::Layer`](Layer) that puts a breaker in front of a service. All services that a layer makes, and all their
+/// clones, share its breaker.
 ///
-/// While the circuit is open the service is ready (so that nothing queues up, and a buffer lives on), the inner service is
-/// left alone, and a call fails with [`Error::Rejected`](crate::Error::Rejected), which says when to come back. An admitted call's
-/// [`Permit`](crate::Permit) is in its future: dropped with it, it is cancelled. The layer allocates nothing per call.
+/// While the circuit is open, the service is ready, so that no calls queue up and a buffer does not fail. The inner
+/// service is not touched, and a call fails with [`Error::Rejected`](crate::Error::Rejected), which says when to ask
+/// again. The future of an admitted call holds its [`Permit`](crate::Permit): if the future is dropped, the call counts
+/// as cancelled. The layer allocates nothing per call.
 ///
 /// ```
 /// use microbreaker::tower::BreakerLayer;
@@ -45,44 +46,47 @@ use crate::terms::rejected::Rejected;
 ///
 /// # Where it goes
 ///
-/// Outside of what belongs to the call (a timeout, so that a call that hangs is seen to fail) and inside of what is not the
-/// peer's doing (a buffer, a rate or concurrency limit, a retry, which then asks anew each time). A timeout outside is
-/// seen only if [`Config::slow_after`](crate::Config::slow_after) is set to less. One outside of another breaker must
-/// [ignore](crate::Outcome::Ignored) the rejections of that one, or it counts them as failures.
+/// Put the breaker outside of layers that belong to the call itself, such as a timeout: a call that hangs then counts
+/// as a failure. Put it inside of layers that are not the peer's doing: a buffer, a rate or concurrency limit, or a
+/// retry, which then asks the breaker for each attempt. If a timeout is outside of the breaker, a call that hangs
+/// counts only if [`Config::slow_after`](crate::Config::slow_after) is shorter. A breaker outside of another breaker
+/// must [ignore](crate::Outcome::Ignored) the rejections of the inner breaker, or it counts them as failures.
 ///
-/// Routes of axum cannot fail: [`classify`](Self::classify) by the response and [`answer`](Self::answer) with one. Where a
-/// boxed error is wanted, as by a connector of reqwest, a `map_err(Error::into_boxed)` goes outside of it.
+/// Routes of axum cannot fail: [`classify`](Self::classify) them by the response, and [`answer`](Self::answer) rejected
+/// calls with a response. If a caller needs a boxed error, as a connector of reqwest does, put a
+/// `map_err(Error::into_boxed)` outside of the breaker.
 ///
-/// # What an inner service's readiness counts as
+/// # Readiness of the inner service
 ///
-/// An error of its `poll_ready` (a connection that cannot be made) is the peer's failure: it is settled like the error of a
-/// call, if the circuit admits a call just then, as a probe if it is half-open, and is passed on unchanged either way. A
-/// service that never becomes ready is not seen: put a time limit on its connecting. Nor does a service that is only asked
-/// take a probe: of a circuit that is due to be half-open as many connect as are asked, and then as many are called as there
-/// are probes.
+/// If the inner service's `poll_ready` fails (a connection cannot be made), that is a failure of the peer. If the
+/// circuit admits a call at that moment (as a probe, if it is half-open), the error is settled like the error of a
+/// call. The error is passed on unchanged in any case. An inner service that never becomes ready is not noticed: put a
+/// time limit on its connecting. A service that is only asked whether it is ready takes no probe. So when a circuit is
+/// due to be half-open, every service that is asked may connect, but only as many calls are made as there are probes.
 ///
-/// While the circuit is open an inner service that had said it is ready keeps what it reserved for a call (a place in a
-/// concurrency limit) until this clone's next admitted call, or until it is dropped.
+/// If an inner service has said that it is ready and the circuit then opens, the inner service keeps what it reserved
+/// for the call (a place in a concurrency limit) until the next admitted call of this clone, or until the clone is
+/// dropped.
 #[derive(Clone)]
 pub struct BreakerLayer<G, S = AtOnce, R = ()> {
     guard: Guarding<G, S, R>,
 }
 
 impl<G: Gate> BreakerLayer<G> {
-    /// Around a [gate](Gate), as a rule a breaker by `&'static`, or by an `Arc` (whose count each call then writes to). `Ok` is
-    /// a success, `Err` a failure.
+    /// A layer with a [gate](Gate): as a rule, a breaker by `&'static`, or by an `Arc`, whose count each call then
+    /// writes. `Ok` is a success and `Err` a failure.
     pub const fn new(gate: G) -> Self {
         Self { guard: Guarding { gate, settle: AtOnce(AnyError), refuse: (), sleep: None } }
     }
 }
 
 impl<G, S, R> BreakerLayer<G, S, R> {
-    /// Lets `classify` (a [`Classify`](crate::Classify), or a `Fn(&Result<Response, Error>) -> Outcome`) say what a
-    /// result means. It is cloned per call.
+    /// Classifies results by `classify`, which is cloned for each call: a [`Classify`](crate::Classify), or a function
+    /// `Fn(&Result<Response, Error>) -> Outcome`.
     ///
-    /// `HttpStatus` (feature `http`) classifies every `http::Response`. A response of another type, as reqwest's, takes a
-    /// function that calls `HttpStatus::of` with its status and headers. A closure needs its argument's type written out, as
-    /// far as it looks at it: `|result: &Result<Response, _>|`.
+    /// `HttpStatus` (feature `http`) classifies every `http::Response`. For a response of another type, such as
+    /// reqwest's, write a function that calls `HttpStatus::of` with its status and headers. A closure needs the type of
+    /// its argument, except for the parts that it does not use: `|result: &Result<Response, _>|`.
     ///
     /// ```
     /// use microbreaker::tower::BreakerLayer;
@@ -108,23 +112,23 @@ impl<G, S, R> BreakerLayer<G, S, R> {
         self.settle(AtOnce(classify))
     }
 
-    /// Lets `settle` have the permit when there is a result, and answer in its place: for results that are not over when
-    /// they are there, as a body that streams.
+    /// Gives `settle` the permit together with the result of a call, and answers the call with what it returns. This is
+    /// for results after which the call still goes on, such as a response whose body streams.
     ///
-    /// It must leave an error an error. A response that it makes of one of `poll_ready` has no call to go to: that call is
-    /// [rejected](crate::RejectReason::Unready).
+    /// `settle` must not turn an error into a response. If it does so with an error of `poll_ready`, that response
+    /// belongs to no call, and the next call is [rejected](crate::RejectReason::Unready).
     #[must_use]
     pub fn settle<S2>(self, settle: S2) -> BreakerLayer<G, S2, R> {
         let Guarding { gate, refuse, sleep, .. } = self.guard;
         BreakerLayer { guard: Guarding { gate, settle, refuse, sleep } }
     }
 
-    /// Answers rejected calls with `answer(rejected)` in place of an error: for services that must not fail, as routes. The
-    /// error is then the inner service's own.
+    /// Answers rejected calls with `answer(rejected)` in place of an error, for services that must not fail, such as
+    /// routes. The service's error is then the inner service's own.
     ///
-    /// Such a service answers its failures as well: without [`classify`](Self::classify), every answer is a success, a 500
-    /// too. Where bodies carry the permit (`AtEnd`, feature `http`), an answer's body belongs to no call:
-    /// `response.map(GuardedBody::unguarded)`.
+    /// Such an inner service answers its own failures too: without [`classify`](Self::classify) every response is a
+    /// success, even a 500. If bodies carry the permit (`AtEnd`, feature `http`), the body of an answer belongs to no
+    /// call: give it the same type by `response.map(GuardedBody::unguarded)`.
     ///
     /// ```
     /// use microbreaker::tower::BreakerLayer;
@@ -151,15 +155,15 @@ impl<G, S, R> BreakerLayer<G, S, R> {
         BreakerLayer { guard: Guarding { gate, settle, refuse: answer, sleep } }
     }
 
-    /// Back-pressure: while the circuit is open the service is not ready, in place of failing calls. `sleep` is the
-    /// runtime's own (`tokio::time::sleep`).
+    /// Applies back-pressure: while the circuit is open, the service is not ready, and calls wait instead of failing.
+    /// `sleep` is the function of your runtime (`tokio::time::sleep`).
     ///
-    /// It sleeps for as long as the circuit stays open, but looks once a second, for a reset may close it sooner. Waiting
-    /// takes no place: of those that wake up together as many are admitted as there are probes, or as a ramp's share lets
-    /// through, and the rest get a rejection from their call. If time alone does not help (latched, forced open) calls
-    /// fail as without this.
+    /// The service sleeps for as long as the circuit stays open, but looks once a second, since a reset may close it
+    /// sooner. A service that waits reserves nothing. Of the services that wake up together, as many calls are admitted
+    /// as there are probes, or as a ramp's share lets through, and the other calls are rejected. If time alone does not
+    /// help (latched, forced open), calls fail as without this.
     ///
-    /// A sleep is boxed; nothing else allocates.
+    /// Each sleep is boxed; nothing else allocates.
     #[must_use]
     pub fn wait<F, A>(mut self, sleep: F) -> Self
     where

@@ -1,4 +1,6 @@
 //! `tower`: a layer that puts a breaker in front of a service.
+//!
+//! [`BreakerLayer`] makes a [`BreakerService`] of a service. Its page says where in a stack of layers it belongs.
 
 mod future;
 mod guarding;

@@ -1,8 +1,8 @@
 //! A service behind a breaker.
 //!
-//! A service is asked whether it is ready (`poll_ready`) and then called, once. "Ready" is a promise: it must not be taken
-//! back before the call. The circuit may open or close at any time in between. So a service remembers whose [`Turn`] it
-//! is:
+//! A caller asks a service whether it is ready (`poll_ready`) and then calls it once. "Ready" is a promise, which the
+//! service must not take back before the call. But the circuit may open or close at any time in between. So a service
+//! remembers in its [`Turn`] what was promised:
 //!
 //! | `poll_ready` in | the circuit would admit | it would reject |
 //! | --- | --- | --- |
@@ -10,15 +10,16 @@
 //! | `Ready` | asks inner: ready, or an error → `Unasked` | ready → `Refused` |
 //! | `Refused` | asks inner: ready → `Ready`, pending → ready all the same, an error → `Unasked` | ready, and `Refused` anew |
 //!
-//! | `call` in | comes to |
+//! | `call` in | result |
 //! | --- | --- |
 //! | `Unasked`, `Waiting` | rejected as unready |
-//! | `Ready` | `acquire` is asked: inner is called, or rejected |
-//! | `Refused` | rejected with what `poll_ready` saw, whatever the circuit is by now |
+//! | `Ready` | the gate is asked for a permit: inner is called, or the call is rejected |
+//! | `Refused` | rejected with the rejection that `poll_ready` saw, whatever the state of the circuit is by now |
 //!
-//! Every call leads to `Unasked`. The invariant: inner is called in `Ready` alone, which is entered by its own word and left
-//! before the call. What it reserved when it gave its word, it keeps for the next time that it is asked. `poll_ready` only
-//! [peeks](Breaker::peek), so it never holds a probe.
+//! Every call leads to `Unasked`. The invariant: inner is called in `Ready` only. The service enters `Ready` only when
+//! inner itself has said that it is ready, and leaves it before the call. If inner is not called after that, it keeps
+//! what it reserved until it is asked again. `poll_ready` only looks at the gate (a breaker [peeks](Breaker::peek)), so
+//! it holds no probe. Only if inner's readiness fails does it take a permit, which it settles with that error at once.
 
 use core::fmt;
 use core::task::{Context, Poll, ready};
@@ -35,8 +36,8 @@ use crate::terms::rejected::Rejected;
 
 /// A service behind a breaker; see [`BreakerLayer`](crate::tower::BreakerLayer).
 ///
-/// Called without having been asked whether it is ready, it rejects with [`RejectReason::Unready`](crate::RejectReason::Unready). A clone shares the
-/// breaker, and must be asked itself.
+/// If it is called without having been asked whether it is ready, it rejects with
+/// [`RejectReason::Unready`](crate::RejectReason::Unready). A clone shares the breaker, and must be asked itself.
 pub struct BreakerService<I, G, S = AtOnce, R = ()> {
     pub(super) inner: I,
     pub(super) guard: Guarding<G, S, R>,
@@ -45,7 +46,7 @@ pub struct BreakerService<I, G, S = AtOnce, R = ()> {
 
 impl<I: Clone, G: Clone, S: Clone, R: Clone> Clone for BreakerService<I, G, S, R> {
     fn clone(&self) -> Self {
-        // What was said to this one, and what its inner service reserved, is not the clone's.
+        // A promise of this service, and what its inner service has reserved, do not hold for the clone.
         Self { inner: self.inner.clone(), guard: self.guard.clone(), turn: Turn::Unasked }
     }
 }
@@ -61,7 +62,8 @@ impl<I, G, S, R> BreakerService<I, G, S, R> {
         self.inner
     }
 
-    /// Pending while there is something to wait for.
+    /// Sleeps until it is worth looking again. It is ready at once if the service does not wait, or if waiting does not
+    /// help.
     fn poll_wait(&mut self, rejected: &Rejected, context: &mut Context<'_>) -> Poll<()> {
         let (Some(sleep), Some(time)) = (&self.guard.sleep, rejected.retry_in()) else { return Poll::Ready(()) };
         let mut sleeping = match core::mem::replace(&mut self.turn, Turn::Unasked) {
@@ -70,7 +72,8 @@ impl<I, G, S, R> BreakerService<I, G, S, R> {
         };
         match sleeping.as_mut().poll(context) {
             Poll::Pending => self.turn = Turn::Waiting(sleeping),
-            // Slept, and it is still open: look again, but let others run first, lest a sleep that never sleeps hang them.
+            // The sleep is over and the circuit still rejects: look again, but let other tasks run first. Otherwise a
+            // `sleep` that returns at once would block them.
             Poll::Ready(()) => context.waker().wake_by_ref(),
         }
         Poll::Pending
@@ -90,7 +93,7 @@ where
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
         if let Err(rejected) = self.guard.gate.look() {
-            // Whoever was told "ready" has been promised an answer.
+            // A caller that was told "ready" has been promised an answer, so it does not wait.
             if matches!(self.turn, Turn::Unasked | Turn::Waiting(_)) {
                 ready!(self.poll_wait(&rejected, context));
             }
@@ -102,7 +105,7 @@ where
                 self.turn = Turn::Ready;
                 Poll::Ready(Ok(()))
             }
-            // The promise stands, even though its reason is gone.
+            // The promise of a rejection stands, even though the circuit would admit a call now.
             Poll::Pending if matches!(self.turn, Turn::Refused(_)) => Poll::Ready(Ok(())),
             Poll::Pending => {
                 self.turn = Turn::Unasked;
@@ -110,25 +113,28 @@ where
             }
             Poll::Ready(Err(error)) => {
                 self.turn = Turn::Unasked;
-                // Asked only now: a permit taken before would be one held, or told of, for each time that inner is ready.
+                // Asked only now: if the permit were taken before inner is polled, each poll of a healthy inner would
+                // hold a permit and notify the observer.
                 let result = match self.guard.gate.clone().enter() {
                     Ok(permit) => self.guard.settle.settle(permit, Err(error)),
                     Err(_) => Err(error),
                 };
-                // A response has no call to go to; the one that comes is rejected, as its turn says.
+                // A response that `settle` made of the error belongs to no call. The next call is rejected, since the
+                // turn is `Unasked`.
                 Poll::Ready(result.map_or_else(|error| Err(R::pass(error)), |_| Ok(())))
             }
         }
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
-        // Looked at before it is taken: to read all of a turn of which one byte was just written costs as much as the call.
+        // The turn is compared before it is taken: `poll_ready` has just written one byte of it, and reading the whole
+        // turn right after that costs as much as the call.
         let rejected = if matches!(self.turn, Turn::Ready) {
             self.turn = Turn::Unasked;
             match self.guard.gate.clone().enter() {
                 Ok(permit) => {
                     let permit = Timed::start(permit);
-                    // Inner may panic: the permit is then dropped in unwinding, which counts.
+                    // If inner panics, the permit is dropped in unwinding, which counts as a failure.
                     let inner = self.inner.call(request);
                     let settle = self.guard.settle.clone();
                     return BreakerFuture { state: Stage::Called { inner, permit: Some(permit), settle } };
@@ -140,7 +146,7 @@ where
                 Turn::Refused(rejected) => rejected,
                 _ => Rejected::UNREADY,
             };
-            // The breaker was not asked, so it has not told.
+            // `enter` was not called, so the observer has not been notified.
             self.guard.gate.notify_rejected(rejected.reason());
             rejected
         };
@@ -154,17 +160,17 @@ impl<I: fmt::Debug, G, S, R> fmt::Debug for BreakerService<I, G, S, R> {
     }
 }
 
-/// How long it sleeps at a time.
+/// The longest time that a waiting service sleeps before it looks again, since a reset may close the circuit sooner.
 const RECHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What was said since the last call. See the table above.
+/// What this service has promised since its last call. See the table above.
 pub(super) enum Turn {
-    /// Nothing: neither we nor the inner service said that we are ready.
+    /// Nothing: neither this service nor the inner one has said that it is ready.
     Unasked,
-    /// The same, and we sleep until it pays to look again.
+    /// Nothing, and this service sleeps until it is worth looking again.
     Waiting(Sleep),
-    /// We are ready, and the inner service is.
+    /// A call: this service has said that it is ready, and so has the inner one.
     Ready,
-    /// We are ready to reject; the inner service may be or not.
+    /// A rejection: this service has said that it is ready, and the inner one may be ready or not.
     Refused(Rejected),
 }
