@@ -1,8 +1,8 @@
-//! Cost per call, beside the bare floors, in one run: `cargo bench --bench breaker`.
+//! Measures the cost per call and the bare floors in one run: `cargo bench --bench breaker`.
 //!
-//! Absolute figures move between machines, and on one machine between minutes: compare within a run, by the ratio to
-//! the floor of the same group. `.ci/check/bench-ratios` does that.
-//! What is measured stands in `guarded`; the rivals beside it in the package `compare`.
+//! Absolute figures differ between machines, and on one machine from minute to minute. Compare within a run, by the
+//! ratio to the floor of the same group; `.ci/check/bench-ratios` does that. The measured calls are in `guarded`; the
+//! package `compare` measures the rivals.
 
 mod guarded;
 
@@ -47,7 +47,7 @@ fn floors(criterion: &mut Criterion) {
 fn closed_ok(criterion: &mut Criterion) {
     fn window<W: Window, C: Clock + Copy>(group: &mut Group, name: &str, config: Config, clock: C) {
         let breaker = Padded(healthy::<W, C>(config, clock));
-        // Reached by a reference the optimiser knows nothing about, as from another module.
+        // The optimiser knows nothing about this reference, as if it came from another module.
         let breaker = &black_box(&breaker).0;
         on_healthy(group, &format!("{name}-permit"), breaker, |breaker| by_permit(breaker, true));
         on_healthy(group, &format!("{name}-call"), breaker, |breaker| by_call(breaker, true));
@@ -113,13 +113,13 @@ fn half_open(criterion: &mut Criterion) {
     window::<Pair>(&mut group, "pair-cycle", pair);
 }
 
-/// Two threads at once: see [`time_together`].
+/// Measures two threads at once: see [`time_together`].
 fn together(group: &mut Group, name: &str, body: impl Fn(usize, u64) + Sync) {
     group.bench_function(name, |b| b.iter_custom(|calls| time_together(2, calls, &body)));
 }
 
 fn two_threads(criterion: &mut Criterion) {
-    /// `shared`: both use the first; `own`: each its own.
+    /// Measures `own`, where each thread uses its own target, and `shared`, where both use the first.
     fn each_and_shared<T: Sync>(group: &mut Group, name: &str, make: impl Fn() -> T, body: impl Fn(&T, u64) + Sync) {
         let targets = [Padded(make()), Padded(make())];
         let targets = black_box(&targets);
@@ -146,7 +146,8 @@ fn two_threads(criterion: &mut Criterion) {
                 black_box(rejection(breaker)).expect("it stays open");
             }
         });
-        // On one breaker the threads meet each other's transitions: a round is then no whole cycle, but as many calls.
+        // On one breaker the threads meet each other's transitions. A round is then no whole cycle, but makes as many
+        // calls.
         let clocks = [Padded(ManualClock::new()), Padded(ManualClock::new())];
         let next = AtomicUsize::new(0);
         let make = || nervous::<W>(nervously, &clocks[next.fetch_add(1, Ordering::Relaxed)].0);
@@ -182,10 +183,10 @@ fn two_threads(criterion: &mut Criterion) {
 }
 
 fn short_runs() -> Criterion {
-    // Before anything is measured: from here on a coarse reading is one load.
+    // The clock starts before anything is measured; from then on a coarse reading is one load.
     assert!(CoarseClock::start(), "the coarse clock's thread could not start");
-    // Many short benchmarks rather than few long ones: what disturbs a shared machine lasts longer than a benchmark,
-    // and ratios are taken between neighbours. The median needs no more samples than this.
+    // Many short benchmarks are better than a few long ones: a disturbance of a shared machine lasts longer than a
+    // benchmark, and ratios are taken between neighbours. The median needs no more samples than this.
     Criterion::default()
         .sample_size(50)
         .warm_up_time(Duration::from_millis(300))

@@ -1,7 +1,7 @@
-//! Instructions per call: `.ci/check/instructions` runs this under callgrind, a case at a time, and holds it against
-//! `instructions.txt`. Alone it only runs each case: `cargo bench --bench instructions`.
+//! Instructions per call. `.ci/check/instructions` runs this under callgrind, one case at a time, and compares the
+//! counts with `instructions.txt`. `cargo bench --bench instructions` only runs each case.
 //!
-//! What is counted is what [`measured`] executes, on its own thread.
+//! callgrind counts the instructions that [`measured`] executes, on its own thread.
 
 mod guarded;
 
@@ -22,7 +22,7 @@ use microbreaker::{
 
 type Count1000 = CountWindow<{ count_words(1000, false) }>;
 
-/// Seen by callgrind by its name.
+/// callgrind finds this function by its name.
 #[inline(never)]
 fn measured<T>(calls: u32, mut call: impl FnMut() -> T) {
     for _ in 0..calls {
@@ -30,7 +30,7 @@ fn measured<T>(calls: u32, mut call: impl FnMut() -> T) {
     }
 }
 
-/// A case: its name, and what makes so many calls.
+/// A case: its name, and a function that makes as many calls as it is told.
 type Case = (&'static str, fn(u32));
 
 /// Makes guarded calls on a healthy breaker that the optimiser knows nothing about.
@@ -53,12 +53,12 @@ fn cycles<W: Window>(calls: u32, config: Config) {
     measured(calls, || cycle(breaker));
 }
 
-/// Buckets so long that none ends meanwhile.
+/// A time window with buckets so long that none ends during a run.
 fn time() -> Config {
     Config::time(10, Duration::from_secs(1024)).failure_permille(1000)
 }
 
-/// Counts slow calls, and meets none.
+/// A configuration that counts slow calls; no call here is slow.
 fn slow(config: Config) -> Config {
     config.slow_after(Duration::from_secs(60))
 }
@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
 
 fn main() -> ExitCode {
     assert!(CoarseClock::start(), "the coarse clock's thread could not start");
-    // Till its first tick a reading asks the system's clock.
+    // Before its first tick, a reading asks the system's clock.
     while CoarseClock.now() == Ticks::new(0) {
         thread::yield_now();
     }
@@ -123,7 +123,7 @@ fn main() -> ExitCode {
             Some((_, run)) => run(calls),
             None => return ExitCode::from(2),
         },
-        // By `cargo bench`: that each of them runs.
+        // `cargo bench` only checks that each case runs.
         _ => CASES.iter().for_each(|(_, run)| run(1)),
     }
     ExitCode::SUCCESS

@@ -1,8 +1,8 @@
-//! What is measured, and what by: guarded calls, breakers in each state, and the floors. Shared by the benches and by
-//! the package `compare`.
+//! The parts of a measurement: guarded calls, breakers in each state, the floors, and the timing. The benches and the
+//! package `compare` share this module.
 //!
-//! A guarded call is whole: ask, make the call ([`work`]), look at its result, report it. Its floor, "the empty call",
-//! makes the same call and looks at nothing.
+//! A guarded call is whole: it asks for a permit, makes the call ([`work`]), looks at the result and reports it. Its
+//! floor, "the empty call", makes the same call and does nothing else.
 
 #![allow(dead_code, reason = "none of those who share this needs all of it")]
 
@@ -19,14 +19,14 @@ pub(crate) type Count100 = CountWindow<{ count_words(100, false) }>;
 pub(crate) type Time10 = TimeWindow<16>;
 pub(crate) type Pair = (Streak, Count100);
 
-/// What is guarded: a real call with a real result, and nothing else.
+/// The guarded work: a real call with a real result, and nothing else.
 #[inline(never)]
 pub(crate) fn work(good: bool) -> Result<u32, ()> {
-    // Opaque, so that neither the call nor the look at its result can be folded away.
+    // `black_box` keeps the optimiser from folding away the call or the look at its result.
     black_box(if good { Ok(7) } else { Err(()) })
 }
 
-/// A guarded call by permit.
+/// A guarded call with a permit.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "each benchmark stands for a call site, and its floor has no call around it")]
 pub(crate) fn by_permit<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
@@ -39,7 +39,7 @@ pub(crate) fn by_permit<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool
     result
 }
 
-/// A guarded call by closure. A rejection becomes an error as it does by permit, so that both have the result type of
+/// A guarded call with a closure. As with a permit, a rejection becomes an error, so that both have the result type of
 /// their floor.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
@@ -54,7 +54,7 @@ pub(crate) fn rejection<W: Window, C: Clock>(breaker: &Breaker<W, C>) -> Option<
     breaker.acquire().err().and_then(|rejected| rejected.retry_in_ticks())
 }
 
-/// The floors that touch a word, and the call.
+/// A floor that touches a word and makes the call.
 #[inline]
 pub(crate) fn load(word: &AtomicU32, good: bool) -> Result<u32, ()> {
     black_box(word.load(Ordering::Relaxed));
@@ -69,7 +69,7 @@ pub(crate) fn load_fetch_add(word: &AtomicU32, good: bool) -> Result<u32, ()> {
     result
 }
 
-/// One try: a floor does not even repeat what another thread foiled.
+/// A floor that tries the exchange once: it does not repeat an exchange that another thread foiled.
 #[inline]
 pub(crate) fn load_compare_exchange(word: &AtomicU32, good: bool) -> Result<u32, ()> {
     let seen = word.load(Ordering::Acquire);
@@ -78,7 +78,7 @@ pub(crate) fn load_compare_exchange(word: &AtomicU32, good: bool) -> Result<u32,
     result
 }
 
-/// Nine good, one bad, and over again.
+/// Nine successes, one failure, and over again.
 #[derive(Default)]
 pub(crate) struct OneInTen(u32);
 
@@ -90,7 +90,7 @@ impl OneInTen {
     }
 }
 
-/// On cache lines of its own (two: adjacent ones are fetched in pairs).
+/// Puts a value on cache lines of its own: two lines, because adjacent lines are fetched in pairs.
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
 
@@ -98,13 +98,13 @@ pub(crate) fn streak() -> Config {
     Config::streak(1023)
 }
 
-/// Half of them trip, so one in ten does not; but every failure is counted and judged.
+/// A share of 50 % trips, so one failure in ten does not; but every failure is counted and judged.
 pub(crate) fn count() -> Config {
     Config::count(100)
 }
 
 pub(crate) fn time() -> Config {
-    // The shortest buckets there are: see `STRETCH`.
+    // The shortest buckets that can be configured: see `STRETCH`.
     Config::time(10, Duration::from_micros(62_500)).failure_permille(1000)
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn pair() -> Config {
     count().and_streak(1023)
 }
 
-/// A breaker that is healthy and has been for a while: its window is full, its minimum met and judged.
+/// A breaker that has been healthy for a while: its window is full, and a verdict was made with the minimum reached.
 pub(crate) fn healthy<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
     let breaker = Breaker::new(config, clock);
     warm_up(&breaker);
@@ -126,7 +126,8 @@ pub(crate) fn warm_up<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
     }
 }
 
-/// How long `calls` calls take on a healthy breaker, which is begun anew, outside the measurement, at every [`STRETCH`].
+/// How long `calls` calls take on a healthy breaker. It is reset before every [`STRETCH`] of them, which is not
+/// measured.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
 pub(crate) fn time_healthy<W: Window, C: Clock, T>(
@@ -137,13 +138,13 @@ pub(crate) fn time_healthy<W: Window, C: Clock, T>(
     time_in_stretches(calls, STRETCH, || all_good(breaker), || call(breaker))
 }
 
-/// Begun anew, and full of successes.
+/// Resets the breaker and fills its window with successes.
 pub(crate) fn all_good<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
     breaker.reset();
     warm_up(breaker);
 }
 
-/// How long `calls` calls take, begun anew outside the measurement at every `stretch` of them.
+/// How long `calls` calls take. `begin` runs before every `stretch` of them and is not measured.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
 pub(crate) fn time_in_stretches<T>(
@@ -174,12 +175,12 @@ pub(crate) fn timed<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
     start.elapsed()
 }
 
-/// A bucket of a time window counts some eight million calls and then stands still: more than any bucket sees in
-/// earnest, less than these loops make in a bucket. Nobody wants to know what a full bucket costs. And enough that the
-/// two clock readings around them vanish.
+/// The calls between two resets. A bucket of a time window counts some eight million calls and then stands still. That
+/// is more than any real bucket sees, but these loops make more in a bucket, and the cost of a full bucket is of no
+/// interest. A stretch is shorter than that, and long enough that the two clock readings around it vanish.
 pub(crate) const STRETCH: u64 = 4_000_000;
 
-/// A breaker that is open and stays so for longer than any run.
+/// A breaker that is open, and stays open for longer than any run.
 pub(crate) fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
     let breaker = Breaker::new(config.open_for(Duration::from_secs(86_400)).minimum(1), clock);
     while breaker.state() == State::Closed {
@@ -189,9 +190,9 @@ pub(crate) fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, 
     breaker
 }
 
-/// A breaker that trips at its first failure, opens for one tick and closes after one good probe.
+/// A breaker that trips at its first failure, opens for one tick and closes after one successful probe.
 pub(crate) fn nervous<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
-    // Shorter than a tick, and rounded up to one. Constant: neither jitter nor backoff.
+    // The time is shorter than a tick and rounded up to one. Without jitter and backoff it stays the same.
     let tick = Duration::from_micros(900);
     let breaker = Breaker::new(config.minimum(1).open_for(tick).jitter(false).backoff_1024ths(1024), clock);
     for _ in 0..3 {
@@ -200,8 +201,9 @@ pub(crate) fn nervous<W: Window>(config: Config, clock: &ManualClock) -> Breaker
     breaker
 }
 
-/// Once round: a failure opens the circuit, a tick passes, the next caller makes it half-open and becomes its probe,
-/// whose success closes it. Two permits, three transitions. Says whether the failure opened it, and what the probe did.
+/// One cycle: a failure opens the circuit, a tick passes, the next caller makes the circuit half-open and becomes its
+/// probe, and the probe's success closes it. That takes two permits and three transitions. Returns whether the failure
+/// opened the circuit, and the effect of the probe.
 #[inline]
 pub(crate) fn cycle<W: Window>(breaker: &Breaker<W, &ManualClock>) -> (Option<bool>, Option<Effect>) {
     let opened = breaker.acquire().ok().map(|permit| matches!(permit.failure(), Effect::Opened(_)));
@@ -209,7 +211,7 @@ pub(crate) fn cycle<W: Window>(breaker: &Breaker<W, &ManualClock>) -> (Option<bo
     (opened, breaker.acquire().ok().map(microbreaker::Permit::success))
 }
 
-/// Trips at the first failure.
+/// Configurations that trip at the first failure.
 pub(crate) fn first_failure() -> [Config; 4] {
     let second = Duration::from_secs(1);
     [
@@ -220,18 +222,18 @@ pub(crate) fn first_failure() -> [Config; 4] {
     ]
 }
 
-/// Runs `body(thread, calls)` on so many threads at once. The time is that until all are through, by the number of
-/// calls each made: equal to one thread's where none disturbs another.
+/// Runs `body(thread, calls)` on `threads` threads at once. Returns how long it takes until all have made `calls` calls
+/// each. If no thread disturbs another, that is the time of a single thread.
 ///
-/// It is a number of [`SPRINT`]s, before each of which they wait for each other. Only sprints in which they really ran
-/// side by side count, and of those the median: while the system runs something else on a core, they take turns on
-/// another and never meet, which looks like perfect scaling.
+/// The calls are made in [`SPRINT`]s; before each, the threads wait for each other. Only sprints in which the threads
+/// really ran side by side count, and of those the median. If the system runs something else on a core, the threads
+/// take turns on another core and never meet, which would look like perfect scaling.
 pub(crate) fn time_together(threads: usize, calls: u64, body: impl Fn(usize, u64) + Sync) -> Duration {
-    // Fewer than a sprint: somebody tries whether it works at all, or how many calls to make. A busy machine might never let
-    // the threads meet, and they need not.
+    // A caller that asks for less than a sprint only tries whether the body works, or how many calls to make. On a busy
+    // machine the threads might never meet, and here they need not.
     let (each, tries) = (calls.min(SPRINT), calls < SPRINT);
-    // A part is enough for a median. It must grow with the calls: criterion goes on doubling them until they take long
-    // enough.
+    // A part of the sprints is enough for a median. The part must grow with the calls, because criterion doubles the
+    // calls until they take long enough.
     let wanted = calls.div_ceil(4 * SPRINT);
     let begin = Instant::now();
     let mut times = Vec::new();
@@ -240,7 +242,8 @@ pub(crate) fn time_together(threads: usize, calls: u64, body: impl Fn(usize, u64
         let arrived = AtomicU64::new(0);
         let sprint = |thread: usize, round: u64| {
             arrived.fetch_add(1, Ordering::AcqRel);
-            // No yielding: it would hand this core to another thread, and they would take turns for good.
+            // The loop does not yield: that would hand this core to another thread, and the two would take turns for
+            // good.
             while arrived.load(Ordering::Acquire) < threads as u64 * round {
                 spin_loop();
             }
@@ -275,7 +278,8 @@ pub(crate) fn time_together(threads: usize, calls: u64, body: impl Fn(usize, u64
     Duration::from_nanos(u64::try_from(nanos).expect("584 years"))
 }
 
-/// Long beside a start (a cache line or two passed to and fro), short beside a time slice.
+/// Calls in a sprint: long compared with its start (a cache line or two passed to and fro), short compared with a time
+/// slice.
 const SPRINT: u64 = 10_000;
 
 /// How long to wait for a sample in which the threads ran side by side.

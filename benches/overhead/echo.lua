@@ -1,4 +1,4 @@
--- What wrk asks for, and one line of figures for `src/load.rs`. Times are in microseconds.
+-- Sets the request that wrk sends, and prints one line of figures for `src/load.rs`. Times are in microseconds.
 wrk.method = "POST"
 wrk.body = string.rep("echo", 16)
 

@@ -1,4 +1,4 @@
-//! What was asked for.
+//! The command line.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ Usage: cargo compare [OPTIONS]
 Writes benches/RESULTS.md and benches/compare.svg. Exit code: 0 if every limit is met and no rival is ahead, 1 if not,
 2 if the arguments are wrong or nothing could be measured or written.";
 
-/// What to do.
+/// What the command line asks for.
 #[derive(Debug)]
 pub enum Wish {
     Help,
@@ -23,7 +23,7 @@ pub enum Wish {
     Smoke(Plan),
 }
 
-/// An argument that there is not.
+/// An argument that is not known.
 #[derive(Debug)]
 pub struct UnknownArgument(String);
 
@@ -41,7 +41,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, UnknownArg
         match argument.as_str() {
             "--help" | "-h" => return Ok(Wish::Help),
             "--smoke" => wish = Wish::Smoke(Plan::SMOKE),
-            // The alias ends in one itself, so that one more arrives here.
+            // The cargo alias ends in `--`, so a second `--` arrives here.
             "--" => {}
             _ => return Err(UnknownArgument(argument)),
         }

@@ -1,4 +1,4 @@
-//! The cases: the same loops around everybody's calls.
+//! The cases: the same loops around the calls of every breaker.
 
 use std::hint::black_box;
 use std::sync::Mutex;
@@ -25,7 +25,7 @@ pub fn ten_percent(mut caller: impl Caller) -> Case<'static> {
     on_one_thread(caller, mixed_calls, is_closed)
 }
 
-/// A breaker that is open and stays so.
+/// A breaker that is open and stays open.
 pub fn open<S: Subject>() -> S::Caller {
     let mut caller = S::settle(S::nervous(OpenFor::ADay));
     for _ in 0..S::CYCLE.failures {
@@ -36,7 +36,7 @@ pub fn open<S: Subject>() -> S::Caller {
 }
 
 pub fn open_reject(caller: impl Caller) -> Case<'static> {
-    // It was open when it was made, and after each run.
+    // The circuit is open when the case is made, and checked after each run.
     on_one_thread(caller, rejections, is_open)
 }
 
@@ -52,7 +52,8 @@ pub fn shared_with_work<C: Caller + Clone + Send + Sync>(caller: C, private: Pri
     on_two_threads(caller, move |caller, calls| calls_between_work(caller, calls, private))
 }
 
-/// Not all can be cloned or be called by a shared reference; each thread has the lock to itself.
+/// Each thread has a caller of its own. Not every caller can be cloned or called through a shared reference, so each is
+/// behind a lock that only its thread takes.
 pub fn own<C: Caller + Send>(mut callers: [C; 2]) -> Case<'static> {
     let part = part(&mut callers[0]);
     let callers = callers.map(|mut caller| {
@@ -96,8 +97,8 @@ fn on_two_threads<C: Caller + Clone + Send + Sync>(
     })
 }
 
-/// With only every `part`th of the calls, and a few sprints at a time: where others want the cores as well, two threads
-/// that were put on one core take turns there until they end.
+/// Makes only every `part`th of the calls, a few sprints at a time. If other programs want the cores too, two threads
+/// that were put on one core take turns there until they end, so they must end soon.
 fn two_together(calls: u64, part: u32, body: impl Fn(usize, u64) + Sync) -> Duration {
     const FEW: u64 = 160_000;
     let times = calls.div_ceil(FEW).max(1);
@@ -105,8 +106,8 @@ fn two_together(calls: u64, part: u32, body: impl Fn(usize, u64) + Sync) -> Dura
     (0..times).map(one).sum::<Duration>() * part
 }
 
-/// Which part of the calls lasts about as long as all of the fastest ones do: a sprint of ten thousand slow calls
-/// outlasts a time slice, and where others want the cores as well, none would ever count.
+/// The part of the calls that takes about as long as all calls of the fastest callers. A sprint of ten thousand slow
+/// calls outlasts a time slice; if other programs want the cores too, no such sprint would ever count.
 fn part(caller: &mut impl Caller) -> u32 {
     const FAST: u128 = 20;
     warm_up(caller);
@@ -115,8 +116,8 @@ fn part(caller: &mut impl Caller) -> u32 {
     u32::try_from(start.elapsed().as_nanos() / 1000 / FAST).map_or(100, |part| part.clamp(1, 100))
 }
 
-// The loops stand for themselves, so that each is the same code wherever it runs, on one thread or two. The caller is a
-// variable of theirs: one behind a pointer would be loaded anew for each call, which no user's is.
+// Each loop is a function of its own, so that it is the same code on one thread and on two. The caller is a local
+// variable of the loop: a caller behind a pointer would be loaded again for each call, as no user's caller is.
 
 #[inline(never)]
 fn good_calls<C: Caller>(mut caller: C, calls: u64) -> C {
@@ -164,7 +165,8 @@ fn calls_between_work<C: Caller>(mut caller: C, calls: u64, private: PrivateWork
     caller
 }
 
-/// Once round: failures open it, the open time passes, good probes close it. Says whether every probe was let in.
+/// One cycle: failures open the circuit, the open time passes, successful probes close it. Returns whether every probe
+/// was admitted.
 #[inline(always)]
 pub fn cycle(caller: &mut impl Caller, Cycle { failures, probes }: Cycle) -> bool {
     for _ in 0..failures {
@@ -178,7 +180,7 @@ pub fn cycle(caller: &mut impl Caller, Cycle { failures, probes }: Cycle) -> boo
     all
 }
 
-/// A call that would succeed does so exactly where it is let in.
+/// Asserts that the circuit is closed: a call that would succeed does so exactly if it is admitted.
 fn is_closed(caller: &mut impl Caller) {
     assert_eq!(caller.call(true), Ok(7), "it did not stay closed");
     assert!(matches!(caller.state(), None | Some(State::Closed)), "it is {:?}", caller.state());

@@ -1,4 +1,4 @@
-//! What nobody can be cheaper than, and what some would be content with.
+//! The floors: costs that no breaker can be below, and costs that some users would accept.
 
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub fn rows(private: PrivateWork) -> Vec<Row> {
     let clock = |name, reading: fn(u64) -> Duration| floor(name).case(Column::OpenReject, Case::new("", reading));
     vec![
         calls::<Empty>(floor(EMPTY), private)
-            // No rejection can be cheaper than the call that it saves, where that is an empty one.
+            // The floor of a rejection is the call that it saves, which here is the empty call.
             .case(Column::OpenReject, cases::closed_ok(Empty))
             .case(Column::Churn, cases::churn(Empty, Cycle { failures: 1, probes: 1 })),
         calls::<Load>(floor("load"), private),
@@ -96,7 +96,7 @@ floor!(ParkingLot, parking_lot::Mutex<u32>, |count, good| {
     result
 });
 
-/// It holds nothing.
+/// The empty call: its caller holds nothing.
 #[derive(Clone, Copy)]
 struct Empty;
 

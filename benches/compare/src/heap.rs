@@ -1,5 +1,5 @@
-//! What is taken from the heap: counted while asked to, in passes of their own. Otherwise one load per allocation, so
-//! that a rival that allocates is not slowed by being watched.
+//! Counts what is taken from the heap, in passes that measure nothing else. In all other passes it costs one load per
+//! allocation, so that counting does not slow a rival that allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
@@ -14,20 +14,21 @@ static COUNTS: AtomicBool = AtomicBool::new(false);
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 static KEPT: AtomicI64 = AtomicI64::new(0);
 
-/// An object is never larger than `isize::MAX`.
+/// `size` as a signed number: an object is never larger than `isize::MAX`.
 #[expect(clippy::cast_possible_wrap, reason = "see above")]
 fn bytes(size: usize) -> i64 {
     size as i64
 }
 
-// SAFETY: it is the system's allocator, with counters beside it. `realloc` and `alloc_zeroed` come down to these two.
+// SAFETY: every call goes to the system's allocator; counters are only added. The default `realloc` and `alloc_zeroed`
+// call these two methods.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if COUNTS.load(Ordering::Relaxed) {
             TAKEN.fetch_add(1, Ordering::Relaxed);
             KEPT.fetch_add(bytes(layout.size()), Ordering::Relaxed);
         }
-        // SAFETY: what our caller promised us.
+        // SAFETY: our caller promises what `System` asks for.
         unsafe { System.alloc(layout) }
     }
 
@@ -40,15 +41,15 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What something took from the heap.
+/// What a piece of code took from the heap.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap {
     pub allocations: u64,
-    /// Taken and not given back.
+    /// Bytes taken and not given back.
     pub kept: i64,
 }
 
-/// What `body` took, while nothing else in this process allocates.
+/// Runs `body` and counts what it took. Nothing else in this process may allocate meanwhile.
 pub fn count<T>(body: impl FnOnce() -> T) -> (T, Heap) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();

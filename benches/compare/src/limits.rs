@@ -1,4 +1,4 @@
-//! What is asked of ours, and whether this run shows it.
+//! The limits that our breaker must keep, and whether this run keeps them.
 
 use crate::floors;
 use crate::ours;
@@ -8,7 +8,7 @@ use crate::run::{Cell, Run};
 /// A limit.
 pub struct Limit {
     pub what: String,
-    /// What it comes to here; `None` if it was not measured, which meets nothing.
+    /// The measured ratio. `None` if it was not measured; the limit is then not met.
     pub ratio: Option<f64>,
     pub most: f64,
 }
@@ -53,7 +53,7 @@ pub fn limits(run: &Run) -> Vec<Limit> {
             limits.push(limit(pair, alone(Column::OpenReject), 1.2, beside));
         }
     }
-    // The windows whose healthy call only loads. One by time counts its successes: it writes.
+    // Only the windows whose healthy call just loads. A time window counts its successes, so it writes.
     for judge in [Judge::Streak, Judge::Count] {
         let row = ours(judge, Time::Word);
         limits.push(limit((row, row), (Column::Shared, Column::Own), 1.1, "a breaker each"));
@@ -69,12 +69,12 @@ fn best_with_a_window(run: &Run, can_be_shared: bool) -> Option<usize> {
         .min_by(|&one, &other| time(one).total_cmp(&time(other)))
 }
 
-/// Ours beside a rival, in a column that it can do.
+/// Our time compared with a rival's, in a column that the rival can do.
 pub struct Beside {
     pub rival: usize,
     pub ours: usize,
     pub column: Column,
-    /// Above 1 the rival is ahead.
+    /// Our time divided by the rival's. If it is above 1, the rival is ahead.
     pub ratio: f64,
 }
 
@@ -84,7 +84,8 @@ impl Beside {
     }
 }
 
-/// What two threads cost with a breaker each says nothing of a breaker shared: it is no column to be ahead in.
+/// The columns to compare. `Own` is not among them: the cost of two threads with a breaker each says nothing about a
+/// shared breaker.
 pub const COMPARED: [Column; 6] =
     [Column::ClosedOk, Column::TenPercent, Column::OpenReject, Column::Churn, Column::Shared, Column::SharedWork];
 

@@ -1,4 +1,4 @@
-//! Where, with what and of what this was measured.
+//! The machine, the compiler and the package versions of a measurement.
 
 use std::fs;
 use std::process::Command;
@@ -17,19 +17,20 @@ pub fn machine() -> String {
 }
 
 pub fn compiler() -> String {
-    // Cargo names it where it is not the one in the path.
+    // Cargo names the compiler if it is not the one in the path.
     let name = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let said = Command::new(name).arg("--version").output();
     said.map_or_else(|_| "rustc".into(), |said| String::from_utf8_lossy(&said.stdout).trim().to_string())
 }
 
-/// How many processes ran or wanted to, on average over the last minute: where there are others than ours, beware.
+/// How many processes ran or wanted to run, on average over the last minute. Processes other than ours make the figures
+/// doubtful.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or("unknown").to_string()
 }
 
-/// The version of a package that this was built with.
+/// The version of `package` in the lock file of this build.
 pub fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let entry = lock.split("[[package]]").find(|entry| field(entry, "name") == Some(package));

@@ -1,4 +1,4 @@
-//! Ours, the rivals and the floors in one run: `cargo compare`.
+//! Compares our breaker, the rivals and the floors in one run: `cargo compare`.
 
 #[path = "../../guarded/mod.rs"]
 mod guarded;
@@ -71,7 +71,7 @@ fn compare(plan: Plan) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn measured(plan: Plan) -> Result<(Run, Vec<About>, PrivateWork), Box<dyn Error>> {
-    // Before anything is measured: from here on a coarse reading is one load.
+    // The clock starts before anything is measured; from then on a coarse reading is one load.
     if !CoarseClock::start() {
         return Err("the coarse clock's thread could not start".into());
     }

@@ -1,9 +1,9 @@
-//! Interleaved rounds: each case once per round, so that what slows the machine for a while slows all of them, and
-//! ratios are taken within a round.
+//! Interleaved rounds: each round runs each case once. If something slows the machine for a while, it slows all cases.
+//! Ratios are taken within a round.
 
 use std::time::Duration;
 
-/// Something to measure: `run` makes so many calls and says how long they took.
+/// Something to measure: `run` makes as many calls as it is told and returns how long they took.
 pub struct Case<'a> {
     pub name: String,
     run: Box<dyn FnMut(u64) -> Duration + 'a>,
@@ -25,7 +25,7 @@ pub struct Plan {
 
 impl Plan {
     pub const FULL: Self = Self { rounds: 31, slice: Duration::from_millis(10) };
-    /// To see that everything runs; its figures mean nothing.
+    /// A plan that only shows that everything runs; its figures mean nothing.
     pub const SMOKE: Self = Self { rounds: 1, slice: Duration::from_micros(1) };
 }
 
@@ -34,7 +34,7 @@ pub fn rounds(plan: Plan, cases: &mut [Case]) -> Vec<Vec<f64>> {
     let calls: Vec<u64> = cases.iter_mut().map(|case| calls_in(plan.slice, case)).collect();
     let mut times = vec![Vec::with_capacity(plan.rounds); cases.len()];
     for round in 0..plan.rounds {
-        // Each round begins elsewhere: no case is always measured after the same one.
+        // Each round begins with another case, so no case always follows the same one.
         for i in 0..cases.len() {
             let at = (i + round) % cases.len();
             let time = (cases[at].run)(calls[at]);

@@ -1,4 +1,4 @@
-//! Ours: each window, with the coarse clock and the std one.
+//! Our breaker: each window, with the coarse clock and the std clock.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -23,7 +23,7 @@ pub fn rows(private: PrivateWork) -> Vec<Row> {
         coarse_clock::<Count100>("last 100", Judge::Count, 1, private),
         std_clock::<Count100>("last 100, std clock", Judge::Count),
         coarse_clock::<Time10>("10 buckets", Judge::Time, 1, private),
-        // The only one that reads the clock where all is well.
+        // The only window whose healthy call reads the clock.
         std_clock::<Time10>("10 buckets, std clock", Judge::Time).two_threads::<Ours<Time10, StdClock>>(private),
         coarse_clock::<Lanes4>("10 buckets, 4 lanes", Judge::Time, 4, private),
     ]
@@ -42,7 +42,7 @@ fn std_clock<W: Configured>(name: &'static str, judge: Judge) -> Row {
         .churn::<Ours<W, Nanos>>()
 }
 
-/// A window, and how it is configured here: as in `benches/breaker.rs`.
+/// A window and its configuration here, which is that of `benches/breaker.rs`.
 trait Configured: Window + Send + Sync + 'static {
     fn healthy() -> Config;
     fn first_failure(bucket: Duration) -> Config;
@@ -82,9 +82,9 @@ where
     }
 }
 
-/// A clock of this comparison.
+/// A clock that this comparison uses.
 trait Kept: Clock + Default + Send + Sync + 'static {
-    /// A length of bucket that it can count: 64 ticks.
+    /// A length of bucket that the clock can count: 64 ticks.
     const BUCKET: Duration = Duration::from_micros(62_500);
 
     #[inline(always)]
@@ -101,7 +101,8 @@ impl Kept for ManualClock {
     }
 }
 
-/// `Instant`, as the rivals read it: with a clock of 1 kHz no circuit is open for as short as theirs.
+/// `Instant` in nanoseconds, as the rivals read it. With a clock of 1 kHz, no circuit could be open for as short a time
+/// as theirs.
 #[derive(Default)]
 struct Nanos;
 
@@ -131,11 +132,11 @@ impl<W: Configured, C: Kept> Subject for Ours<W, C> {
     }
 
     fn nervous(open_for: OpenFor) -> Breaker<W, C> {
-        // Constant: neither jitter nor backoff.
+        // Without jitter and backoff, the open time stays the same.
         let config = W::first_failure(C::BUCKET).minimum(1).jitter(false).backoff_1024ths(1024);
         let config = match open_for {
             OpenFor::Shortest => {
-                // No period by `Nanos` may be longer.
+                // With `Nanos` no period may be longer than a second.
                 let second = Duration::from_secs(1);
                 config.open_for(Duration::from_nanos(1)).open_at_most(second).hold_at_most(second).lease(second)
             }
@@ -155,7 +156,7 @@ impl<W: Configured, C: Kept> Caller for &'static Breaker<W, C> {
         by_permit(self, good)
     }
 
-    /// With a look at when to ask again, which no rival offers.
+    /// Also asks when to call again, which no rival offers.
     #[inline(always)]
     fn rejected(&mut self) -> bool {
         std::hint::black_box(rejection(self)).is_some()
@@ -176,8 +177,8 @@ impl<W: Configured, C: Kept> Caller for &'static Breaker<W, C> {
     }
 }
 
-/// The row of ours that a rival is to be compared with in this column: that with the same judge; by the coarse clock,
-/// but where circuits open and close, by that which the rival reads.
+/// Our row that a rival is compared with in this column: the row with the same judge and the coarse clock. In the
+/// churn, where circuits open and close, it is the row with the clock that the rival reads.
 pub fn beside(column: Column, judge: Judge, time: Time) -> Kind {
     let time = if column == Column::Churn { time } else { Time::Word };
     Kind::Ours { judge, time, lanes: 1 }

@@ -1,4 +1,4 @@
-//! The run as a picture.
+//! Draws the run as a picture.
 
 use std::error::Error;
 use std::path::Path;
@@ -22,7 +22,7 @@ const BARS: i32 = 330;
 const HEAD: i32 = 30;
 const LINE: i32 = 16;
 
-/// A panel for each column; in it a bar for each row, by the logarithm of its time.
+/// Draws a panel for each column, with a bar for each row: the logarithm of its time.
 pub fn draw(run: &Run, path: &Path) -> Result<(), Box<dyn Error>> {
     let size = (2 * PANEL.0, 3 * PANEL.1);
     let root = SVGBackend::new(path, (size.0.cast_unsigned(), size.1.cast_unsigned())).into_drawing_area();
@@ -37,7 +37,7 @@ pub fn draw(run: &Run, path: &Path) -> Result<(), Box<dyn Error>> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn panel(run: &Run, column: Column, area: &Area) -> Result<(), Box<dyn Error>> {
-    // In units of which 1.24 are a pixel.
+    // Sizes of fonts; 1.24 units are a pixel.
     let style = |size: i32, side| ("sans-serif", size).into_font().color(&BLACK).pos(Pos::new(side, VPos::Center));
     let title = format!("{}, ns (log scale)", column.title());
     area.draw(&Text::new(title, (MARGIN, HEAD / 2), style(20, HPos::Left)))?;

@@ -1,13 +1,13 @@
-//! What a thread does between its calls: arithmetic in which each step waits for the one before.
+//! The private work of a thread between its calls: arithmetic in which each step waits for the step before.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Calibrated to about [`AIM`](Self::AIM).
+/// Private work, calibrated to about [`AIM`](Self::AIM) nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct PrivateWork {
     steps: u32,
-    /// As measured.
+    /// The measured time, in nanoseconds.
     pub nanos: f64,
 }
 
@@ -26,13 +26,13 @@ impl PrivateWork {
     #[inline(always)]
     pub fn from(self, mut seed: u64) -> u64 {
         for _ in 0..self.steps {
-            // No closed form of many steps for the optimiser to find.
+            // Many of these steps have no closed form that the optimiser could find.
             seed = (seed ^ (seed >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         }
         seed
     }
 
-    /// Nanoseconds of one of `times`; the quickest of many tries, for the others were disturbed.
+    /// Nanoseconds of one run out of `times`, in the quickest of many tries: the others were disturbed.
     fn quickest(self, times: u32) -> f64 {
         let one = || {
             let mut seed = black_box(1);

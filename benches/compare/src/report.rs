@@ -1,4 +1,4 @@
-//! `benches/RESULTS.md`.
+//! Writes `benches/RESULTS.md`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,11 +16,11 @@ pub fn path(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(name)
 }
 
-/// Where and how it was measured.
+/// Where and how a run was measured.
 pub struct Circumstances {
     pub rounds: usize,
     pub private: PrivateWork,
-    /// Before and after.
+    /// The load average before and after the run.
     pub load: [String; 2],
 }
 
@@ -73,7 +73,7 @@ pub fn text(run: &Run, rivals: &[About], limits: &[Limit], beside: &[Beside], ho
     text
 }
 
-/// Puts it in its place in the file, or makes one.
+/// Puts the text in its section of the file; creates the file if there is none.
 pub fn write(text: &str) -> io::Result<()> {
     let path = path("RESULTS.md");
     let old = section::read(&path, "Results")?;

@@ -1,4 +1,4 @@
-//! The rivals: how each is configured, reached, and what it cannot do.
+//! The rivals: how each is configured and called, and what it cannot do.
 
 mod breaker;
 mod circuitbreaker_rs;
@@ -14,18 +14,18 @@ use crate::caller::OpenFor;
 use crate::private_work::PrivateWork;
 use crate::row::{Judge, Kind, Row, Time};
 
-/// One crate.
+/// A crate that is compared with ours.
 pub struct Rival {
     pub about: About,
     pub rows: Vec<Row>,
 }
 
 pub struct About {
-    /// As in the lock file, which knows its version.
+    /// The name in the lock file, which gives the version.
     pub package: &'static str,
-    /// How it is configured and reached here.
+    /// How the rival is configured and called here.
     pub as_used: &'static str,
-    /// What is broken or missing, as far as it bears on the figures or on trusting them.
+    /// What is broken or missing, if it affects the figures or the trust in them.
     pub wrong: &'static str,
 }
 
@@ -41,14 +41,14 @@ pub fn all(private: PrivateWork) -> Vec<Rival> {
     ]
 }
 
-/// A rival that asks for the platform's time.
+/// A row of a rival that reads the platform's clock.
 fn row(name: &'static str, judge: Judge) -> Row {
     Row::new(name, Kind::Rival { judge, time: Time::Real })
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// For those that take zero.
+/// The open time for rivals that accept zero.
 fn at_least_nothing(open_for: OpenFor) -> Duration {
     match open_for {
         OpenFor::Shortest => Duration::ZERO,

@@ -1,4 +1,4 @@
-//! What one line of the table is made of: which cases it can do, and why not the others.
+//! A line of the table: the cases that a breaker can do, and why it cannot do the others.
 
 use std::collections::BTreeMap;
 use std::mem::size_of;
@@ -17,7 +17,7 @@ pub enum Column {
     Churn,
     /// Two threads on one breaker, back to back.
     Shared,
-    /// Two threads on a breaker each: what `Shared` is compared with.
+    /// Two threads, each on its own breaker. `Shared` is compared with this.
     Own,
     /// Two threads on one breaker, with private work between the calls.
     SharedWork,
@@ -37,28 +37,28 @@ impl Column {
     }
 }
 
-/// By what a breaker judges.
+/// What a breaker judges by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judge {
-    /// No window: failures in a row, or an average over a lifetime.
+    /// There is no window: failures in a row, or an average over a lifetime.
     Streak,
     Count,
     Time,
 }
 
-/// Whose time it is.
+/// The clock of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
-    /// The platform's, by `Instant::now`.
+    /// The platform's clock, read by `Instant::now`.
     Real,
-    /// A load of a word: our coarse clock (our manual one where the open time has to pass), a caller's own.
+    /// A word in memory: our coarse clock (our manual clock if the open time has to pass), or the caller's own time.
     Word,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Floor,
-    /// `lanes` is 1 but in the row that shows what more of them do; that one is compared with nobody.
+    /// `lanes` is 1, except in the row that shows more lanes. That row is compared with no rival.
     Ours {
         judge: Judge,
         time: Time,
@@ -73,11 +73,11 @@ pub enum Kind {
 pub struct Row {
     pub name: &'static str,
     pub kind: Kind,
-    /// Of the breaker itself, and what it holds on the heap after a hundred calls and more.
+    /// Bytes of the breaker itself, and bytes that it holds on the heap after more than a hundred calls.
     pub bytes: Option<(usize, i64)>,
-    /// For each call (in [`Column::Churn`]: each cycle).
+    /// Allocations and bytes kept, for each call (in [`Column::Churn`]: for each cycle).
     pub heap: BTreeMap<Column, (f64, f64)>,
-    /// What cannot be measured, and why.
+    /// The columns that cannot be measured, and why.
     pub cannot: BTreeMap<Column, &'static str>,
     pub cases: Vec<(Column, Case<'static>)>,
 }
@@ -98,7 +98,7 @@ impl Row {
         self
     }
 
-    /// Closed, with and without failures, and open.
+    /// Adds the cases of one thread: closed, with and without failures, and open.
     pub fn one_thread<S: Subject>(mut self) -> Self {
         self.bytes = Some(footprint::<S>());
         let mut healthy = S::settle(S::healthy());
@@ -144,7 +144,7 @@ fn footprint<S: Subject>() -> (usize, i64) {
         let ((), used) = heap::count(|| cases::warm_up(&mut caller));
         made.kept + used.kept
     };
-    // The first time, what the whole process needs once comes on top.
+    // The first run also counts what the whole process needs once, so its result is dropped.
     one();
     (size_of::<S::Breaker>(), one())
 }

@@ -1,23 +1,23 @@
-//! What was measured.
+//! The measured times of a run.
 
 use std::collections::BTreeMap;
 
 use crate::measure::{Plan, median, ratio, rounds};
 use crate::row::{Column, Kind, Row};
 
-/// A row by its place in [`Run::rows`], and a column.
+/// A row, by its index in [`Run::rows`], and a column.
 pub type Cell = (usize, Column);
 
 pub struct Run {
     pub rows: Vec<Row>,
     /// The names of all cases.
     pub cases: Vec<String>,
-    /// Nanoseconds per call, of each round.
+    /// Nanoseconds per call in each round.
     times: BTreeMap<Cell, Vec<f64>>,
 }
 
 impl Run {
-    /// Measures all that the rows can do, in rounds of all of it.
+    /// Measures all cases of all rows in the same rounds.
     pub fn measure(plan: Plan, mut rows: Vec<Row>) -> Self {
         let (cells, mut cases): (Vec<Cell>, Vec<_>) = rows
             .iter_mut()

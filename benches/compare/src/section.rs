@@ -1,9 +1,11 @@
-//! Files that are written to by several: of each only what stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+//! Reports that several programs and people write to. A program replaces only the part between `<!-- begin NAME -->`
+//! and `<!-- end NAME -->`.
 
 use std::path::Path;
 use std::{fs, io};
 
-/// What there is, or a beginning. Whatever else goes wrong is an error, lest what people wrote be lost.
+/// The text of the file, or a new beginning if there is no file. Any other failure is an error, so that no text that
+/// people wrote is lost.
 pub fn read(path: &Path, heading: &str) -> io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(format!("# {heading}\n")),
@@ -11,7 +13,7 @@ pub fn read(path: &Path, heading: &str) -> io::Result<String> {
     }
 }
 
-/// `report` with `content` in its place; at the end under a heading where it has none.
+/// `report` with `content` in its section. If the section is missing, it is added at the end, under a heading.
 pub fn with_section(report: &str, name: &str, title: Option<&str>, content: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->"), format!("<!-- end {name} -->"));
     let section = format!("{begin}\n{}\n{end}", content.trim_end());

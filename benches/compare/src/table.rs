@@ -1,4 +1,4 @@
-//! The run as text.
+//! Shows the run as text.
 
 use std::fmt::Write as _;
 
@@ -31,7 +31,7 @@ pub fn two_threads(run: &Run) -> String {
     lines.concat()
 }
 
-/// Why there is no figure where there is none.
+/// Why a figure is missing, for each one that is.
 pub fn missing(run: &Run) -> String {
     let mut text = String::new();
     for row in &run.rows {
@@ -69,7 +69,7 @@ pub fn limits(all: &[Limit]) -> String {
     text
 }
 
-/// Where a rival is ahead, a line each.
+/// A line for each column in which a rival is ahead.
 pub fn ahead(run: &Run, all: &[Beside]) -> String {
     let mut text = String::new();
     for Beside { rival, ours, column, ratio } in all.iter().filter(|beside| beside.is_behind()) {

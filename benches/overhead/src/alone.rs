@@ -1,4 +1,4 @@
-//! The layer without a network: around a service that answers at once, polled by hand.
+//! The layer without a network, around a service that answers at once, polled by hand.
 
 use std::fmt::{Debug, Write as _};
 use std::future::ready;
@@ -26,7 +26,7 @@ const METERED: &str = "`&'static`, timed `Meter`";
 
 const COLUMNS: [&str; 4] = ["one thread", "…, a clone per call", "two threads, each", "…, a clone per call"];
 
-/// What is guarded: a real call with a real result, which is there at once.
+/// The guarded service: a real call with a real result, ready at once.
 fn inner() -> impl Service<bool, Response = u32, Error = (), Future: Send> + Clone + Send + Sync + 'static {
     service_fn(|good| ready(work(good)))
 }
@@ -37,7 +37,7 @@ fn behind<H: Hold<O>, O: Observer + 'static>(
     BreakerLayer::new(holder).layer(inner())
 }
 
-/// A whole call, as tower makes them: asked whether it is ready, called, and polled.
+/// A whole call as tower makes it: the service is asked whether it is ready, called, and its future polled.
 #[inline(always)]
 fn call<S: Service<bool>>(service: &mut S) -> Result<S::Response, S::Error> {
     let mut context = Context::from_waker(Waker::noop());
@@ -49,7 +49,7 @@ fn call<S: Service<bool>>(service: &mut S) -> Result<S::Response, S::Error> {
 
 const NEVER_WAITS: &str = "the inner service is ready, and its answer too";
 
-/// Of admitted calls and of rejections, on a service that is kept and on a clone for each call.
+/// Counts the allocations of admitted calls and of rejections, on a kept service and on a clone for each call.
 pub(crate) fn allocations() -> Allocations {
     const CALLS: u64 = 1000;
     fn count<S: Service<bool> + Clone>(mut service: S, admitted: bool) -> u64 {
@@ -84,7 +84,7 @@ pub(crate) fn allocations() -> Allocations {
     Allocations { table, calls, added: counts.map(|count| count.saturating_sub(bare)).sum() }
 }
 
-/// Nanoseconds per call, as a table.
+/// Measures nanoseconds per call. Returns a table.
 pub(crate) fn speed(plan: Plan) -> String {
     let names = [BARE, STATIC, ARC, METERED];
     let mut cases: Vec<Case> =
@@ -116,11 +116,11 @@ pub(crate) fn speed(plan: Plan) -> String {
     table
 }
 
-/// One of each column.
+/// A case for each column.
 fn cases<S: Service<bool, Response = u32, Error: Debug> + Clone + Send + Sync + 'static>(
     service: &S,
 ) -> [Case<'static>; 4] {
-    // By way of services that the optimiser knows nothing about: it must look up which breaker they hold.
+    // The optimiser knows nothing about these services, so the code must look up which breaker they hold.
     let [mut kept, cloned, shared, shared_cloned] = [(); 4].map(|()| black_box(service.clone()));
     assert!(matches!(call(&mut kept), Ok(7)), "it admits");
     [
@@ -136,17 +136,18 @@ fn cases<S: Service<bool, Response = u32, Error: Debug> + Clone + Send + Sync + 
     ]
 }
 
-/// How long `calls` calls take one of two threads that both make them; `caller` gives each its own.
+/// How long one of two threads takes for `calls` calls while both make calls; `caller` gives each thread its own.
 ///
-/// They are sprints, before each of which the threads wait for each other, and which are over when one of them is
-/// through: who shares a word does not get it as often as the other, and the rest alone would be another measurement.
-/// Only sprints in which they really ran side by side count, and of those the median.
+/// The calls are made in sprints; before each, the threads wait for each other. A sprint is over as soon as one thread
+/// is through. Of two threads that share a word, one may get it less often: if it made its remaining calls alone, they
+/// would measure something else. Only sprints in which both really ran side by side count, and of those the median.
 fn two_together<T, F: FnMut() -> T>(calls: u64, caller: impl Fn() -> F + Sync) -> Duration {
     let (arrived, over) = (Padded(AtomicU64::new(0)), Padded(AtomicU64::new(0)));
     let sprint = |number: u64, call: &mut F| {
-        // One more than there were, for two threads that wait: Relaxed, since nothing but times depends on it.
+        // Relaxed, here and below: only the times depend on these counters, no data.
         arrived.0.fetch_add(1, Ordering::Relaxed);
-        // No yielding: it would hand this core to the other thread, and they would take turns for good.
+        // The loop does not yield: that would hand this core to the other thread, and the two would take turns for
+        // good.
         while arrived.0.load(Ordering::Relaxed) < 2 * number {
             spin_loop();
         }
@@ -162,7 +163,7 @@ fn two_together<T, F: FnMut() -> T>(calls: u64, caller: impl Fn() -> F + Sync) -
         let mut call = caller();
         numbers.map(|number| sprint(number, &mut call)).collect::<Vec<_>>()
     };
-    // A part of them is enough for a median.
+    // A part of the sprints is enough for a median.
     let wanted = calls.div_ceil(4 * SPRINT).max(10);
     let (begun, mut next, mut nanos) = (Instant::now(), 1, Vec::new());
     while (nanos.len() as u64) < wanted {
@@ -187,7 +188,7 @@ struct Sprint {
 }
 
 impl Sprint {
-    /// What a call took either of both, in nanoseconds, if they ran side by side for nine tenths of the time.
+    /// The mean time of a call of both threads, in nanoseconds, if they ran side by side for nine tenths of the time.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn nanos_beside(&self, other: &Self) -> Option<f64> {
         let span = self.end.max(other.end) - self.begin.min(other.begin);
@@ -197,10 +198,12 @@ impl Sprint {
     }
 }
 
-/// Long beside a start (a cache line or two passed to and fro), short beside a time slice.
+/// Calls in a sprint: long compared with its start (a cache line or two passed to and fro), short compared with a time
+/// slice.
 const SPRINT: u64 = 10_000;
 
-/// What a look at the other costs vanishes in it, and the rest of one in a sprint.
+/// Calls between two looks at the other thread. The cost of a look vanishes in a batch, and a part of a batch in a
+/// sprint.
 const BATCH: u64 = 100;
 
 /// How long to wait for sprints in which both ran side by side.

@@ -1,4 +1,4 @@
-//! The command line: what may be asked, and one clear line for what may not.
+//! The command line. A bad argument gets one clear line.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -14,17 +14,17 @@ use crate::measure;
 /// How much to measure.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Without a network.
+    /// The rounds without a network.
     pub(crate) alone: measure::Plan,
-    /// Under load.
+    /// The number of rounds under load.
     pub(crate) rounds: u64,
     /// How long one server is loaded in a round.
     pub(crate) seconds: u64,
-    /// The server's threads.
+    /// The number of threads of a server.
     pub(crate) workers: usize,
 }
 
-/// Why there is nothing to run: help was asked for, or something is wrong.
+/// Why there is nothing to run: help was asked for, or an argument is wrong.
 #[derive(Debug)]
 pub(crate) enum Stop {
     Help(String),
@@ -32,7 +32,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// Says so; the process's exit code.
+    /// Prints the reason. Returns the exit code of the process.
     pub(crate) fn show(&self) -> ExitCode {
         match self {
             Self::Help(text) => {
@@ -47,11 +47,11 @@ impl Stop {
     }
 }
 
-/// Reads the command line, the program's name first.
+/// Reads the command line; its first word is the name of the program.
 pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Plan, Stop> {
     let matches = command().try_get_matches_from(words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp => Stop::Help(error.to_string()),
-        // The rest is advice that `--help` gives better.
+        // The other lines are advice; `--help` gives better advice.
         _ => Stop::Wrong(error.to_string().lines().take(1).collect()),
     })?;
     let number = |name, usual| matches.get_one::<u64>(name).copied().unwrap_or(usual);
@@ -61,7 +61,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>
         alone: if smoke {
             measure::Plan::SMOKE
         } else {
-            // Shorter than a time slice: most are not interrupted, whoever else wants the core.
+            // Shorter than a time slice, so that most rounds are not interrupted, even if other programs want the core.
             measure::Plan { rounds: 61, slice: Duration::from_millis(1) }
         },
         rounds: number("rounds", if smoke { 1 } else { 7 }),

@@ -1,4 +1,4 @@
-//! The same axum echo, bare and behind the layer.
+//! One axum echo, bare and behind different layers.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -23,19 +23,20 @@ use crate::{Allocations, heap};
 pub(crate) struct Variant {
     pub(crate) name: &'static str,
     pub(crate) router: Router,
-    /// What it must not allocate more than: the same with a layer that does nothing.
+    /// Whether it must allocate no more than the variant with a layer that does nothing.
     guarded: bool,
 }
 
-/// The places in [`variants`] of those that others are compared with.
+/// The indices in [`variants`] of the variants that others are compared with.
 pub(crate) const BARE: usize = 0;
 pub(crate) const NO_OP: usize = 2;
-/// Of the one that counts its calls.
+/// The index of the variant that counts its calls.
 pub(crate) const METERED: usize = 5;
 
-/// Twice bare: how far that is from itself is how far a figure can be trusted. And once behind a layer that does
-/// nothing, for axum has boxes of its own for any layer: per request it clones the layer, layers the route anew, and
-/// boxes both and the future. That one has a size, as those that hold something do: a box of no bytes is none.
+/// The variants of the echo. The bare echo is there twice: the distance between the two shows how far a figure can be
+/// trusted. One variant has a layer that does nothing, because axum itself boxes things for any layer: for each request
+/// it clones the layer, layers the route again, and boxes both and the future. That layer has a size, as layers that
+/// hold a breaker have, because a box of zero bytes does not allocate.
 pub(crate) fn variants() -> Vec<Variant> {
     let plain = |name, router| Variant { name, router, guarded: false };
     let guarded = |name, router| Variant { name, router, guarded: true };
@@ -61,7 +62,7 @@ fn routes() -> Router {
 fn behind<H: Hold<O>, O: Observer + 'static>(holder: &H) -> Router {
     let layer = BreakerLayer::new(holder.clone()).classify(HttpStatus).answer(unavailable);
     let router = routes().layer(layer);
-    // That it is the breaker which the router asks.
+    // Checks that the router really asks this breaker.
     holder.latch();
     assert_eq!(ask(&router).status(), StatusCode::SERVICE_UNAVAILABLE);
     holder.reset();
@@ -69,13 +70,13 @@ fn behind<H: Hold<O>, O: Observer + 'static>(holder: &H) -> Router {
     router
 }
 
-/// 503, with the time to come back in whole seconds.
+/// A 503 with the time to come back, in whole seconds.
 fn unavailable(rejected: Rejected) -> Response {
     let seconds = rejected.retry_in().map_or(3600, |time| time.as_millis().div_ceil(1000));
     (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds.to_string())]).into_response()
 }
 
-/// A request without a network, as a connection makes it: of a router of its own.
+/// Makes a request without a network. As a connection does, it uses a router of its own.
 fn ask(router: &Router) -> Response {
     let request = Request::post("/").body(Body::from("echo")).expect("it is one");
     let Poll::Ready(response) = pin!(router.clone().oneshot(request)).poll(&mut Context::from_waker(Waker::noop()))
@@ -85,7 +86,8 @@ fn ask(router: &Router) -> Response {
     response.unwrap_or_else(|never| match never {})
 }
 
-/// Of requests, their making included: the router's, axum's boxes and the layer's.
+/// Counts the allocations of requests, including those that make the request: the router's, axum's boxes and the
+/// layer's.
 pub(crate) fn allocations(variants: &[Variant]) -> Allocations {
     const CALLS: u64 = 1000;
     let count = |variant: &Variant| {

@@ -1,4 +1,4 @@
-//! The echo on loopback, a port for each variant, loaded by `wrk` in interleaved rounds.
+//! Serves the echo on loopback, each variant on a port of its own, and loads them with `wrk` in interleaved rounds.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -17,21 +17,22 @@ use crate::breakers;
 use crate::echo::{BARE, METERED, NO_OP, Variant};
 use crate::measure::{median, ratio};
 
-/// Keep one of wrk's threads and the server's busy; few enough that waiting in line is not all of the p99.
+/// Enough connections to keep one thread of wrk and those of the server busy. Few enough that the p99 is not all
+/// waiting in line.
 const CONNECTIONS: u64 = 32;
 
-/// What `echo.lua` says of one load.
+/// The figures that `echo.lua` prints after one load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Figures {
     requests: u64,
     per_second: f64,
-    /// One by the requests.
+    /// 1 divided by the number of requests.
     each: f64,
-    /// Microseconds.
+    /// In microseconds.
     p99: f64,
 }
 
-/// Loads each variant in turn; a table.
+/// Loads each variant in turn. Returns a table.
 pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn Error>> {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(plan.workers).enable_all().build()?;
     let mut servers = Vec::new();
@@ -41,11 +42,11 @@ pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn
     let counted_before = Breaker::reading(breakers::metered()).success;
     let mut counted_by_wrk = 0;
     let mut seen: Vec<[Vec<f64>; 3]> = servers.iter().map(|_| Default::default()).collect();
-    // Round 0 warms up: the allocator, the branches, the clocks of the cores.
+    // Round 0 warms up the allocator, the branch predictors and the clocks of the cores.
     for round in 0..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
         for i in 0..servers.len() {
-            // Each round begins elsewhere: no server is always loaded after the same one.
+            // Each round begins with another server, so no server always follows the same one.
             let at = (i + usize::try_from(round)?) % servers.len();
             let before = own_micros()?;
             let figures = load(servers[at].1, if round == 0 { 1 } else { plan.seconds })?;
@@ -88,7 +89,7 @@ pub(crate) fn run(plan: &Plan, variants: Vec<Variant>) -> Result<String, Box<dyn
     Ok(table)
 }
 
-/// On a free port, for as long as the runtime lives.
+/// Serves on a free port for as long as the runtime lives.
 fn serve(runtime: &Runtime, router: Router) -> io::Result<SocketAddr> {
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
@@ -109,7 +110,8 @@ fn load(server: SocketAddr, seconds: u64) -> Result<Figures, Box<dyn Error>> {
     Ok(figures(&said)?)
 }
 
-/// An error if there are none, or if any request failed: then they are figures of something else.
+/// Reads the figures. It is an error if there are none, or if any request failed, because they would then measure
+/// something else.
 fn figures(said: &str) -> Result<Figures, String> {
     let line = said.lines().find_map(|line| line.strip_prefix("figures ")).unwrap_or_default();
     let numbers: Vec<u32> = line.split(' ').map_while(|word| word.parse().ok()).collect();
@@ -126,20 +128,20 @@ fn figures(said: &str) -> Result<Figures, String> {
     }
 }
 
-/// What this process has had of the processors so far, in microseconds: wrk's is not in it, nor what others took
-/// meanwhile. The threads that were there at the time; the server's stay.
+/// The processor time that this process has used so far, in microseconds. It leaves out wrk and all other processes. It
+/// sums the threads that exist at the time of the call; the server's threads exist to the end.
 fn own_micros() -> Result<f64, Box<dyn Error>> {
     let mut micros = 0.0;
     for task in fs::read_dir("/proc/self/task")? {
         let text = fs::read_to_string(task?.path().join("schedstat"))?;
-        // Nanoseconds on a core, nanoseconds in line for one, and how often.
+        // The three numbers: nanoseconds on a core, nanoseconds waiting for a core, and how often it ran.
         let nanos: f64 = text.split(' ').next().unwrap_or_default().parse()?;
         micros += nanos / 1000.0;
     }
     Ok(micros)
 }
 
-/// The median ratio, and the extremes.
+/// The median ratio and the extremes.
 fn spread(ours: &[f64], floor: &[f64]) -> String {
     let ratios = || ours.iter().zip(floor).map(|(ours, floor)| ours / floor);
     let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));

@@ -1,8 +1,8 @@
-//! What the tower layer costs, and what an `Arc` costs as its holder over a `&'static`: alone, polled by hand, and
-//! around an axum echo under `wrk`. `cargo overhead -- --help`.
+//! Measures what the tower layer costs, and what an `Arc` as its holder costs compared with a `&'static`. It measures
+//! the layer alone, polled by hand, and around an axum echo under `wrk`. `cargo overhead -- --help`.
 //!
-//! Speeds are told, not judged: everything is measured in interleaved rounds, and compared within a round. What is
-//! judged is what the layer allocates: nothing.
+//! Everything is measured in interleaved rounds and compared within a round. Speeds are shown but have no limit. The
+//! allocations have one: the layer must not allocate.
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the comparison, which needs all of it")]
 #[path = "../../compare/src/heap.rs"]
@@ -40,12 +40,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything in turn; how many allocations the layer added in all.
+/// Measures everything in turn. Returns how many allocations the layer added in all.
 fn run(plan: &Plan) -> Result<u64, Box<dyn Error>> {
     println!("{}, {}", machine::machine(), machine::compiler());
     println!("load average at the beginning {}\n", machine::load());
 
-    // First, while there is one thread: the count is the process's.
+    // This comes first, while there is only one thread, because the count is that of the whole process.
     assert_eq!(heap::count(|| drop(std::hint::black_box(Box::new(7)))).1.allocations, 1, "the allocator counts");
     let alone = alone::allocations();
     let variants = echo::variants();
@@ -61,10 +61,10 @@ fn run(plan: &Plan) -> Result<u64, Box<dyn Error>> {
     Ok(added)
 }
 
-/// What was allocated, and how much of it is the layer's.
+/// The allocations, and how many of them the layer added.
 struct Allocations {
     table: String,
-    /// With a layer.
+    /// Calls that went through a layer.
     calls: u64,
     added: u64,
 }

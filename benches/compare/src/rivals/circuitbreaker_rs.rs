@@ -28,7 +28,7 @@ pub fn rival(private: PrivateWork) -> Rival {
     }
 }
 
-/// It takes only errors that are one.
+/// circuitbreaker-rs accepts only errors that implement `Error`.
 #[derive(Debug)]
 struct Failed;
 

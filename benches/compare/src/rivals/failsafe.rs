@@ -92,7 +92,7 @@ impl<P: FailurePolicy + Send + 'static> Caller for &'static StateMachine<P, ()> 
         })
     }
 
-    /// It tells by its debug output alone.
+    /// failsafe shows its state only in its debug output.
     fn state(&self) -> Option<State> {
         let text = format!("{self:?}");
         [("closed", State::Closed), ("half_open", State::HalfOpen), ("open", State::Open)]

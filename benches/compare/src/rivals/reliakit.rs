@@ -44,7 +44,7 @@ pub fn rival(private: PrivateWork) -> Rival {
     }
 }
 
-/// A breaker and the word that its time is read from.
+/// A breaker and the word in memory that its time is read from.
 struct Timed<B> {
     breaker: B,
     time: AtomicU64,

@@ -35,7 +35,7 @@ struct Parts;
 
 impl Parts {
     fn build(least: u32, open_for: Duration) -> Guarded {
-        // The driver wakes sleepers, of which there are none.
+        // The driver would wake sleeping tasks, but nothing sleeps here.
         static CLOCK: LazyLock<(Clock, ClockDriver)> =
             LazyLock::new(|| InactiveClock::new_shared().activate(Waker::noop().clone()));
         Breaker::layer("work", &ResilienceContext::new(&CLOCK.0))

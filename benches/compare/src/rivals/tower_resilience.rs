@@ -33,7 +33,7 @@ pub fn rival(private: PrivateWork) -> Rival {
     }
 }
 
-/// What it guards.
+/// The service that is guarded.
 #[derive(Clone)]
 struct Work;
 

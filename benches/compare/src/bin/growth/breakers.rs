@@ -1,4 +1,4 @@
-//! As the breakers in one process grow.
+//! How the cost grows with the number of breakers in one process.
 
 use crate::calls::empty_call;
 use crate::guarded::{Count100, by_permit, count, healthy, load, streak, timed};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const NUMBERS: [u32; 6] = [1, 10, 100, 1000, 10_000, 100_000];
 
-/// Shares its cache lines with none.
+/// Puts a value on a cache line of its own.
 #[derive(Default)]
 #[repr(align(64))]
 struct OwnLine<T>(T);
@@ -46,7 +46,8 @@ fn guarded<W: Window + 'static>(number: u32, config: Config) -> impl FnMut(u64) 
     at_random(number, move || healthy::<W, _>(config, CoarseClock), |breaker| by_permit(breaker, true))
 }
 
-/// Each call to a target of its own choice, after all of them have been called once: those before have had the caches.
+/// Each call picks a target at random. First every target is called once, because the cases before have filled the
+/// caches with other data.
 fn at_random<T, R>(number: u32, make: impl Fn() -> T, call: impl Fn(&T) -> R) -> impl FnMut(u64) -> Duration {
     let targets: Vec<T> = (0..number).map(|_| make()).collect();
     let mut random = 0x9E37_79B9_u32;
@@ -55,7 +56,7 @@ fn at_random<T, R>(number: u32, make: impl Fn() -> T, call: impl Fn(&T) -> R) ->
         for target in targets {
             black_box(call(target));
         }
-        // A copy, or each number would take its way through memory.
+        // A local copy: otherwise each random number would be stored to memory and loaded again.
         let mut next = random;
         let time = timed(calls, || {
             // Marsaglia's xorshift.

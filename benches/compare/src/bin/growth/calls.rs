@@ -5,12 +5,13 @@ use microbreaker::{Breaker, Clock, Config, ManualClock, State, Ticks, Window};
 use std::hint::black_box;
 use std::time::Duration;
 
-/// The floor: the call that is guarded, by nobody.
+/// The floor: the same call without a breaker.
 pub fn empty_call() -> impl FnMut(u64) -> Duration {
     |calls| timed(calls, || work(true))
 }
 
-/// Guarded calls on a breaker of their own, with the outcomes that `good` says, from where `begin` has brought it.
+/// Guarded calls on a breaker of their own. `begin` prepares the breaker before each stretch; `good` gives the
+/// outcomes.
 pub fn guarded<W: Window + 'static, C: Clock + 'static>(
     breaker: Breaker<W, C>,
     stretch: u64,
@@ -19,7 +20,7 @@ pub fn guarded<W: Window + 'static, C: Clock + 'static>(
 ) -> impl FnMut(u64) -> Duration {
     let breaker = Box::new(Padded(breaker));
     move |calls| {
-        // By a reference the optimiser knows nothing about, as from another module.
+        // The optimiser knows nothing about this reference, as if it came from another module.
         let breaker = &black_box(&*breaker).0;
         let still_closed = || assert_eq!(breaker.state(), State::Closed, "a rejection is no guarded call");
         let begin = || {
@@ -32,7 +33,7 @@ pub fn guarded<W: Window + 'static, C: Clock + 'static>(
     }
 }
 
-/// So many threads, all on `target`. `body` makes so many calls.
+/// Runs `threads` threads, all on `target`. `body` makes as many calls as it is told.
 pub fn together<T: Sync>(threads: usize, target: T, body: impl Fn(&T, u64) + Sync) -> impl FnMut(u64) -> Duration {
     let target = Box::new(Padded(target));
     move |calls| {
@@ -41,7 +42,7 @@ pub fn together<T: Sync>(threads: usize, target: T, body: impl Fn(&T, u64) + Syn
     }
 }
 
-/// A body for [`together`]: guarded calls with the outcomes that `good` says, for each thread from the start.
+/// A body for [`together`]: guarded calls whose outcomes `outcomes` gives, for each thread from the start.
 pub fn each<W: Window, C: Clock, G: FnMut() -> bool>(
     outcomes: impl Fn() -> G + Sync,
 ) -> impl Fn(&Breaker<W, C>, u64) + Sync {
@@ -67,7 +68,7 @@ pub fn nine_in_ten_fail() -> impl FnMut() -> bool {
     move || !outcomes.next()
 }
 
-/// Says yes to so many of a thousand, as evenly as they can be spread.
+/// Is true for `permille` of a thousand calls, spread as evenly as possible.
 pub fn spread(permille: u32) -> impl FnMut() -> bool {
     let mut due = 0;
     move || {
@@ -78,16 +79,16 @@ pub fn spread(permille: u32) -> impl FnMut() -> bool {
     }
 }
 
-/// The shortest buckets there are, in ticks of the clocks that are used here.
+/// The shortest bucket that can be configured, in ticks of the clocks here.
 const BUCKET: u32 = 64;
 
-/// The last so many buckets of a time window, on the share of failures; 100 % trips, so nothing here does.
+/// A time window of `buckets` buckets that trips at 100 % failures, so no case here trips it.
 pub fn time_config(buckets: u8) -> Config {
     Config::time(buckets, ManualClock::RATE.duration_of(BUCKET)).failure_permille(1000)
 }
 
-/// As cheap to read as [`CoarseClock`](microbreaker::CoarseClock), but it stands still while there is measured. So all
-/// buckets of a time window can be in use, as they are in earnest, without waiting for each.
+/// A clock as cheap to read as [`CoarseClock`](microbreaker::CoarseClock) that stands still while calls are measured.
+/// All buckets of a time window can therefore be in use, as they are in a real program, without waiting for each.
 #[derive(Clone, Copy)]
 pub struct Hand;
 
@@ -102,7 +103,7 @@ impl Clock for Hand {
     }
 }
 
-/// Calls in each of the last so many buckets, one in ten of them a failure.
+/// Makes calls in each of the last `buckets` buckets; one call in ten fails.
 pub fn all_buckets_used<W: Window>(breaker: &Breaker<W, Hand>, buckets: u8) {
     breaker.reset();
     let mut good = one_in_ten_fails();

@@ -1,4 +1,5 @@
-//! What must not grow, and what may only so much. Ratios within a run: no duration is asserted.
+//! Checks which costs must not grow, and how much others may grow. They use ratios within a run; no duration is
+//! asserted.
 
 use crate::plot::{Curve, Plot, Point};
 use crate::windows::{NINE_IN_TEN, ONE_IN_TEN, SAME_CODE};
@@ -9,10 +10,12 @@ pub struct Check {
     pub text: String,
 }
 
-/// How much dearer the longest window may be on the healthy path than the shortest. It should be none; this is noise.
+/// How much more the longest window may cost on the healthy path than the shortest. It should cost the same; the rest
+/// is noise.
 const HEALTHY_MOST: f64 = 1.15;
 
-/// How much dearer a word may be at the long end than on the way there. Growth by the square would make it four or more.
+/// How much more a word may cost in the last step than in the steps before. Quadratic growth would make it four times
+/// or more.
 const WORD_MOST: f64 = 1.5;
 
 pub fn of(plot: &Plot<Curve>) -> Vec<Check> {
@@ -27,15 +30,17 @@ pub fn of(plot: &Plot<Curve>) -> Vec<Check> {
     }
 }
 
-/// Of the same code: where each length has a copy of its own, a rebuild alone moves the ratio from 0.7 to 1.14.
+/// Checks the curve with the same code at every length. If each length has a copy of the code, a rebuild alone moves
+/// the ratio from 0.7 to 1.14.
 fn healthy(plot: &Plot<Curve>) -> Check {
     let Some(growth) = plot.curve(SAME_CODE).and_then(Curve::growth) else { return nothing_measured(plot) };
     let text = format!("{SAME_CODE}: the longest costs {growth:.2} of the shortest (≤ {HEALTHY_MOST})");
     Check { met: growth <= HEALTHY_MOST, text }
 }
 
-/// Linear in the words, or less: as a whole no more than the words grow, and a word at the long end (the last step) no
-/// dearer than one before. The first alone would let a large constant part hide a growth by the square.
+/// Checks that the cost is at most linear in the words. As a whole it may grow no more than the words do, and a word in
+/// the last step may cost no more than a word before. The first check alone is not enough: a large constant part could
+/// hide quadratic growth.
 fn failing(plot: &Plot<Curve>, label: &str, words_of: fn(f64) -> f64) -> Check {
     let Some([first, .., before, last]) = plot.curve(label).map(|curve| &curve.points[..]) else {
         return nothing_measured(plot);

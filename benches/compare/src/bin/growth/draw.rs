@@ -1,4 +1,4 @@
-//! A plot as a picture.
+//! Draws a plot as a picture.
 
 use crate::plot::{Curve, Plot, Point};
 use crate::ruler::Ruler;
@@ -10,11 +10,11 @@ use std::error::Error;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const SIZE: (u32, u32) = (960, 480);
-/// What the chart leaves for the legend.
+/// The width of the chart, in pixels; the legend gets the rest.
 const CHART: i32 = 690;
 const FONT: &str = "sans-serif";
 
-/// Distinct without colour vision (Okabe and Ito), the first for the empty call.
+/// Colours that are distinct without colour vision (Okabe and Ito). The first is for the empty call.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(110, 110, 110),
     RGBColor(0, 114, 178),
@@ -37,7 +37,7 @@ pub fn svg(plot: &Plot<Curve>) -> Result<String, Box<dyn Error>> {
         draw_legend(plot, &legend)?;
         root.present()?;
     }
-    // Or git says that it ends without a line.
+    // Without this, git reports that the file does not end with a newline.
     svg.push('\n');
     Ok(svg)
 }
@@ -75,7 +75,7 @@ fn draw_chart(plot: &Plot<Curve>, area: &Area) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Beside the chart, where it covers nothing; in the order of the lines at their right ends.
+/// Draws the legend beside the chart, where it covers nothing, in the order of the lines at their right ends.
 fn draw_legend(plot: &Plot<Curve>, area: &Area) -> Result<(), Box<dyn Error>> {
     let last = |curve: &Curve| curve.points.last().map_or(0.0, Point::nanos);
     let mut entries: Vec<(&Curve, &RGBColor)> = coloured(plot).collect();
@@ -101,7 +101,7 @@ fn coloured(plot: &Plot<Curve>) -> impl Iterator<Item = (&Curve, &'static RGBCol
     plot.lines.iter().zip(COLOURS.iter().cycle())
 }
 
-/// As people write it: 0.5, 20, 100,000.
+/// A number as people write it: 0.5, 20, 100,000.
 pub fn number(value: f64) -> String {
     let rounded = (value * 100.0).round() / 100.0;
     let plain = rounded.to_string();

@@ -1,4 +1,4 @@
-//! As the share of failures grows.
+//! How the cost grows with the share of failures.
 
 use crate::calls::{Hand, all_buckets_used, guarded, spread, time_config};
 use crate::guarded::{Count100, STRETCH, Time10, all_good, count, streak, time_in_stretches, work};
@@ -21,7 +21,8 @@ pub fn failures() -> Plot<Line> {
         floor.push(percent, move |calls| time_in_stretches(calls, stretch_of_floor, || (), || work(outcome())));
         let breaker = Breaker::<Streak, _>::new(streak(), CoarseClock);
         streaks.push(percent, guarded(breaker, stretch(1000), all_good, good()));
-        // A little above the share: the further below it, the sooner a verdict can stop.
+        // The threshold is only a little above the share: the further the share is below it, the sooner a verdict can
+        // stop.
         let breaker = Breaker::<Count100, _>::new(count().failure_permille((share + 50).min(1000)), CoarseClock);
         counts.push(percent, guarded(breaker, stretch(99), all_good, good()));
         let breaker = Breaker::<Time10, _>::new(time_config(10), Hand);

@@ -1,4 +1,4 @@
-//! As the lanes of a time window grow.
+//! How the cost grows with the lanes of a time window.
 
 use crate::calls::{
     Hand, all_buckets_used, always, each, empty_call, guarded, one_in_ten_fails, time_config, together,
@@ -59,8 +59,8 @@ fn add<W: Window + Sync + 'static>(lines: &mut [Line; 5], lanes: u32) {
     failing.push(lanes, elsewhere(Duration::min, together(2, shared(), each(one_in_ten_fails))));
 }
 
-/// A run with its threads' stacks in one place after another, an equal part of the calls in each, and of those times the
-/// one that `which` prefers.
+/// Runs the calls in equal parts, with the stacks of the threads in another place for each part. Returns the time of
+/// the part that `which` prefers, scaled to all calls.
 fn elsewhere(
     which: fn(Duration, Duration) -> Duration,
     mut run: impl FnMut(u64) -> Duration,
@@ -74,7 +74,7 @@ fn elsewhere(
 
 const PLACES: u32 = 4;
 
-/// While other threads, asleep, have so many of the stacks that `run`'s would have got.
+/// Calls `run` while sleeping threads take `taken` of the stacks that its threads would have got.
 fn with_stacks_taken<T>(taken: u32, run: impl FnOnce() -> T) -> T {
     let gate = Mutex::new(());
     thread::scope(|scope| {

@@ -1,8 +1,8 @@
-//! How the cost of a call grows, plotted: `cargo growth`. With the window, the lanes, the breakers, the threads, the
-//! failures, the rejections.
+//! Plots how the cost of a call grows with the window, the lanes, the breakers, the threads, the failures and the
+//! rejections: `cargo growth`.
 //!
-//! Writes `benches/GROWTH.md` and `benches/growth-*.svg`, and fails if something grows that must not.
-//! `cargo growth -- threads lanes` measures some plots only; with `--smoke` all runs once and nothing is written.
+//! Writes `benches/GROWTH.md` and `benches/growth-*.svg`. Fails if a cost grows that must not. `cargo growth -- threads
+//! lanes` measures only these plots. With `--smoke` everything runs once and nothing is written.
 
 mod breakers;
 mod calls;
@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 fn main() -> ExitCode {
-    // The alias ends in `--` itself, so that one more arrives here.
+    // The cargo alias ends in `--`, so a second `--` arrives here.
     let arguments: Vec<String> = args().skip(1).filter(|argument| argument != "--").collect();
     let known = |argument: &&String| *argument == SMOKE || PLOTS.iter().any(|(name, _)| name == argument);
     if let Some(unknown) = arguments.iter().find(|argument| !known(argument)) {
@@ -58,12 +58,12 @@ fn main() -> ExitCode {
 
 const SMOKE: &str = "--smoke";
 
-/// Shorter than a time slice, so that on a busy machine too most rounds are of a thread that nothing interrupted.
+/// A slice is shorter than a time slice of the system, so that most rounds are not interrupted even on a busy machine.
 const FULL: Plan = Plan { rounds: 101, slice: Duration::from_millis(1) };
 
 type Make = fn() -> Plot<Line>;
 
-/// Measured one after the other, so that no plot's breakers are in the caches, or in the way, of another's.
+/// The plots are measured one after the other, so that the breakers of one plot do not take the caches of another.
 const PLOTS: [(&str, Make); 7] = [
     ("outcomes", windows::outcomes),
     ("buckets", windows::buckets),
@@ -74,7 +74,7 @@ const PLOTS: [(&str, Make); 7] = [
     ("rejections", rejections::rejections),
 ];
 
-/// Whether nothing grew that must not; a smoke run does not look.
+/// Returns whether no cost grew that must not. A smoke run does not check.
 fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
     if !CoarseClock::start() {
         return Err("the coarse clock's thread could not start".into());
@@ -97,7 +97,7 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
         println!("{}\n\n{}\n{}", plot.title, report::table(&plot), report::checks(&checks));
         let picture = draw::svg(&plot)?;
         text = section::with_section(&text, name, Some(plot.title), &report::section(&plot, &checks));
-        // At once: who is tired of waiting keeps what there is.
+        // Each plot is written at once, so a run that is stopped early keeps the plots it has.
         if !is_smoke {
             fs::write(benches.join(format!("growth-{name}.svg")), picture)?;
             fs::write(&file, &text)?;

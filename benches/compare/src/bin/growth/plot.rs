@@ -1,13 +1,13 @@
-//! A plot, before it is measured ([`Line`]s of cases) and after ([`Curve`]s of times).
+//! A plot: before the measurement it has [`Line`]s of cases, after it [`Curve`]s of times.
 
 use crate::measure::{Case, Plan, median, ratio, rounds};
 use std::time::Duration;
 
 pub struct Plot<L> {
-    /// Of its picture, and of its place in the report.
+    /// Names the picture, and the section of the report.
     pub name: &'static str,
     pub title: &'static str,
-    /// How it came about, in Markdown.
+    /// How the plot was measured, in Markdown.
     pub about: String,
     pub x: Axis,
     pub y: Axis,
@@ -22,7 +22,7 @@ pub struct Axis {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// From zero.
+    /// The axis begins at zero.
     Linear,
     Log,
 }
@@ -39,7 +39,7 @@ impl Axis {
 
 pub struct Line {
     label: String,
-    /// Of one case, which has no `x`.
+    /// The line has a single case, which does not depend on `x`.
     level: bool,
     points: Vec<(f64, Case<'static>)>,
 }
@@ -49,7 +49,7 @@ impl Line {
         Self { label: label.into(), level: false, points: Vec::new() }
     }
 
-    /// The same at every `x`.
+    /// A line that is the same at every `x`.
     pub fn level(label: impl Into<String>, run: impl FnMut(u64) -> Duration + 'static) -> Self {
         let mut line = Self::new(label);
         line.push(0, run);
@@ -69,7 +69,7 @@ pub struct Curve {
     pub points: Vec<Point>,
 }
 
-/// One case measured: nanoseconds per call, by round.
+/// A measured case: nanoseconds per call in each round.
 pub struct Point {
     pub x: f64,
     times: Vec<f64>,
@@ -86,14 +86,14 @@ impl Curve {
         self.points.iter().find(|point| self.level || point.x.total_cmp(&x).is_eq())
     }
 
-    /// What the last point is to the first one.
+    /// The ratio of the last point to the first.
     pub fn growth(&self) -> Option<f64> {
         Some(ratio(&self.points.last()?.times, &self.points.first()?.times))
     }
 }
 
 impl Plot<Line> {
-    /// All its points in the same rounds.
+    /// Measures all points of the plot in the same rounds.
     pub fn measured(self, plan: Plan) -> Plot<Curve> {
         let (mut cases, mut shapes) = (Vec::new(), Vec::new());
         for Line { label, level, points } in self.lines {

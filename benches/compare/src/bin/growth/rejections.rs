@@ -1,4 +1,4 @@
-//! As the share of rejected calls grows.
+//! How the cost grows with the share of rejected calls.
 
 use crate::calls::spread;
 use crate::guarded::{Padded, by_permit, healthy, open, streak, timed, work};
@@ -31,7 +31,7 @@ pub fn rejections() -> Plot<Line> {
     }
 }
 
-/// Calls on a healthy breaker and on an open one, that share of them on the latter.
+/// Calls on a healthy breaker and on an open breaker. `share` of the calls go to the open one.
 fn alternating<C: Clock + Copy + 'static>(share: u32, clock: C) -> impl FnMut(u64) -> Duration {
     let breakers =
         Box::new([Padded(healthy::<Streak, C>(streak(), clock)), Padded(open::<Streak, C>(streak(), clock))]);

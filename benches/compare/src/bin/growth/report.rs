@@ -1,4 +1,4 @@
-//! `GROWTH.md`: what was measured, with room for what people say about it.
+//! Writes the sections of `GROWTH.md`. People write their comments between the sections.
 
 use crate::checks::Check;
 use crate::draw::number;
@@ -7,13 +7,13 @@ use crate::measure::Plan;
 use crate::plot::{Curve, Plot};
 use std::fmt::Write;
 
-/// Picture, how it came about, the figures and what is checked.
+/// A section: the picture, how it was measured, the figures and the checks.
 pub fn section(plot: &Plot<Curve>, verdicts: &[Check]) -> String {
     let (title, name, about) = (plot.title, plot.name, plot.about.trim_end());
     format!("![{title}](growth-{name}.svg)\n\n{about}\n\n{}\n{}", table(plot), checks(verdicts))
 }
 
-/// Medians, in nanoseconds per call.
+/// A table of the medians, in nanoseconds per call.
 pub fn table(plot: &Plot<Curve>) -> String {
     // Writing to a string cannot fail.
     let mut text = format!("| {} |", plot.x.label);
@@ -40,7 +40,7 @@ pub fn checks(checks: &[Check]) -> String {
     text
 }
 
-/// On what, by what and how it was measured.
+/// The machine, the compiler and the rounds of the measurement.
 pub fn circumstances(plan: Plan) -> String {
     format!(
         "`cargo growth`, on {}, {}. Medians of {} rounds of {} ms for each point, in ns per call; \

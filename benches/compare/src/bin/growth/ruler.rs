@@ -1,4 +1,4 @@
-//! Where a value stands on an axis, and which values are labelled.
+//! An axis: where a value stands, and which values are labelled.
 
 use crate::plot::Scale;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
@@ -12,7 +12,7 @@ pub struct Ruler {
 }
 
 impl Ruler {
-    /// Through `values`, which are labelled as far as there is room, and a little beyond.
+    /// An axis through `values` and a little beyond. Values are labelled if there is room.
     pub fn through(scale: Scale, values: &[f64]) -> Self {
         let (left, right) = (place(scale, least(values)), place(scale, most(values)));
         let mut labelled: Vec<f64> = Vec::new();
@@ -26,7 +26,7 @@ impl Ruler {
         Self { scale, from: value(scale, left - margin), to: value(scale, right + margin), labelled }
     }
 
-    /// From round value to round value around `values`.
+    /// An axis from a round value below `values` to a round value above them.
     pub fn around(scale: Scale, values: &[f64]) -> Self {
         let (least, most) = (least(values), most(values));
         let labelled: Vec<f64> = match scale {
@@ -71,7 +71,7 @@ impl Ranged for Ruler {
 fn place(scale: Scale, value: f64) -> f64 {
     match scale {
         Scale::Linear => value,
-        // A duration of zero has no place there; a smoke run may show one.
+        // A logarithmic axis has no place for zero, which a smoke run may measure.
         Scale::Log => value.max(0.01).log10(),
     }
 }
@@ -83,7 +83,7 @@ fn value(scale: Scale, place: f64) -> f64 {
     }
 }
 
-/// 1, 2 and 5 of a power of ten.
+/// 1, 2 and 5 times a power of ten.
 fn round(power: i32) -> [f64; 3] {
     [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power))
 }

@@ -1,4 +1,4 @@
-//! As the threads on one breaker grow.
+//! How the cost grows with the threads on one breaker.
 
 use crate::calls::{always, each, empty_call, together};
 use crate::guarded::{Count100, count, healthy, load, load_compare_exchange, streak, time};
@@ -29,7 +29,7 @@ pub fn threads() -> Plot<Line> {
     }
 }
 
-/// Doubling up to what there is, and that; two at least.
+/// Numbers of threads: powers of two up to the number of cores, and that number; at least two.
 fn numbers() -> Vec<u32> {
     let most = available_parallelism().map_or(2, |most| u32::try_from(most.get()).unwrap_or(u32::MAX)).max(2);
     let mut numbers: Vec<u32> = (0..u32::BITS).map(|power| 1 << power).take_while(|&number| number < most).collect();

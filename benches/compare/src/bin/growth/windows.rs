@@ -1,4 +1,4 @@
-//! As the window grows: outcomes, buckets.
+//! How the cost grows with the window: with its outcomes, with its buckets.
 
 use crate::calls::{
     Hand, all_buckets_used, always, empty_call, guarded, nine_in_ten_fail, one_in_ten_fails, time_config,
@@ -8,8 +8,8 @@ use crate::plot::{Axis, Line, Plot};
 use microbreaker::{Breaker, CoarseClock, Config, CountWindow, TimeWindow, Window, count_words};
 
 const HEALTHY: &str = "healthy";
-/// The same code at every length. Where each length is a type of its own, each has a copy of its own, and where the
-/// linker puts a copy is worth a cycle or two.
+/// The line that runs the same code at every length. If each length is a type of its own, each has a copy of the code,
+/// and the place where the linker puts a copy is worth a cycle or two.
 pub const SAME_CODE: &str = "healthy, same code";
 pub const ONE_IN_TEN: &str = "10 % fail";
 pub const NINE_IN_TEN: &str = "90 % fail";
