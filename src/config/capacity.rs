@@ -7,9 +7,9 @@ pub struct Capacity {
     pub(crate) streak: bool,
     /// Whether there is a count window.
     pub(crate) count: bool,
-    /// The longest count window, where slow calls are not counted and where they are.
+    /// The longest count window: without and with a count of slow calls.
     pub(crate) calls: [u32; 2],
-    /// Slots of a time window.
+    /// The number of slots of a time window.
     pub(crate) time_slots: u32,
 }
 
@@ -21,7 +21,8 @@ impl Capacity {
         self.calls[slow as usize]
     }
 
-    /// Both. Two windows of one kind would read one setting and count the same twice.
+    /// The capacity of a pair. Two windows of one kind would read one setting and count the same outcomes twice, so
+    /// that is an error.
     pub(crate) const fn and(self, other: Self) -> Self {
         assert!(!(self.streak && other.streak), "a pair of windows must be of two different kinds");
         assert!(!(self.count && other.count), "a pair of windows must be of two different kinds");

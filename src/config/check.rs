@@ -7,11 +7,11 @@ use crate::clock::TickRate;
 use crate::config::error::ConfigError;
 use crate::config::error::{Bound, Field};
 
-/// A setting, its value and the bound it broke: with the rate of the ticks, a [`ConfigError`].
+/// A setting, its value and the bound that it broke. The rate of the ticks makes this a [`ConfigError`].
 pub(crate) type Broken = (Field, u32, Bound);
 
-/// The value, if it is within the bounds of its row. `least` or `most` replaces the row's bound: it is given where a bound
-/// depends on other settings.
+/// The value, if it is within the bounds of its row. `least` or `most` replaces a bound of the row that depends on
+/// other settings.
 macro_rules! within {
     ($field:ident, $value:expr) => {
         within!($field, $value, from const { Field::$field.least() }, to const { Field::$field.most() })
@@ -38,7 +38,7 @@ pub(crate) const fn between(field: Field, value: u32, least: u32, most: u32) -> 
     }
 }
 
-/// The ticks that cover `duration`; past the horizon, `u32::MAX`, which is above every bound.
+/// The ticks that cover `duration`. For a duration past the horizon they are `u32::MAX`, which is above every bound.
 pub(crate) const fn ticks(duration: Duration, rate: TickRate) -> u32 {
     match rate.ticks_in(duration) {
         Some(ticks) => ticks,

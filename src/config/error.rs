@@ -1,4 +1,4 @@
-//! What makes a configuration impossible: the setting, its value, and the bound that it broke.
+//! The error of a configuration that cannot work: the setting, its value, and the bound that it broke.
 
 use core::fmt;
 
@@ -14,7 +14,7 @@ macro_rules! fields {
         $(file $file:tt)?
         $(field $field:ident $unit:ident { $($bound:ident $says:tt)+ })?
     )+) => {
-        /// Which setting is wrong.
+        /// A setting, as a [`ConfigError`] names it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Field {
@@ -25,22 +25,22 @@ macro_rules! fields {
             /// Every field.
             pub const ALL: [Self; [$($(stringify!($field),)?)+].len()] = [$($(Self::$field,)?)+];
 
-            /// What it is called in settings: `open_for`.
+            /// The name of the setting, for instance `open_for`.
             pub const fn name(self) -> &'static str {
                 match self {
                     $($(Self::$field => $text,)?)+
                 }
             }
 
-            /// Whether its value and its bounds are in ticks.
+            /// Whether the value and the bounds of the setting are in ticks.
             const fn is_time(self) -> bool {
                 match self {
                     $($(Self::$field => unit!($unit, true, false),)?)+
                 }
             }
 
-            /// The least that the table allows. Call it at compile time only: it panics if the row has no such bound, or if the
-            /// bound depends on another setting.
+            /// The least that the table allows. Call it at compile time only: it panics if the row has no such bound,
+            /// or if the bound depends on another setting.
             pub(crate) const fn least(self) -> u32 {
                 match self {
                     $($(Self::$field => fixed!(AtLeast in $($bound $says)+),)?)+
@@ -54,7 +54,7 @@ macro_rules! fields {
                 }
             }
 
-            /// What is wrong if it breaks `bound`. Its name alone stands for a bound that its row does not have.
+            /// The sentence for a setting that breaks `bound`. If its row has no such bound, the sentence is its name.
             const fn sentence(self, bound: Bound) -> &'static str {
                 match self {
                     $($(Self::$field => match bound {
@@ -123,38 +123,40 @@ impl fmt::Display for Field {
     }
 }
 
-/// Which bound a setting broke.
+/// The bound that a setting broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {
-    /// It must be at least this.
+    /// The setting must be at least this.
     AtLeast(u32),
-    /// It may be at most this.
+    /// The setting may be at most this.
     AtMost(u32),
-    /// It must be a power of two.
+    /// The setting must be a power of two.
     PowerOfTwo,
-    /// The breaker's window type does not count this.
+    /// The breaker's window type has no use for the setting.
     NotInType,
     /// A share of slow calls needs [`Config::slow_after`].
     NeedsSlowAfter,
     /// A verdict by rates needs a count or a time window.
     NeedsShares,
-    /// A live reload must leave it as it is.
+    /// A live reload must leave the setting as it is.
     Fixed,
 }
 
-/// Settings that cannot work: which one, its value (durations in ticks of the clock, `u32::MAX` past the
-/// [horizon](crate::HORIZON)), and the bound it broke. Shown, durations are times (`480s`), rounded up to a tick.
+/// The error of settings that cannot work: the setting that is wrong, its value, and the bound that it broke.
+///
+/// A duration is in ticks of the clock, and `u32::MAX` if it is past the [horizon](crate::HORIZON). `Display` shows
+/// durations as times (`480s`), rounded up to a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
     /// The setting.
     pub field: Field,
-    /// What it was.
+    /// The value of the setting.
     pub value: u32,
-    /// What it must be.
+    /// The bound that the value broke.
     pub bound: Bound,
-    /// To show ticks as a time.
+    /// The rate at which ticks are shown as a time.
     rate: &'static TickRate,
 }
 
@@ -163,18 +165,18 @@ impl ConfigError {
         Self { field, value, bound, rate }
     }
 
-    /// One sentence for a compile-time panic, which cannot format numbers.
+    /// The error as one fixed sentence, for a panic at compile time, which cannot format numbers.
     pub(crate) const fn sentence(&self) -> &'static str {
         self.field.sentence(self.bound)
     }
 
-    /// The rate of its ticks, if it is a time.
+    /// The rate of the ticks, if the setting is a time.
     pub(crate) const fn rate(&self) -> Option<&'static TickRate> {
         if self.field.is_time() { Some(self.rate) } else { None }
     }
 }
 
-/// The sentence, the value and its bound; times as times.
+/// Shows the sentence, the value and its bound. Ticks are shown as times.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (value, rate) = (self.value, self.rate());
@@ -182,19 +184,19 @@ impl fmt::Display for ConfigError {
         f.write_str(self.sentence())?;
         match self.bound {
             Bound::AtLeast(least) => write!(f, " (it is {}, the least is {})", number(value), number(least)),
-            // Past the horizon: how much is not known.
+            // The value is past the horizon, and how far is not known.
             Bound::AtMost(most) if rate.is_some() && value == u32::MAX => {
                 write!(f, " (the most is {})", number(most))
             }
             Bound::AtMost(most) => write!(f, " (it is {}, the most is {})", number(value), number(most)),
             Bound::PowerOfTwo => write!(f, " (it is {}: {value} ticks)", number(value)),
-            // What it should be is no number, or is all that is wrong.
+            // These bounds are no numbers, and the sentence says all about them.
             Bound::NotInType | Bound::NeedsSlowAfter | Bound::NeedsShares | Bound::Fixed => Ok(()),
         }
     }
 }
 
-/// Ticks, if they have a rate: shown as the time that they last.
+/// A number. If it has a rate, it counts ticks and is shown as the time that they last.
 struct Number(u32, Option<&'static TickRate>);
 
 impl fmt::Display for Number {

@@ -1,4 +1,4 @@
-//! The live words that a breaker reads its settings from.
+//! The live words, from which a breaker reads its settings.
 
 use crate::clock::shift_up;
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn};
@@ -25,7 +25,7 @@ layout! {
     pub(super) STREAK: 10,
 }
 
-/// What is fixed at construction.
+/// The settings that are fixed at construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape(pub(super) u32);
 
@@ -45,7 +45,7 @@ impl Shape {
         BUCKETS_LESS_ONE.get(self.0) + 1
     }
 
-    /// A bucket is 2^this ticks.
+    /// The binary logarithm of a bucket's length in ticks.
     #[inline]
     pub(crate) const fn bucket_shift(self) -> u32 {
         BUCKET_SHIFT.get(self.0)
@@ -64,7 +64,7 @@ layout! {
     pub(super) FAILURE_PERMILLE: 10,
 }
 
-/// Thresholds and minimum, from one load. A share of 0 is off.
+/// The thresholds and the minimum, from one load. A share of 0 is not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits(u32);
 
@@ -103,7 +103,7 @@ layout! {
     pub(super) FACTOR_1024THS: 16,
 }
 
-/// Half-open's rules and the switches, from one load.
+/// The half-open rules and the switches, from one load.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules(u32);
 
@@ -176,16 +176,17 @@ layout! {
     pub(super) RAMP: 16,
     pub(super) LEASE: 16,
 }
-// Such a tick count: see `short`.
+// A tick count in 16 bits: see `short`.
 layout! {
     SHORT_SHIFT: 5,
     SHORT_MANTISSA: 11,
     unused: 16,
 }
 
-/// The live words. All accesses are Relaxed: each load is one consistent group (thresholds and minimum; half-open's
-/// rules), nothing is published through them, and a call that reads an old group acts as one that came a moment
-/// earlier. Two groups read during a reload may be one old and one new: a benign race, every mix is a valid setting.
+/// The live words. All accesses are Relaxed: each load reads one consistent group (thresholds and minimum; half-open
+/// rules), nothing is published through these words, and a call that reads an old group acts as a call that came a
+/// moment earlier. A call that reads two groups during a reload may read one old and one new group. This is a benign
+/// race: every mix is a valid setting.
 #[derive(Debug)]
 pub(crate) struct Live {
     base: AtomicU32,
@@ -195,7 +196,7 @@ pub(crate) struct Live {
     /// Lease and ramp.
     lease_and_ramp: AtomicU32,
     limits: AtomicU32,
-    /// The only one that is changed in place (the shadow switch), so it is never stored to, only exchanged.
+    /// The only word that is changed in place (by the shadow switch). So it is never stored to, only exchanged.
     rules: AtomicU32,
     seed: AtomicU32,
 }
@@ -216,7 +217,7 @@ impl Live {
         }
     }
 
-    /// Takes `words` over, but for the shadow switch, which is moved by hand.
+    /// Takes all of `words` over except the shadow switch, which only operators move.
     pub(crate) fn replace(&self, words: &ConfigWords) {
         self.base.store(words.base, Ordering::Relaxed);
         self.cap.store(words.cap, Ordering::Relaxed);
@@ -279,7 +280,7 @@ impl Live {
         long(LEASE.get(self.lease_and_ramp.load(Ordering::Relaxed)))
     }
 
-    /// Ticks the ramp lasts; 0: there is none.
+    /// The length of the ramp in ticks; 0 if there is no ramp.
     pub(crate) fn ramp(&self) -> u32 {
         long(RAMP.get(self.lease_and_ramp.load(Ordering::Relaxed)))
     }

@@ -22,17 +22,18 @@ use crate::config::live::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProbeRule {
-    /// The first bad probe reopens, a number of good ones closes. A slow success is bad.
+    /// The first failed probe reopens the circuit; a number of successful probes closes it. A slow success counts as a
+    /// failure.
     FirstFailure,
-    /// The window's own thresholds over the probes' results, taken once min(minimum, probes) are in.
+    /// The window's own thresholds are applied to the results of the probes, once min(minimum, probes) results are in.
     Rates,
 }
 
 /// The settings of a breaker: a plain value, built in a `const` or at run time.
 ///
-/// It starts from what is counted ([`streak`](Self::streak), [`count`](Self::count), [`time`](Self::time) or a
-/// preset); everything else has a default, which the method that changes it names. Nothing is checked until a breaker
-/// is made of it.
+/// A configuration starts with a window ([`streak`](Self::streak), [`count`](Self::count), [`time`](Self::time)) or a
+/// preset. Every other setting has a default, which the documentation of its method names. The settings are checked
+/// when a breaker is made of them.
 ///
 /// ```
 /// use core::time::Duration;
@@ -92,36 +93,36 @@ impl Config {
         shadow: false,
     };
 
-    /// Opens after `failures` bad outcomes in a row (1 to 1023), for a [`Streak`](crate::Streak).
+    /// Opens after `failures` failures or slow calls in a row (1 to 1023), for a [`Streak`](crate::Streak).
     pub const fn streak(failures: u16) -> Self {
         Self { streak: Some(failures), ..Self::DEFAULT }
     }
 
-    /// Opens on the share of bad outcomes among the last `calls` (1 to 1023), for a
-    /// [`CountWindow`](crate::CountWindow). Unless told otherwise: 50 %, once `calls` are in.
+    /// Opens on the share of failures or of slow calls among the last `calls` (1 to 1023), for a
+    /// [`CountWindow`](crate::CountWindow). By default it opens at 50 % failures, once `calls` are in.
     pub const fn count(calls: u16) -> Self {
         Self { count: Some(calls), ..Self::DEFAULT }
     }
 
-    /// Opens on the share of bad outcomes within the last `buckets` (1 to 64) of length `bucket`, for a
-    /// [`TimeWindow`](crate::TimeWindow). Unless told otherwise: 50 %, of at least 20 calls.
+    /// Opens on the share of failures or of slow calls within the last `buckets` (1 to 64) of length `bucket`, for a
+    /// [`TimeWindow`](crate::TimeWindow). By default it opens at 50 % failures of at least 20 calls.
     ///
-    /// A bucket must be a power of two of clock ticks, from 64 up: no path divides. At 1024 Hz whole seconds that are
-    /// a power of two are, and so are 62.5, 125, 250 and 500 ms.
+    /// The length of a bucket must be a power of two of clock ticks, at least 64, so that no path divides. At 1024 Hz,
+    /// 62.5, 125, 250 and 500 ms are such lengths, and so is every number of seconds that is a power of two.
     pub const fn time(buckets: u8, bucket: Duration) -> Self {
         Self { time: Some((buckets, bucket)), ..Self::DEFAULT }
     }
 
-    // None of these sets a slow limit: see `slow_after`.
+    // No preset sets a slow limit: see `slow_after`.
 
-    /// A database or another service behind a connection: five failures in a row open it for 30 s, doubling up to
-    /// 8 minutes; then two successes, one after the other, close it.
+    /// A database or another service behind a connection: five failures in a row open the circuit for 30 s, doubling up
+    /// to 8 minutes; then two successes, one after the other, close it.
     pub const fn database() -> Self {
         Self::streak(5).open_for(Duration::from_secs(30)).open_at_most(Duration::from_secs(480)).probes(2).at_once(1)
     }
 
-    /// A busy upstream: 50 % failures among the last 100 calls open it for 5 s, doubling up to 1 minute; then 3 of 5
-    /// probes close it, and the load comes back over 10 s.
+    /// A busy upstream: 50 % failures among the last 100 calls open the circuit for 5 s, doubling up to 1 minute; then
+    /// 3 of 5 probes close it, and the load comes back over 10 s.
     pub const fn upstream() -> Self {
         Self::count(100)
             .open_for(Duration::from_secs(5))
@@ -131,9 +132,9 @@ impl Config {
             .ramp(Duration::from_secs(10))
     }
 
-    /// A low-power modem: three failures in a row open it for 1 minute, doubling up to 1 hour, so that a dead network
-    /// does not drain the battery; one probe at a time, which may take 3 minutes; the network's own back-off timers
-    /// are obeyed up to 24 hours.
+    /// A low-power modem: three failures in a row open the circuit for 1 minute, doubling up to 1 hour, so that a dead
+    /// network does not drain the battery. There is one probe at a time, which may take 3 minutes. The network's own
+    /// back-off timers are obeyed up to 24 hours.
     pub const fn modem() -> Self {
         Self::streak(3)
             .open_for(Duration::from_secs(60))
@@ -142,7 +143,7 @@ impl Config {
             .hold_at_most(Duration::from_secs(86_400))
     }
 
-    /// Counts consecutive failures too, for a pair of windows: `(Streak, …)` trips when either does.
+    /// Counts consecutive failures too, for a pair of windows: `(Streak, …)` trips when either window does.
     pub const fn and_streak(mut self, failures: u16) -> Self {
         self.streak = Some(failures);
         self
@@ -160,82 +161,86 @@ impl Config {
         self
     }
 
-    /// The share of failures that opens, in thousandths (1 to 1000, default 500); compared with `>=`. A streak alone
-    /// has no shares and does not look at it.
+    /// The share of failures that opens the circuit, in thousandths (1 to 1000, default 500); compared with `>=`. A
+    /// streak alone has no shares and ignores this setting.
     pub const fn failure_permille(mut self, share: u16) -> Self {
         self.failure_permille = Some(share);
         self
     }
 
-    /// Opens on slow calls only; then [`slow_permille`](Self::slow_permille) must be set. A streak still counts both.
+    /// Opens on the share of slow calls only; then [`slow_permille`](Self::slow_permille) must be set. A streak still
+    /// counts failures and slow calls.
     pub const fn ignore_failure_share(mut self) -> Self {
         self.failure_permille = None;
         self
     }
 
-    /// The share of slow calls that opens, in thousandths (1 to 1000, default: none); compared with `>=`.
+    /// The share of slow calls that opens the circuit, in thousandths (1 to 1000, default: none); compared with `>=`.
     ///
-    /// Needs [`slow_after`](Self::slow_after). A count window that counts slow calls holds half as many outcomes.
+    /// It needs [`slow_after`](Self::slow_after). A count window that counts slow calls holds half as many outcomes.
     pub const fn slow_permille(mut self, share: u16) -> Self {
         self.slow_permille = Some(share);
         self
     }
 
-    /// A call that takes longer than this is slow (default: none is, in the presets too). A call that is *dropped*
-    /// after longer counts as a failure: set this to less than your own timeouts, or they go unseen.
-    /// Rounded up to a tick. Costs two clock readings per call. A permit held
-    /// for 2³² ticks (48 days at 1024 Hz) looks young again.
+    /// The slow limit: a call that takes longer is slow. By default there is no limit, in the presets too.
+    ///
+    /// A call that is *dropped* after this time counts as a failure. Set the limit to less than your own timeouts, or
+    /// the breaker does not see them. The limit is rounded up to a tick. It costs two clock readings per call. A permit
+    /// that is held for 2³² ticks (48 days at 1024 Hz) looks young again.
     pub const fn slow_after(mut self, limit: Duration) -> Self {
         self.slow_after = Some(limit);
         self
     }
 
-    /// No call is slow: takes back [`slow_after`](Self::slow_after) and [`slow_permille`](Self::slow_permille).
+    /// Removes the slow limit, so that no call is slow: takes back [`slow_after`](Self::slow_after) and
+    /// [`slow_permille`](Self::slow_permille).
     pub const fn no_slow_limit(mut self) -> Self {
         self.slow_after = None;
         self.slow_permille = None;
         self
     }
 
-    /// No share is judged before this many calls are in the window (1 to 4095; default: all of a count window, 20 of
-    /// a time window). A streak alone does not look at it.
+    /// The number of calls that must be in the window before a share is judged (1 to 4095; default: all calls of a
+    /// count window, 20 calls of a time window). A streak alone ignores this setting.
     ///
-    /// The call that completes it is judged even if it is a success. After that, successes are no more: not in a time
-    /// window either that has fallen below the minimum in a lull and reaches it again; there the next failure judges.
+    /// The call that reaches the minimum is judged even if it is a success. After that call, successes are not judged
+    /// any more. This holds also if a time window falls below the minimum during a lull and reaches it again: there the
+    /// next failure or slow call is judged.
     pub const fn minimum(mut self, calls: u16) -> Self {
         self.minimum = Some(calls);
         self
     }
 
-    /// How long it stays open the first time (default 30 s).
+    /// How long the circuit stays open the first time (default 30 s).
     pub const fn open_for(mut self, time: Duration) -> Self {
         self.open_for = time;
         self
     }
 
-    /// By how much the open time grows with each failed recovery, in 1/1024 (1024 to 65 535; default 2048: doubles).
-    /// 1024 keeps it constant.
+    /// The factor by which the open time grows with each failed recovery, in 1/1024 (1024 to 65 535). The default of
+    /// 2048 doubles the open time; 1024 keeps it constant.
     pub const fn backoff_1024ths(mut self, factor: u32) -> Self {
         self.factor_1024ths = factor;
         self
     }
 
-    /// The cap of a growing open time (default: eight times [`open_for`](Self::open_for)); jitter may lengthen it by a
-    /// quarter.
+    /// The cap of a growing open time (default: eight times [`open_for`](Self::open_for)). Jitter may lengthen a capped
+    /// time by a quarter.
     pub const fn open_at_most(mut self, cap: Duration) -> Self {
         self.open_at_most = Some(cap);
         self
     }
 
-    /// Whether each open time is lengthened by up to a quarter, differently on every device that is
-    /// [seeded](crate::Breaker::seed) (default: yes), so that a fleet does not probe in step.
+    /// Whether jitter lengthens each open time by up to a quarter (default: yes). It differs on every device that is
+    /// [seeded](crate::Breaker::seed), so that a fleet does not probe in step.
     pub const fn jitter(mut self, on: bool) -> Self {
         self.jitter = on;
         self
     }
 
-    /// The longest time a hold (a peer's `Retry-After`) or a [`trip`](crate::Breaker::trip) may ask for (default one
-    /// hour): more is cut to this.
+    /// The longest time that a hold (a peer's `Retry-After`) or a [`trip`](crate::Breaker::trip) may ask for (default
+    /// one hour). A longer time is cut to this one.
     pub const fn hold_at_most(mut self, cap: Duration) -> Self {
         self.hold_at_most = cap;
         self
@@ -247,45 +252,47 @@ impl Config {
         self
     }
 
-    /// How many probes half-open admits in all (1 to 15, default 1). One that is ignored or cancelled gives its place back:
-    /// while every caller gives up there is no verdict, and as many may follow each other. Where callers' own timeouts end
-    /// calls, set [`slow_after`](Self::slow_after) to less: a call dropped after that is a failure.
+    /// How many probes a half-open circuit admits in all (1 to 15, default 1).
+    ///
+    /// A probe that is ignored or cancelled gives its slot back. While every caller gives up, there is no verdict, and
+    /// any number of probes may follow each other. If callers end calls by their own timeouts, set
+    /// [`slow_after`](Self::slow_after) to less than these timeouts: a call that is dropped after it is a failure.
     pub const fn probes(mut self, probes: u8) -> Self {
         self.probes = probes;
         self
     }
 
-    /// How many probes may be out together (1 to `probes`, default: all).
+    /// How many probes may be in flight together (1 to `probes`, default: all).
     pub const fn at_once(mut self, at_once: u8) -> Self {
         self.at_once = Some(at_once);
         self
     }
 
-    /// How many good probes close, under [`FirstFailure`](ProbeRule::FirstFailure) (1 to `probes`, default: all). A verdict
-    /// by rates does not look at it.
+    /// How many successful probes close the circuit, under [`FirstFailure`](ProbeRule::FirstFailure) (1 to `probes`,
+    /// default: all). A verdict by [rates](ProbeRule::Rates) ignores this setting.
     pub const fn successes(mut self, successes: u8) -> Self {
         self.successes = Some(successes);
         self
     }
 
-    /// How long a probe may stay out (default 60 s). When no slot is free and the latest admission is that old, the
-    /// probes that are out count as failed: a lost probe cannot wedge the breaker.
+    /// How long a probe may be in flight (default 60 s). If no slot is free and the latest probe was admitted that long
+    /// ago, all probes in flight count as failed. So a lost probe cannot wedge the breaker.
     ///
-    /// Kept in 16 bits: rounded up by less than a 1024th.
+    /// The lease is kept in 16 bits and rounded up by less than a 1024th.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// After recovery, admits a share that grows over this time (default: all at once).
+    /// After recovery, admits a share of the calls that grows over this time (default: all calls at once).
     ///
-    /// Kept in 16 bits: rounded up by less than a 1024th.
+    /// The time is kept in 16 bits and rounded up by less than a 1024th.
     pub const fn ramp(mut self, time: Duration) -> Self {
         self.ramp = Some(time);
         self
     }
 
-    /// After recovery, admits all at once: takes back [`ramp`](Self::ramp).
+    /// After recovery, admits all calls at once: takes back [`ramp`](Self::ramp).
     pub const fn no_ramp(mut self) -> Self {
         self.ramp = None;
         self
@@ -298,14 +305,14 @@ impl Config {
         self
     }
 
-    /// Starts in shadow: the machine runs, but a call that it would reject is admitted (default: no). See
-    /// [`Breaker::switch`](crate::Breaker::switch).
+    /// Whether the breaker starts in [shadow](crate::Mode::Shadow): it changes its states, but admits the calls that it
+    /// would reject (default: no). [`Breaker::switch`](crate::Breaker::switch) leaves shadow.
     pub const fn shadow(mut self, on: bool) -> Self {
         self.shadow = on;
         self
     }
 
-    /// Checks the settings against what `capacity` can hold and turns them into words at `rate`.
+    /// Checks the settings against the `capacity` of the window type and turns them into words, with ticks at `rate`.
     pub(crate) const fn words(&self, rate: &'static TickRate, capacity: Capacity) -> Result<ConfigWords, ConfigError> {
         match self.check(*rate, capacity) {
             Ok(words) => Ok(words),
@@ -404,7 +411,8 @@ impl Config {
                 }
             };
         }
-        // What the type cannot hold is an error rather than ignored: the window would silently count something else.
+        // A setting that the window type cannot hold is an error. If it were ignored, the window would silently count
+        // something else.
         let streak = match (self.streak, capacity.streak) {
             (Some(failures), true) => check!(within!(Streak, failures as u32)),
             (Some(failures), false) => return Err((Field::Streak, failures as u32, Bound::NotInType)),
@@ -423,8 +431,8 @@ impl Config {
                 const MOST: u32 = Field::Buckets.most();
                 let most = if capacity.time_slots < MOST { capacity.time_slots } else { MOST };
                 let buckets = check!(within!(Buckets, buckets as u32, most most));
-                // At most so long that an epoch's slot runs on across the wrap of the ticks, and that a window is
-                // shorter than a wrap.
+                // A bucket may be at most so long that the slot of an epoch continues across the wrap of the ticks, and
+                // that a window is shorter than a wrap.
                 let bucket = check!(within!(Bucket, ticks(bucket, rate)));
                 if !bucket.is_power_of_two() {
                     return Err((Field::Bucket, bucket, Bound::PowerOfTwo));

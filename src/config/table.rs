@@ -1,35 +1,37 @@
-//! The table of settings: the name of each, its type in the settings file, its unit, its bounds, and what an error says.
+//! The table of settings: the name of each, its type in the settings file, its unit, its bounds, and the text of each
+//! error.
 //!
-//! These derive from it: `Field` (its variants, their documentation, `ALL`, `name`, whether it is a time), the bounds that
-//! `Config` and `RegistryBuilder` check, the sentences of `ConfigError`, the names that `defmt` logs, and of `Settings` the
-//! fields, their order, their types, their documentation and the method of `Config` that each one calls.
+//! These derive from it: `Field` (its variants, their documentation, `ALL`, `name`, whether it is a time), the bounds
+//! that `Config` and `RegistryBuilder` check, the sentences of `ConfigError`, the names that `defmt` logs, and of
+//! `Settings` the fields, their order, their types, their documentation and the method of `Config` that each one calls.
 //!
 //! To add a setting:
 //!
 //! 1. Add one row to the table below, at the place that the setting is to have in the settings file. The comment on the
 //!    table explains its grammar.
-//! 2. In `config/mod.rs`, add one field to `Config`, its default to `Config::DEFAULT`, and one builder method, which has
-//!    the name of the row. Let the method's documentation tell the bounds and the default. If the setting can be switched
-//!    off again, add a second method for that, and name it in the row.
-//! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))` if it is
-//!    a time, and put it into a word. In `config/live.rs`, draw the word's bits and add the method that reads them.
+//! 2. In `config/mod.rs`, add one field to `Config`, its default to `Config::DEFAULT`, and one builder method, which
+//!    has the name of the row. Let the method's documentation tell the bounds and the default. If the setting can be
+//!    switched off again, add a second method for that, and name it in the row.
+//! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))` if
+//!    it is a time, and put it into a word. In `config/live.rs`, draw the word's bits and add the method that reads
+//!    them.
 //! 4. In `tests/config.rs`, add a `Row` for each bound. In `tests/settings.rs`, add a value to `ALL` and the method to
-//!    `every_setting_reaches_the_configuration`. Until then both files fail. (A setting without bounds is also listed in
-//!    `the_file_has_the_names_of_the_fields`.)
+//!    `every_setting_reaches_the_configuration`. Until then both files fail. (A setting without bounds is also listed
+//!    in `the_file_has_the_names_of_the_fields`.)
 //!
-//! If no setting of the file has that type yet, add an `impl Value` for it in `integrations/serde/settings.rs`, which says
-//! how it is read and written.
+//! If no setting of the file has that type yet, add an `impl Value` for it in `integrations/serde/settings.rs`, which
+//! says how it is read and written.
 
 /// Calls the macro that is named, with the table.
 ///
-/// A row begins with the setting's name, the same name as a text (`defmt` interns literals only), and what it is, in words.
-/// Two parts follow, each of which may be left out:
+/// A row begins with the setting's name, the same name as a text (`defmt` interns literals only), and what it is, in
+/// words. Two parts follow, each of which may be left out:
 ///
 /// - `file { TYPE, HOW TEXT }` makes it a setting of the file. TYPE is its type there, and TEXT is added to its
-///   documentation. HOW says how it reaches a `Config`: `set METHOD` calls that method; `set METHOD or METHOD` is for an
-///   `Option`, and calls the second method for `"off"`; `by_hand` leaves it to `Settings::over`.
-/// - `field VARIANT UNIT { BOUNDS }` makes it a `Field`. UNIT is `ticks` or `number`. BOUNDS are the variants of `Bound` that
-///   it can break, each with the bound's value and what the error then says:
+///   documentation. HOW says how it reaches a `Config`: `set METHOD` calls that method; `set METHOD or METHOD` is for
+///   an `Option`, and calls the second method for `"off"`; `by_hand` leaves it to `Settings::over`.
+/// - `field VARIANT UNIT { BOUNDS }` makes it a `Field`. UNIT is `ticks` or `number`. BOUNDS are the variants of
+///   `Bound` that it can break, each with the bound's value and what the error then says:
 ///
 /// | in the table | value | sentence |
 /// | --- | --- | --- |
@@ -149,7 +151,7 @@ macro_rules! settings {
             [mode "mode" "[`Breaker::switch`]"]
             file { Mode, by_hand ": `on`, `off`, `open` or `shadow`. Left out, the switch stays as it is." }
 
-            // The rest is not in the file: what a reload may not change, and the settings of a registry.
+            // The rows below are not in the file. A reload may not change the first; the others are of a registry.
 
             [shape "shape" "A streak's threshold or a window's length, which a [reload](crate::Breaker::reconfigure) may not change"]
             field Shape number {
