@@ -1,4 +1,4 @@
-//! How far an open or ramping period has come.
+//! The length of an open or ramping period, and how much of it has passed.
 
 use crate::breaker::Breaker;
 use crate::clock::{Clock, Ticks};
@@ -9,15 +9,15 @@ use crate::terms::observer::Observer;
 use crate::terms::state::State;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// How far the present period (open or ramping) has come, deciding its beginning and length if nobody has; `None`
-    /// if the generation is over.
+    /// How far the present period (open or ramping) has come. If no thread has decided its beginning and length yet,
+    /// this one decides them. `None`: the generation is over.
     #[inline]
     pub(super) fn period(&self, word: ControlWord) -> Option<Period> {
         let period = self.period_or_over(word);
         (period.span != Period::OVER.span).then_some(period)
     }
 
-    /// [`period`](Self::period), answering in two registers.
+    /// [`period`](Self::period), with its result in two registers.
     #[inline(never)]
     pub(super) fn period_or_over(&self, word: ControlWord) -> Period {
         let generation = word.generation();
@@ -32,9 +32,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let length = match word.state() {
             State::Ramping => self.live.ramp().max(1),
             _ if !word.time_was_given() => backoff::open_time(&self.live, word.attempt(), opened),
-            // A hold whose owner is between opening and saying how long. Nobody else knows; until it says, take the
-            // longest it can be: never early (unless a reload lowers the cap just then), and not for ever should it never
-            // come back.
+            // The thread that reported this hold has opened the circuit but not yet published its length. Until it
+            // does, assume the longest allowed. So the period never ends early (unless a reload lowers the cap just
+            // then), and it ends even if that thread never continues.
             _ => {
                 let longest = self.live.hold_at_most().saturating_add(C::SLACK);
                 return self.timer.span_or(&self.state, generation, longest);
@@ -43,13 +43,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.timer.settle_span(&self.state, generation, length.saturating_add(C::SLACK))
     }
 
-    /// Whether it is open for a time that its owner is still about to say.
+    /// Whether the circuit is open for a time given, which the thread that opened it has not yet published.
     pub(super) fn time_is_not_given_yet(&self, word: ControlWord) -> bool {
         word.time_was_given() && self.timer.span(word.generation()).is_none()
     }
 }
 
-/// How far an open or ramping period has come.
+/// How much of an open or ramping period has passed, and its length, in ticks.
 #[derive(Clone, Copy)]
 pub(super) struct Period {
     pub(super) elapsed: u32,
@@ -57,7 +57,7 @@ pub(super) struct Period {
 }
 
 impl Period {
-    /// Of a generation that is over. No span is as long: they are kept in 19 bits and a shift.
+    /// The period of a generation that is over. No real span is as long, since spans are kept in 19 bits and a shift.
     pub(super) const OVER: Self = Self { elapsed: 0, span: u32::MAX };
 
     #[inline]
@@ -70,7 +70,7 @@ impl Period {
         self.elapsed >= self.span
     }
 
-    /// The share of calls to admit, 1 to 16 sixteenths, unless the time is over.
+    /// The share of calls to admit, in sixteenths: 1 to 16. The period must not be over.
     pub(super) fn share(self) -> u32 {
         let (elapsed, mut step, mut share) = (u64::from(self.elapsed) << 4, u64::from(self.span), 1);
         while elapsed >= step {

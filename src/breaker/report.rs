@@ -1,4 +1,4 @@
-//! What becomes of a report on a permit.
+//! Reports on permits, and what each one does.
 
 use core::time::Duration;
 
@@ -16,12 +16,15 @@ use crate::terms::rejected::RejectReason;
 use crate::terms::state::OpenReason;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// Reports a success, on the fast path where nothing has changed since the permit was given and all is well.
+    /// Reports a success. If nothing has changed since the permit was given and the circuit is quiet, it takes the fast
+    /// path.
     #[inline(always)]
     pub(super) fn settle_success(&self, ticket: Ticket) -> Effect {
-        // One compare: the same generation, still quiet, and a permit that is (any other's word is no control word).
-        // Acquire, partner: the exchange that made it quiet. Its thread had judged what a head of this generation
-        // counted; without this a window could glance at an older one, find that clean, and lose the success.
+        // One compare shows that the generation is the same, that the circuit is still quiet, and that the permit is
+        // quiet: the word of any other permit is no control word.
+        // Acquire, partner: the exchange that made the control word quiet. The thread of that exchange had judged what
+        // a head of this generation counted. Without this Acquire, the fast path of the window could read an older
+        // head, find it clean, and lose the success.
         if self.state.load() == ticket.word && self.window.try_fast(self.scope(ticket.word), ticket.word, true) {
             self.notify(ReportKind::Success, false, Effect::Counted);
             return Effect::Counted;
@@ -44,7 +47,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline(never)]
     fn settle_failure_fast(&self, ticket: Ticket) -> Effect {
-        // Acquire, and the compare: see `settle_success`.
+        // For the compare and its Acquire, see `settle_success`.
         if self.state.load() != ticket.word {
             return self.settle_failure_slowly(ticket);
         }
@@ -77,7 +80,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// Reports a success or a failure, `slow` if the caller said so.
+    /// Reports a success or a failure. `slow`: the caller judged that the call was slow.
     #[inline(never)]
     fn settle_result(&self, ticket: Ticket, kind: ReportKind, slow: bool, elapsed: Option<Duration>) -> Effect {
         let timed = ticket.is_timed() || elapsed.is_some();
@@ -102,7 +105,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             Outcome::Latch if !ticket.is_uncounted() => (ReportKind::Latch, self.open_for_good(own)),
             Outcome::Hold(_) => (ReportKind::Hold, Effect::Uncounted),
             Outcome::Latch => (ReportKind::Latch, Effect::Uncounted),
-            // A probe that is alive is good: the peer answers.
+            // For a probe, alive is a success: the peer answers.
             Outcome::Alive if ticket.is_probe() => (ReportKind::Alive, self.settle_special(ticket, Some(Mark::GOOD))),
             Outcome::Alive => (ReportKind::Alive, self.settle_neutral(ticket)),
             _ => (ReportKind::Ignored, self.settle_neutral(ticket)),
@@ -111,12 +114,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         effect
     }
 
-    /// A permit that was dropped without a report.
+    /// Settles a permit that was dropped without a report.
     #[cold]
     pub(super) fn abandon(&self, ticket: Ticket) {
         let panicked = !ticket.began_in_a_panic() && panicking();
-        // A caller's own timeout around a hanging upstream drops the call: it must open the circuit.
-        // Not once it has answered: how long its answer lasts is no more the peer's doing than the caller's.
+        // A caller's own timeout around a hanging peer drops the call, and such drops must open the circuit. A drop
+        // after the answer has begun is no timeout: the length of an answer depends on the caller as much as on the
+        // peer.
         let outlived = ticket.awaits_answer() && self.is_slow(ticket, None);
         if panicked {
             self.settle(ticket, Outcome::Failure(FailureKind::Panic), None);
@@ -136,13 +140,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if word.generation() != ticket.word.generation() {
             return Effect::Stale;
         }
-        // Nothing is counted, but a call was made: a time window that only sees such calls must not sleep through
-        // a wrap of the clock.
+        // Nothing is counted, but a call was made. A time window that only sees such calls must be renewed, or it would
+        // sleep through a wrap of the clock.
         self.window.renew(self.scope(word));
         Effect::Neutral
     }
 
-    /// A probe's report (`None`: its slot goes back), or one that counts nowhere.
+    /// Settles the report of a probe, or a report that counts nowhere. Without a mark, the probe's slot is given back.
     #[cold]
     fn settle_special(&self, ticket: Ticket, mark: Option<Mark>) -> Effect {
         let generation = ticket.word.generation();
@@ -154,7 +158,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
         let era = ticket.era();
         let reported = self.probes.report(&self.state, generation, &self.live, era, mark, Self::COLD);
-        // If the results were complete before ours: carry the verdict out in case its owner sleeps.
+        // If the results are complete, carry the verdict out: the thread that completed them may be stopped.
         let carried = reported.judged.and_then(|judged| self.carry_out(generation, judged));
         match mark {
             _ if !reported.counted => Effect::Stale,
@@ -173,13 +177,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         took > limit
     }
 
-    /// Ticks since a reading. A difference of readings that round down is less than a tick too long, which a comparison
-    /// by `>` allows for.
+    /// The ticks since the reading `start`. Of two readings that round down, the difference is less than one tick too
+    /// long, and a comparison by `>` allows for that. More slack than one tick is subtracted.
     pub(super) fn took(&self, start: Ticks) -> u32 {
         self.clock.now().since(start).saturating_sub(C::SLACK.saturating_sub(1))
     }
 
-    /// Whether more than `time` has passed since a reading.
+    /// Whether more than `time` has passed since the reading `since`.
     pub(super) fn has_outlasted(&self, since: Ticks, time: Duration) -> bool {
         C::RATE.ticks_in(time).is_some_and(|limit| self.took(since) > limit)
     }
@@ -189,7 +193,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.probes.age(&self.clock) > self.live.lease() / 2
     }
 
-    /// Tells the observer of a rejection that was decided by a look alone.
+    /// Notifies the observer of a rejection that the caller decided by [`peek`](Self::peek) alone.
     pub(super) fn notify_rejected(&self, reason: RejectReason) {
         self.observer.on_reject(reason);
     }
@@ -205,7 +209,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.recorded(word, recorded)
     }
 
-    /// What it comes to that an outcome, under the control word `word`, was `recorded` so.
+    /// Does what the window asks for after an outcome, seen under the control word `word`: it trips or warms the
+    /// circuit, or moves the level. Returns the effect of the report.
     #[inline]
     fn recorded(&self, word: ControlWord, recorded: Recorded) -> Effect {
         let generation = word.generation();
@@ -219,13 +224,15 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 }
                 if Self::COLD && assessment.minimum_reached && word.is_cold() {
                     let _ = self.state.step(Some(generation), Step::WARM);
-                    // JudgedProbes by thresholds that a reload has replaced meanwhile: they warm nothing.
+                    // Partner of the step to WARM: the step to COOL or TOUCH in `reconfigure`. If that step came
+                    // first, this thread sees the new thresholds here. It judged by the old ones, so the circuit
+                    // becomes cold again. Without this, successes would not be judged under the new minimum.
                     if self.live.limits() != assessment.limits {
                         let _ = self.state.step(Some(generation), Step::COOL);
                     }
                 }
-                // The level is advice: of two that differ the later stays, and while it is above 0 every outcome
-                // evaluates it again. A benign race.
+                // The level is advice. If two threads set different levels, the later one stays, and every outcome
+                // evaluates the level again while it is above 0. This is a benign race.
                 if assessment.level != word.level() {
                     let _ = self.state.step(Some(generation), Step::level(assessment.level));
                 }

@@ -26,7 +26,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let period = match word.state() {
                 State::Open | State::Ramping => match self.period(word) {
                     Some(period) => period,
-                    // Over meanwhile: another caller moved on.
+                    // The generation is over: another caller moved the circuit on.
                     None => continue,
                 },
                 _ => Period { elapsed: 0, span: 0 },

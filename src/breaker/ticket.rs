@@ -1,4 +1,4 @@
-//! What a permit knows: two words that travel in registers. All bits of the first one are drawn and declared here.
+//! The data of a permit: two words that travel in registers. All bits of the first word are drawn and declared here.
 //!
 //! ```text
 //!             31               12 11        10          9       8           7       6   5 4     3 2     0
@@ -13,16 +13,18 @@
 //!            +------------------+----------+-----------+-------+----------------------------------------+
 //! ```
 //!
-//! A quiet permit carries the control word that it was given under. Any other carries no control word: 7 is no state. The
-//! second word is when the call began or, of an answered permit, how many ticks it took to be answered. A refusal stands
-//! in the place of a ticket on the way out of the slow path; its second word is in how many ticks to ask again.
+//! A quiet permit carries the control word under which it was given. Any other permit carries no control word: 7 is no
+//! state. The second word tells when the call began. After the answer has begun, it is the number of ticks until then.
+//! A refusal takes the place of a ticket on the way out of the slow path. Its second word is the number of ticks to
+//! wait before asking again.
 
 use crate::clock::Ticks;
 use crate::machine::control::ControlWord;
 use crate::platform::bits::Bits;
 
-/// What a permit knows. A quiet one (the ordinary permit of a healthy breaker) carries the control word that it was
-/// given under; any other the same generation and level, and what kind it is. Two words: it travels in registers.
+/// The data of a permit. A quiet permit (the ordinary permit of a healthy breaker) carries the control word under which
+/// it was given. Any other permit carries the generation and level of that word, and its own kind. A ticket has two
+/// words, so it travels in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Ticket {
     pub(super) word: ControlWord,
@@ -35,57 +37,57 @@ impl Ticket {
         field.is_set(self.word.kind())
     }
 
-    /// A half-open probe's.
+    /// Whether the permit is a half-open probe.
     #[inline(always)]
     pub(super) const fn is_probe(self) -> bool {
         self.has(fields::PROBE)
     }
 
-    /// One whose reports change nothing.
+    /// Whether the permit's report changes nothing.
     #[inline(always)]
     pub(super) const fn is_uncounted(self) -> bool {
         self.has(fields::UNCOUNTED)
     }
 
-    /// One whose reports go to the window: neither a probe's nor uncounted.
+    /// Whether the permit's report goes to the window: it is neither a probe nor uncounted.
     #[inline(always)]
     pub(super) const fn is_plain(self) -> bool {
         self.word.kind() & REFUSED == 0
     }
 
-    /// `start` is set.
+    /// Whether `start` is set.
     #[inline(always)]
     pub(super) const fn is_timed(self) -> bool {
         self.has(fields::TIMED)
     }
 
-    /// Its answer has begun, and `start` is how long that took.
+    /// Whether the answer has begun. Then `start` is the number of ticks until it began.
     #[inline(always)]
     pub(super) const fn is_answered(self) -> bool {
         self.has(fields::ANSWERED)
     }
 
-    /// `start` is when the call began, and no answer has begun.
+    /// Whether `start` is the time when the call began, and no answer has begun.
     #[inline(always)]
     pub(super) const fn awaits_answer(self) -> bool {
         let both = fields::TIMED.mask() | fields::ANSWERED.mask();
         self.word.kind() & both == fields::TIMED.mask()
     }
 
-    /// The thread was already panicking when the permit was given.
+    /// Whether the thread was already panicking when the permit was given.
     #[inline(always)]
     pub(super) const fn began_in_a_panic(self) -> bool {
         self.has(fields::PANICKING)
     }
 
-    /// Of a probe, which has no level: the era it was admitted in.
+    /// The era in which a probe was admitted. Only the ticket of a probe has it, in place of the level.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "four bits")]
     pub(super) const fn era(self) -> u8 {
         fields::ERA.get(self.word.kind()) as u8
     }
 
-    /// The answer began after `took` ticks.
+    /// The ticket of a permit whose answer began after `took` ticks.
     pub(super) fn answered_after(self, took: u32) -> Self {
         let word = ControlWord::from_bits(self.word.bits() | fields::ANSWERED.mask());
         Self { word, start: Ticks::new(took) }
@@ -136,16 +138,17 @@ mod fields {
 
 /// `start` is set.
 pub(super) const TIMED: u32 = fields::TIMED.mask();
-/// The thread was already panicking when it was given.
+/// The thread was already panicking when the permit was given.
 pub(super) const PANICKING: u32 = fields::PANICKING.mask();
-/// A half-open probe.
+/// The permit is a half-open probe.
 pub(super) const PROBE: u32 = fields::PROBE.mask();
-/// Reports change nothing.
+/// The permit's report changes nothing.
 pub(super) const UNCOUNTED: u32 = fields::UNCOUNTED.mask();
 
-/// A refusal has both of these bits. A ticket has at most one: a quiet one has neither, and no probe is uncounted.
+/// A refusal has both of these bits. A ticket has at most one of them: a quiet ticket has neither, and no probe is
+/// uncounted.
 pub(super) const REFUSED: u32 = PROBE | UNCOUNTED;
-/// Of a refusal: there is no time after which to ask again.
+/// In a refusal: there is no time after which to ask again.
 pub(super) const TIMELESS: Bits = fields::TIMELESS;
-/// Of a refusal: why. Wider than it needs to be, so that it is read without a mask.
+/// In a refusal: its reason. The field is wider than necessary, so that it is read without a mask.
 pub(super) const REASON: Bits = fields::REASON;

@@ -1,12 +1,12 @@
-//! How long a call takes, for observers that ask: by `Instant`, since a breaker's clock may be as coarse as it likes.
-//! Without `std` there is none, and nothing is timed.
+//! Timing of calls, for observers that ask for it. Calls are timed by `Instant`, because a breaker's clock may be
+//! coarse. Without `std` there is no `Instant`, and no call is timed.
 
 #[cfg(feature = "std")]
 use std::time::Instant;
 
 use crate::breaker::gate::Report;
 
-/// A permit whose call is under way, and is timed if the observer wants to know.
+/// A permit whose call is under way. The call is timed if the observer asks for it.
 #[derive(Debug)]
 pub(crate) struct Timed<P> {
     permit: P,
@@ -14,14 +14,14 @@ pub(crate) struct Timed<P> {
 }
 
 impl<P: Report> Timed<P> {
-    /// The call begins.
+    /// Begins the call.
     #[inline(always)]
     pub(crate) fn start(permit: P) -> Self {
         let begun = if permit.times_calls() { now() } else { None };
         Self { permit, begun }
     }
 
-    /// The call has its result: tells the observer, and gives the permit back to be reported.
+    /// Ends the call once it has a result: notifies the observer of its time, and returns the permit for the report.
     #[inline(always)]
     pub(crate) fn stop(self) -> P {
         if let Some(begun) = self.begun {
@@ -37,7 +37,7 @@ fn now() -> Option<Instant> {
     Some(Instant::now())
 }
 
-/// There are none, so that a time takes no room.
+/// A type without values, so that an `Option` of it takes no room.
 #[cfg(not(feature = "std"))]
 #[derive(Clone, Copy, Debug)]
 enum Instant {}

@@ -14,13 +14,14 @@ use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::Tally;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// The window's sums for an event, if anybody wants them.
+    /// The window's sums for an event. They are empty if no observer watches.
     pub(super) fn window_tally(&self) -> Tally {
         if O::WATCHES { self.tally() } else { Tally::default() }
     }
 
-    /// Takes a step and, as its winner, does all that a transition entails. `span`: how long, if somebody said so.
-    /// `false` if another was faster, or there is nothing to do.
+    /// Takes `step`. If this thread wins, it does all that the transition entails and returns `true`. It returns
+    /// `false` if another thread was faster, or if the step does nothing from the present state. `span`: the length of
+    /// the period, if it was given.
     pub(super) fn transition(
         &self,
         generation: Option<Generation>,
@@ -35,7 +36,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         moved.is_some()
     }
 
-    /// The winner's part. All of it may also be done, or be found done, by others: nobody waits for us.
+    /// The winner's part of a transition. Other threads may do all of it except the event, or find it done, so nobody
+    /// waits for the winner.
     pub(super) fn after_transition(&self, from: ControlWord, to: ControlWord, tally: Tally, span: Option<u32>) {
         let generation = to.generation();
         let lasts_ticks = if matches!(to.state(), State::Open | State::Ramping) {
@@ -68,7 +70,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
     }
 
-    /// Makes the move that complete probe results call for, unless somebody has.
+    /// Makes the move that the verdict of the probes calls for, unless another thread has made it.
     pub(super) fn carry_out(&self, generation: Generation, judged: JudgedProbes) -> Option<Effect> {
         let (step, effect) = match judged.verdict {
             Verdict::Close if self.live.ramp() > 0 => (const { Step::ramp(Self::COLD) }, Effect::Ramping),
@@ -78,15 +80,16 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         self.transition(Some(generation), step, judged.tally, None).then_some(effect)
     }
 
-    /// Opens for a time that somebody said. `own` is the generation of the permit it came with, if it came with one.
+    /// Opens the circuit for the time given. `own` is the generation of the permit that the time came with, if there is
+    /// one.
     pub(super) fn open_for(&self, own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
         let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1);
         self.open_for_ticks(own, reason, ticks.saturating_add(C::SLACK))
     }
 
-    /// See [`open_for`](Self::open_for); slack included.
+    /// [`open_for`](Self::open_for), for ticks that include the slack.
     pub(super) fn open_for_ticks(&self, mut own: Option<Generation>, reason: OpenReason, ticks: u32) -> Effect {
-        // What is longer could never be found covered.
+        // The timer keeps no longer span, so the loop would never find a longer one covered.
         let ticks = ticks.min(LONGEST_SPAN);
         let mut effect = None;
         loop {
@@ -95,9 +98,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             let stale = own.is_some_and(|own| own != generation);
             match word.state() {
                 State::Open => {
-                    // Opened by a hold whose owner has not said how long yet? Then this one says it. The owner finds a
-                    // shorter time than its own and opens anew. (Moving on at once instead would lose the owner's hold,
-                    // if it were the longer one and said so in the same moment.)
+                    // The circuit may be open by a hold whose owner has not yet published its length. Then this caller
+                    // publishes its own length. If that length is the shorter one, the owner finds it and opens anew.
+                    // (This caller must not open anew at once. If the owner's hold is the longer one and the owner
+                    // publishes its length in the same moment, the owner's hold would be lost.)
                     let unsaid = self.time_is_not_given_yet(word);
                     if unsaid {
                         let _ = self.timer.settle_span(&self.state, generation, ticks);
@@ -105,7 +109,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                     match self.period(word) {
                         None => continue,
                         Some(period) if period.remaining() > ticks => return effect.unwrap_or(Effect::Unchanged),
-                        // As long as that, but perhaps by what this one said: the move, and its reason, are still due.
+                        // If this caller has published the length itself (`unsaid`), its own move and reason are still
+                        // due.
                         Some(period) if period.remaining() == ticks && !unsaid => {
                             return effect.unwrap_or(Effect::Unchanged);
                         }
@@ -116,8 +121,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 _ if stale => return effect.unwrap_or(Effect::Stale),
                 _ => return effect.unwrap_or(Effect::Unchanged),
             }
-            // A move of its own, even from open: lengthening a deadline in place could be overtaken by the first
-            // caller after the old one, and the hold would be lost.
+            // The hold makes a move of its own, even from open. If it lengthened the deadline in place, the first
+            // caller after the old deadline could be faster, and the hold would be lost.
             let tally = self.window_tally();
             let Some((from, to)) = self.state.step(Some(generation), Step::ask(reason)).won() else { continue };
             self.after_transition(from, to, tally, Some(ticks));
@@ -125,17 +130,19 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             if self.timer.span(to.generation()).is_some_and(|decided| decided >= ticks) {
                 return Effect::Opened(reason);
             }
-            // A shorter hold said how long before we could, or somebody moved on: see that ours is covered.
+            // A shorter hold published its length before we could, or another caller moved the circuit on. Try again
+            // until our length is covered.
             own = Some(to.generation());
         }
     }
 
-    /// Latches. A move, never a result of a probe first: a helper could carry out that result and lose the latch.
+    /// Latches the circuit by a move of its own. A probe's latch must not be reported as a result of the probe first: a
+    /// helper could carry out that result, and the latch would be lost.
     pub(super) fn open_for_good(&self, own: Option<Generation>) -> Effect {
         loop {
             let word = self.state.load();
             let stale = own.is_some_and(|own| own != word.generation());
-            // Open, it counts whatever its generation: it speaks of the peer.
+            // While the circuit is open, a stale latch counts too, because it speaks of the peer.
             if stale && word.state() != State::Open {
                 return Effect::Stale;
             }
