@@ -1,4 +1,5 @@
-//! The load: two fleets of clients, one that calls through a breaker and one that does not. Also the breaker's observer.
+//! The load: two fleets of clients, one that calls through a breaker and one that does not. Also the breaker's
+//! observer.
 
 use std::error::Error as _;
 use std::io;

@@ -29,7 +29,8 @@ pub(crate) struct Record {
     pub(crate) lateness: Duration,
 }
 
-/// A time in which the upstream did not serve. It begins before the first bad answer, and ends after the last one began.
+/// A time in which the upstream did not serve. It begins before the first bad answer, and ends after the last one
+/// began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     pub(crate) mood: Mood,

@@ -313,7 +313,8 @@ mod tests {
         let text = one_line(&record);
         assert!(text.contains("avoided 193 of 200 wasted calls, and 965.0 ms of the 1.00 s that"), "{text}");
         assert!(text.contains("It cost no good calls"), "{text}");
-        // Eight calls are answered well without the breaker, of which it cost four. Three are between recovery and closing.
+        // Eight calls are answered well without the breaker, of which it cost four. Three are between recovery and
+        // closing.
         let sent = |millis| Duration::from_millis(millis);
         let answered = [100, 200, 300, 400, 500, 2001, 2200, 2444].map(|millis| {
             let told = sent(millis + 4);

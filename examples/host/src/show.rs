@@ -66,7 +66,8 @@ impl Screen {
         screen
     }
 
-    /// Shows the news until the load is over, and returns the breaker's transitions in the order in which they were made.
+    /// Shows the news until the load is over, and returns the breaker's transitions in the order in which they were
+    /// made.
     pub(crate) fn follow(mut self, news: &Receiver<News>) -> Vec<Move> {
         let mut moves = Vec::new();
         let mut frame = self.begin.elapsed();
@@ -259,8 +260,8 @@ impl Strips {
         mark(&mut self.moods, mood);
     }
 
-    /// If there were several states in a cell, it shows the one that is usually the shortest. Otherwise nobody would see a
-    /// half-open state.
+    /// If there were several states in a cell, it shows the one that is usually the shortest. Otherwise nobody would
+    /// see a half-open state.
     fn state(&mut self, at: Duration, state: State) {
         self.fill(at);
         self.state = state;

@@ -14,8 +14,8 @@ pub(crate) type Guarded =
 /// The most clients in a fleet.
 pub(crate) const MOST_CLIENTS: u16 = 64;
 
-/// Probes of one half-open state. All of them must be good. They go out one at a time, so an open period costs at most
-/// one bad probe.
+/// Probes of one half-open state. All of them must succeed. They go out one at a time, so an open period costs at most
+/// one failed probe.
 pub(crate) const PROBES: u8 = 2;
 
 /// The longest `Retry-After` that is obeyed in full.
@@ -77,7 +77,7 @@ impl Tuning {
         window(self.clients)
     }
 
-    /// How many bad calls among them open the circuit.
+    /// How many failed or slow calls among them open the circuit.
     pub(crate) fn threshold(&self) -> u32 {
         (u32::from(self.window()) * u32::from(TRIP_PERMILLE)).div_ceil(1000)
     }
@@ -87,8 +87,8 @@ impl Tuning {
         self.open_for + self.open_for / 4
     }
 
-    /// The longest time that good probes take in all. A client asks for each within its patience, and a good answer comes
-    /// within the slow limit.
+    /// The longest time that successful probes take in all. A client asks for each within its patience, and a
+    /// successful answer comes within the slow limit.
     pub(crate) fn probing(&self) -> Duration {
         (self.patience + self.slow_after) * u32::from(PROBES)
     }
@@ -122,7 +122,8 @@ mod tests {
                 let observer = (watch, Counters::new(""));
                 assert!(Guarded::try_observed(tuning.config(), StdClock::new(), observer).is_ok(), "{clients}");
                 assert!(tuning.threshold() > u32::from(clients), "one stall must not look like an outage");
-                // Calls under way when an outage begins may still succeed. They must not push its failures out of the window.
+                // Calls under way when an outage begins may still succeed. They must not push its failures out of the
+                // window.
                 assert!(tuning.threshold() + u32::from(clients) <= u32::from(tuning.window()));
             }
         }

@@ -1,5 +1,5 @@
-//! A real HTTP server on a loopback port. On order it serves, fails, is slow, hangs, refuses connections, or turns clients
-//! away.
+//! A real HTTP server on a loopback port. On order it serves, fails, is slow, hangs, refuses connections, or turns
+//! clients away.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -226,7 +226,7 @@ async fn run(mut door: Door, address: SocketAddr, mut orders: mpsc::Receiver<Ord
                 let _ = done.send(Ok(()));
             }
             Event::Client(Ok(stream)) => {
-                // Those that have ended need not be kept.
+                // Connections that have ended need not be kept.
                 while connections.try_join_next().is_some() {}
                 connections.spawn(serve(stream, moods.clone(), Arc::clone(&probes), dice.fork()));
             }

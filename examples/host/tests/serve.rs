@@ -1,5 +1,5 @@
-//! The gateway as a process: its settings, its signals and its restart. No test sleeps for a fixed time: each waits until
-//! it sees what it expects.
+//! The gateway as a process: its settings, its signals and its restart. No test sleeps for a fixed time: each waits
+//! until it sees what it expects.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

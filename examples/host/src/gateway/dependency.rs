@@ -1,5 +1,5 @@
-//! Clients of a PostgreSQL (a pool) and of a Redis (one connection that all callers share). Each call has a time limit, and
-//! each error is classified for a breaker.
+//! Clients of a PostgreSQL (a pool) and of a Redis (one connection that all callers share). Each call has a time limit,
+//! and each error is classified for a breaker.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,8 +37,8 @@ impl Database {
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(connections)
-            // A call waits less long for the pool than for an answer. So only calls that had a connection say whether the
-            // database answers.
+            // A call waits less long for the pool than for an answer. So only calls that had a connection say whether
+            // the database answers.
             .wait_timeout(Some(PATIENCE / 3))
             .create_timeout(Some(PATIENCE))
             .runtime(Runtime::Tokio1)
@@ -57,8 +57,8 @@ impl Database {
             time
         };
         let late = |_| {
-            // The fault that silenced this connection may have silenced the idle ones too. Only connections that were used
-            // since this call began stay. The next call, which may be a probe, then cannot get a dead one.
+            // The fault that silenced this connection may have silenced the idle ones too. Only connections that were
+            // used since this call began stay. The next call, which may be a probe, then cannot get a dead one.
             self.0.retain(|_, metrics| metrics.last_used() < begun.elapsed());
             Err(Fault::Late)
         };
@@ -73,9 +73,10 @@ impl Database {
 
 /// A connection from the pool. It is closed when it is dropped. Only a call that had its answer gives it back.
 ///
-/// A call may be cut off because it was late or because its caller went away. Its answer may then still arrive. The client,
-/// tokio-postgres, does not confuse that answer with the next one, but the next call waits until it has arrived: for ever
-/// if the connection is dead. The pool itself would take back every connection that is not known to be closed.
+/// A call may be cut off because it was late or because its caller went away. Its answer may then still arrive. The
+/// client, tokio-postgres, does not confuse that answer with the next one, but the next call waits until it has
+/// arrived: for ever if the connection is dead. The pool itself would take back every connection that is not known to
+/// be closed.
 struct Lent(Option<Object>);
 
 impl Lent {
@@ -122,8 +123,8 @@ impl Cache {
         self.ask(redis::cmd("SET").arg(key).arg(value)).await
     }
 
-    /// If a call is dropped, the others keep the connection: its answer is read and thrown away when it comes. If it never
-    /// comes, the next call that gets no answer notices.
+    /// If a call is dropped, the others keep the connection: its answer is read and thrown away when it comes. If it
+    /// never comes, the next call that gets no answer notices.
     async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Fault> {
         let shared = Arc::clone(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
         let call = async {
@@ -204,9 +205,9 @@ const STATES: [(&str, FailureKind); 6] = [
     ("XX", FailureKind::Server), // an internal error
 ];
 
-/// The first words of error replies that say that Redis is unwell. All others are about the command, its keys or what this
-/// user may do with them: `ERR`, `WRONGTYPE`, `NOSCRIPT`, `EXECABORT`, `NOPERM`, `CROSSSLOT`, `BUSYKEY`. By `MOVED` and `ASK`
-/// a healthy node of a cluster says that another node has the key.
+/// The first words of error replies that say that Redis is unwell. All others are about the command, its keys or what
+/// this user may do with them: `ERR`, `WRONGTYPE`, `NOSCRIPT`, `EXECABORT`, `NOPERM`, `CROSSSLOT`, `BUSYKEY`. By
+/// `MOVED` and `ASK` a healthy node of a cluster says that another node has the key.
 const WORDS: [(&str, FailureKind); 12] = [
     ("LOADING", FailureKind::Server),     // it still loads its data, and serves nobody
     ("BUSY", FailureKind::Server),        // a script runs too long, and nobody else is served

@@ -27,8 +27,8 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Makes a breaker from `settings`, and from `base` for all that they leave open. If the directory `kept` has a state
-    /// for it, the breaker goes on in that state.
+    /// Makes a breaker from `settings`, and from `base` for all that they leave open. If the directory `kept` has a
+    /// state for it, the breaker goes on in that state.
     pub(crate) fn new(
         name: &'static str,
         base: Config,
@@ -52,8 +52,8 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Goes on in the state of the last process, if that kept one. Nobody knows for certain how long ago it ended, so an open
-    /// circuit stays open for the whole time that was left then.
+    /// Goes on in the state of the last process, if that kept one. Nobody knows for certain how long ago it ended, so
+    /// an open circuit stays open for the whole time that was left then.
     fn restore(&self, directory: &Path) {
         let file = self.file(directory);
         // The file is removed at once. If this process crashes, it keeps no state, and the old one must not come back.
@@ -123,7 +123,8 @@ impl Timeline {
         self.begin.elapsed()
     }
 
-    /// The last transitions, the oldest first. None is missing after the returned time, in milliseconds after the start.
+    /// The last transitions, the oldest first. None is missing after the returned time, in milliseconds after the
+    /// start.
     pub(crate) fn moves(&self) -> (Vec<Move>, u64) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         (kept.moves.iter().copied().collect(), kept.since_ms)

@@ -213,8 +213,8 @@ impl Gateway {
         self.address
     }
 
-    /// Serves until `stop` is over. Answers that are under way are then finished, within [`drain`](Patience::drain), and the
-    /// states of the breakers are kept. Returns what the breakers counted.
+    /// Serves until `stop` is over. Answers that are under way are then finished, within [`drain`](Patience::drain),
+    /// and the states of the breakers are kept. Returns what the breakers counted.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<Vec<Reading>> {
         let router = axum::Router::new()
             .route("/", get(async || Html(include_str!("page.html"))))
@@ -251,7 +251,7 @@ impl Gateway {
             follows.abort();
         }
         let kept = match &self.state {
-            // If one cannot be kept, the others still are.
+            // If one state cannot be kept, the others are kept all the same.
             Some(directory) => self.service.guards.iter().map(|guard| guard.save(directory)).fold(Ok(()), Result::and),
             None => Ok(()),
         };
@@ -308,7 +308,7 @@ async fn time(State(service): State<Arc<Service>>) -> Response {
         .await;
     let Served { value, tier, error } = answer.degraded(|_| "unknown".to_owned());
     if let (Tier::Primary, Some((cache, breaker))) = (tier, &service.cache) {
-        // If the cache cannot take it, the breaker of the cache hears of that.
+        // If the cache cannot take the reading, the breaker of the cache counts that.
         let _ = cache.set(TIME, &value).guarded_with(&**breaker, classify).await;
     }
     let body = serde_json::json!({

@@ -1,5 +1,6 @@
-//! Passing a call on. Headers about one connection stay on that connection (RFC 9110 §7.6.1). If a call makes no progress,
-//! the gateway knows whether the client or the upstream is waited for, so a slow client does not count against the upstream.
+//! Passing a call on. Headers about one connection stay on that connection (RFC 9110 §7.6.1). If a call makes no
+//! progress, the gateway knows whether the client or the upstream is waited for, so a slow client does not count
+//! against the upstream.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -34,7 +35,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What it says about the upstream.
+    /// What the fault says about the upstream.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Late => Outcome::Failure(FailureKind::Timeout),
@@ -117,8 +118,8 @@ where
     response
 }
 
-/// Calls the upstream and waits for the head of its answer: for `head`, counted from the last frame of the request. Each
-/// frame of the request may take as long as `upload`.
+/// Calls the upstream and waits for the head of its answer. The head may take as long as `head`, counted from the last
+/// frame of the request. Each frame of the request may take as long as `upload`.
 pub(crate) async fn call(
     client: Client,
     request: hyper::Request<Body>,
@@ -190,8 +191,8 @@ impl hyper::body::Body for Upload {
     }
 }
 
-/// The body of an answer. If the client breaks off its request, the connection to the upstream breaks as well. The inner
-/// body is then dropped, as if the client had hung up, so that the upstream is not blamed.
+/// The body of an answer. If the client breaks off its request, the connection to the upstream breaks as well. The
+/// inner body is then dropped, as if the client had hung up, so that the upstream is not blamed.
 struct Download {
     body: Body,
     turns: watch::Receiver<Turn>,

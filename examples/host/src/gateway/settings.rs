@@ -52,15 +52,15 @@ impl All {
     }
 }
 
-/// The text of the file. Its time is no sign of a change: a change during the reading, or one that keeps the time, would be
-/// missed.
+/// The text of the file. The watcher compares texts, not the file's times: by the times it would miss a change during
+/// the reading, and a change that keeps the time.
 fn load(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Applies the file whenever it has changed, for ever. If the file cannot be read, nothing changes. If the settings of a
-/// breaker cannot work, that breaker stays as it was. Both are logged. A breaker whose settings are the same is not touched,
-/// because somebody may have switched it by hand since.
+/// Applies the file whenever it has changed, for ever. If the file cannot be read, nothing changes. If the settings of
+/// a breaker cannot work, that breaker stays as it was. Both are logged. A breaker whose settings are the same is not
+/// touched, because somebody may have switched it by hand since.
 pub(crate) async fn follow(file: PathBuf, mut before: All, guards: Vec<Guard>) {
     let names: Vec<&str> = guards.iter().map(|guard| guard.name).collect();
     let mut seen = Ok(before.text.clone());

@@ -1,5 +1,5 @@
-//! Visitors of the gateway, so that there is something to watch. One reads streams of the upstream, and one asks for the
-//! time of the database.
+//! Visitors of the gateway, so that there is something to watch. One reads streams of the upstream, and one asks for
+//! the time of the database.
 
 use std::io;
 use std::net::SocketAddr;

@@ -72,7 +72,7 @@ fn meet_one(record: &Record, outage: &Outage, until: Duration) -> Met {
     // One answer with a Retry-After is enough to open the circuit.
     let trips_after = if outage.mood == Mood::Limits { 1 } else { tuning.threshold() };
     let closed = moves().find(|step| step.to == State::Closed && step.at >= outage.to).map(|step| step.at);
-    // A probe may end badly after the recovery: it was under way then, or this machine stalled. The circuit then rightly
+    // A probe may fail after the recovery: it was under way then, or this machine stalled. The circuit then rightly
     // stays open for one more period.
     let last_bad = record
         .with
@@ -162,7 +162,7 @@ fn broken(met: &[Met], is: impl Fn(&Met) -> bool, how: impl Fn(&Met) -> String) 
     met.iter().filter(|met| is(met)).map(|met| format!("{}: {}", met.outage.mood.says(), how(met))).collect()
 }
 
-/// A closed circuit opens after enough bad calls, or when the server says so by a Retry-After.
+/// A closed circuit opens after enough failed or slow calls, or when the server says so by a Retry-After.
 fn opens_for_cause(record: &Record) -> Promise {
     let tuning = &record.tuning;
     // The breaker starts to measure a call after us and stops before us. So if it found a call slow, we find it slow.
@@ -303,8 +303,8 @@ fn probes_gently(record: &Record) -> Promise {
     }
 }
 
-/// The observer hears of every transition once: each begins in the state in which the last one ended, and its generation
-/// is the next.
+/// The observer hears of every transition once: each begins in the state in which the last one ended, and its
+/// generation is the next.
 fn tells_all(record: &Record) -> Promise {
     let first = record.moves.first().filter(|step| step.from != State::Closed);
     let mut broken: Vec<String> =

@@ -30,8 +30,8 @@ fn step(at: u64, from: State, to: State, generation: u32) -> Move {
     }
 }
 
-/// Two clients and one outage from 1000 to 2000 ms. The circuit opens at 1055, the probes at 1510 and 1970 are bad, and it
-/// closes at 2445.
+/// Two clients and one outage from 1000 to 2000 ms. The circuit opens at 1055, the probes at 1510 and 1970 are bad, and
+/// it closes at 2445.
 pub(crate) fn good() -> Record {
     let bad_probe = |at| call(at, 5, End::Failed(FailureKind::Server), true);
     let good_probe = |at| call(at, 5, End::Good, true);

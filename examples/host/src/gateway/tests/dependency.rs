@@ -1,5 +1,5 @@
-//! The clients of the database and of the cache: what happens to their connections, and what their errors say. They call
-//! servers on loopback that speak just enough of the protocol.
+//! The clients of the database and of the cache: what happens to their connections, and what their errors say. They
+//! call servers on loopback that speak just enough of the protocol.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,7 +60,8 @@ impl Fake {
         (fake, Cache::new(client))
     }
 
-    /// A PostgreSQL in which it is always noon, or which refuses each query for this reason. Its pool has four connections.
+    /// A PostgreSQL in which it is always noon, or which refuses each query for this reason. Its pool has four
+    /// connections.
     async fn postgres(refuses: Option<&'static str>) -> (Self, Database) {
         let fake = Self::start(move |line| postgres(line, refuses)).await;
         let mut config = tokio_postgres::Config::new();
@@ -129,8 +130,8 @@ async fn redis(mut line: Line) -> io::Result<()> {
     }
 }
 
-/// The reply of a [`Fake`] Redis for `key`: an error if the key looks like one, bytes that are no text, something that is no
-/// reply, or the key itself.
+/// The reply of a [`Fake`] Redis for `key`: an error if the key looks like one, bytes that are no text, something that
+/// is no reply, or the key itself.
 fn value(key: &str) -> Vec<u8> {
     match key {
         "bytes" => b"$2\r\n\xff\xfe\r\n".to_vec(),
@@ -277,7 +278,8 @@ async fn an_answer_that_nobody_waits_for_is_not_taken_for_another() {
         fake.cut_off(cache.get("second")).await;
         let third = cache.get("third").await;
         assert!(third.as_ref().map_or(true, |value| value.as_deref() == Some("third")), "{third:?}");
-        // On a busy machine a call may be late: then this is tried again. A caller that went away takes nothing from others.
+        // On a busy machine a call may be late: then this is tried again. A caller that went away takes nothing from
+        // others.
         first.is_ok() && third.is_ok() && fake.made() == 1
     })
     .await;
