@@ -1,4 +1,5 @@
-//! The sync facade's atomics, counting what this thread does to shared memory, and open to interrupts between.
+//! The sync facade's atomics. They count what this thread does to shared memory, and another operation can run between
+//! any two accesses.
 
 use core::sync::atomic;
 use std::boxed::Box;
@@ -14,19 +15,20 @@ thread_local! {
 }
 
 struct Interrupt {
-    /// Accesses until then.
+    /// The number of accesses before the handler runs.
     rest: u32,
     handler: Box<dyn FnOnce()>,
 }
 
-/// Runs `operation` and, just before its `access`-th access (from 0), `handler`. `None` if there are fewer.
+/// Runs `operation`, and runs `handler` just before its access number `access` (from 0). `None` if it makes fewer
+/// accesses.
 pub fn interrupted<T>(access: u32, handler: impl FnOnce() + 'static, operation: impl FnOnce() -> T) -> Option<T> {
     INTERRUPT.set(Some(Interrupt { rest: access, handler: Box::new(handler) }));
     let result = operation();
     INTERRUPT.take().is_none().then_some(result)
 }
 
-/// Loads and writes (failed exchanges included: they take the cache line all the same) since the last call.
+/// The loads and writes since the last call. A failed exchange is a write, because it takes the cache line too.
 pub fn take_counts() -> (u32, u32) {
     (LOADS.take(), WRITES.take())
 }
@@ -41,7 +43,7 @@ fn bump(counter: &'static std::thread::LocalKey<Cell<u32>>) {
     }
 }
 
-/// A fence, uncounted: it writes nothing.
+/// A fence. It writes nothing, so it is not counted.
 pub fn fence(order: Ordering) {
     atomic::fence(order);
 }

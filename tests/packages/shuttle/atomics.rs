@@ -1,14 +1,14 @@
-//! The sync facade's atomics on shuttle: each access is a point where the scheduler may turn to another thread, and a
-//! weak exchange fails now and then for no reason, as it may on a core with load-linked and store-conditional.
+//! The sync facade's atomics on shuttle. At each access the scheduler may switch to another thread. A weak exchange
+//! fails spuriously now and then, as it may on a core with load-linked and store-conditional.
 //!
-//! Shuttle takes every ordering for sequentially consistent: orderings are loom's part.
+//! Shuttle treats every ordering as sequentially consistent; loom checks the orderings.
 
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::atomic;
 
 pub(crate) use shuttle::sync::atomic::{Ordering, fence};
 
-/// An `AtomicU32` whose weak exchanges fail spuriously, one in eight.
+/// An `AtomicU32` whose weak exchanges fail spuriously one time in eight.
 #[derive(Debug)]
 pub(crate) struct AtomicU32(atomic::AtomicU32);
 

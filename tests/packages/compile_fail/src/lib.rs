@@ -1,1 +1,1 @@
-//! Programs that must not compile: `cases`, tried by `tests/refused.rs`.
+//! Programs that must not compile, in `cases`. `tests/refused.rs` tries to compile them.

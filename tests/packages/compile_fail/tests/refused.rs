@@ -1,11 +1,12 @@
-//! Proves that what cannot work does not compile, and says why: a bad configuration in a `static` fails with the
-//! sentence of its `ConfigError`, an impossible window and a layer that would own its breaker with theirs, and a permit can
-//! be neither ignored, reported twice nor kept longer than its breaker.
+//! Proves that a mistake which can never work does not compile, and that the compiler says why. A bad configuration in
+//! a `static` fails with the sentence of its `ConfigError`. An impossible window, and a layer that would own its
+//! breaker, fail with sentences of their own. A permit can be neither ignored, nor reported twice, nor kept longer than
+//! its breaker.
 //!
-//! What is compared is the compiler's whole output. It quotes the lines of `src` that it speaks of, and its layout is
-//! Rust 1.95's, without the component `rust-src` (with it the compiler may quote its own sources); other compilers leave
-//! this test out. When a difference is looked at and wanted: `TRYBUILD=overwrite cargo test -p compile-fail`. The
-//! sentences themselves are also checked at run time, by `tests/breaker/config.rs`, whatever the compiler.
+//! The test compares the compiler's whole output. That quotes lines of `src`, and its layout is that of Rust 1.95
+//! without the component `rust-src` (with it the compiler may quote its own sources). Other compilers skip this test.
+//! If a difference is wanted: `TRYBUILD=overwrite cargo test -p compile-fail`. `tests/breaker/config.rs` also checks
+//! the sentences at run time, with any compiler.
 
 #[rustversion::attr(not(stable(1.95)), ignore = "the expected output is Rust 1.95's")]
 #[test]

@@ -1,6 +1,6 @@
-//! Where a tag comes round: the documented bounds (see "Bounds" in the crate's documentation), from both sides. A caller
-//! is stopped before each of its accesses in turn while others make so many transitions; only a bound may show, and it
-//! must show somewhere.
+//! The documented bounds at which a tag comes round (`microbreaker::bounds`), from both sides. A caller is stopped
+//! before each of its accesses in turn, while others make a number of transitions. An old word may be mistaken for a
+//! present one only at a bound, and there it must happen at some access.
 
 use core::time::Duration;
 use std::cell::Cell;
@@ -21,8 +21,8 @@ fn shared<W: Window>(config: Config) -> Shared<W> {
     Rc::new(Breaker::new(config, ManualClock::new()))
 }
 
-/// Which of the `tried` numbers show: `scenario` is given an access to stop before and a number, and says whether
-/// something of an older generation was seen; `None` if its caller makes fewer accesses.
+/// Those of the `tried` numbers that show an old word. `scenario` gets an access to stop before and a number, and tells
+/// whether something of an older generation was seen; `None` if its caller makes fewer accesses.
 fn shows(tried: impl IntoIterator<Item = u32>, scenario: impl Fn(u32, u32) -> Option<bool>) -> Vec<u32> {
     let is_seen = |&number: &u32| {
         let accesses: Vec<bool> = (0..).map_while(|access| scenario(access, number)).collect();
@@ -36,13 +36,13 @@ fn reset<W: Window>(breaker: &Shared<W>, times: u32) {
     (0..times).for_each(|_| breaker.reset());
 }
 
-/// Trips by an outcome, for a second.
+/// Trips the circuit by a failure, for a second.
 fn trip<W: Window>(breaker: &Shared<W>) {
     breaker.acquire().unwrap().failure();
     assert_eq!(breaker.state(), State::Open);
 }
 
-/// A whole outage: three transitions, and a probes word with one success.
+/// A whole outage: three transitions that leave a probes word with one success.
 fn outage(breaker: &Shared<Streak>) {
     trip(breaker);
     breaker.clock().advance(SECOND);
@@ -87,7 +87,7 @@ fn a_streak_takes_a_stale_failure_after_2_to_the_20_transitions() {
     assert_eq!(seen, [1 << 20]);
 }
 
-/// Each transition gives it its own tag, whether or not there are outcomes.
+/// Each transition retags the streak's word, whether or not there are outcomes.
 #[test]
 fn a_streak_that_is_not_needed_for_2_to_the_20_transitions_stays_empty() {
     let breaker = shared::<Streak>(Config::streak(2));
@@ -96,8 +96,9 @@ fn a_streak_that_is_not_needed_for_2_to_the_20_transitions_stays_empty() {
     assert_eq!(breaker.tally().total, 0);
 }
 
-/// Two transitions before the one that is stopped and again before the one it is mistaken for, the words are the same.
-/// The lengths are such that what the generations differ in above the tag is what they differ in: each twice as long.
+/// The words are the same two transitions before the stopped one and two transitions before the one it is mistaken for.
+/// A length is stored XORed with its whole generation, so the lengths are chosen to differ in the bits above the tag in
+/// which the generations differ: each length is twice the one before.
 #[test]
 fn an_open_time_takes_the_length_of_one_256_transitions_before() {
     let seen = shows(4..600, |access, distance| {
@@ -127,7 +128,8 @@ fn an_open_time_begins_as_one_65536_transitions_before() {
         let other = Rc::clone(&breaker);
         let meanwhile = move || {
             reset(&other, distance - 3);
-            // Both halves of the clock are as they were, but for what the generations differ in above the tag.
+            // Both halves of the clock are as they were, but for the bits above the tag in which the generations
+            // differ.
             other.clock().advance_ticks(WRAP + (distance >> 16));
             trip(&other);
             other.reset();
@@ -154,7 +156,7 @@ fn a_probe_is_admitted_to_a_half_open_state_256_transitions_later() {
         };
         let permit = interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
         breaker.clock().advance(SECOND);
-        // Stopped before or after all of it, it is a probe of its own time, and out.
+        // A caller stopped before its first access or after its last has a probe of its own generation, in flight.
         let is_out = permit && breaker.status().probes_in_flight == 1;
         Some(!is_out && breaker.state() == State::Open && breaker.acquire().is_err())
     });
@@ -192,20 +194,20 @@ fn a_count_window_takes_a_stale_failure_after_256_laps() {
     assert_eq!(seen, [768, 1536]);
 }
 
-/// Whether a success that is stopped before an access, for so many transitions and a success of the last, is counted beside
-/// that one.
+/// A success is stopped before an access. Meanwhile there are so many transitions, and then a success of the last
+/// generation. Whether the stopped success is counted beside that one.
 fn takes_a_stale_success<W: Window + 'static>(breaker: &Shared<W>, access: u32, transitions: u32) -> Option<bool> {
     let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(breaker));
     let meanwhile = move || {
         reset(&other, transitions);
-        // So that its window is begun.
+        // Begins the window of the last generation.
         other.acquire().unwrap().success();
     };
     interrupted(access, meanwhile, || permit.success())?;
     Some(breaker.tally().total != 1)
 }
 
-/// Nor after 512 transitions, when the tag of its head comes round.
+/// Not even after 512 transitions, when the tag of the head comes round.
 #[test]
 fn a_count_window_takes_no_stale_success() {
     let seen = shows([1, 256, 511, 512, 513], |access, transitions| {
@@ -217,11 +219,11 @@ fn a_count_window_takes_no_stale_success() {
     assert_eq!(seen, []);
 }
 
-/// Chunks until the index of a window of three comes round: 2^15 / 4 laps.
+/// The number of chunks after which the index of a window of three chunks comes round: 2^15 / 4 laps.
 const ROUND: u32 = 3 << 13;
 
-/// The last 43 calls, in three chunks, when a failure was stopped at its `access` while `chunks` came and went, every other
-/// call of them a failure; `None` if it has no such access.
+/// A window of the last 43 calls, in three chunks. A failure was stopped at its `access` while `chunks` chunks came and
+/// went, in which every other call was a failure. `None` if the failure makes no such access.
 fn interrupted_by_chunks(permille: u16, access: u32, chunks: u32) -> Option<Shared<CountWindow<3>>> {
     let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(permille));
     let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
@@ -249,7 +251,7 @@ fn a_count_window_is_short_after_its_index_came_round() {
     assert_eq!(seen, [ROUND]);
 }
 
-/// What that chunk is short of is no sign of health: it opens by what the window shows.
+/// The outcomes that the chunk is short of are no sign of health: the circuit opens by what the window shows.
 #[test]
 fn a_short_count_window_opens_by_what_it_shows() {
     let mut short = 0;
@@ -266,7 +268,8 @@ fn a_short_count_window_opens_by_what_it_shows() {
     assert!(short > 0, "none was short");
 }
 
-/// Buckets of 64 ticks leave six bits for the generation. A bucket's own tag comes round after 128 transitions.
+/// With buckets of 64 ticks the head has six bits for the generation. A bucket's own tag comes round after 128
+/// transitions.
 #[test]
 fn a_time_window_revives_a_bucket_after_64_transitions() {
     let bucket = ManualClock::RATE.duration_of(64);
@@ -283,7 +286,7 @@ fn a_time_window_revives_a_bucket_after_64_transitions() {
     assert_eq!(seen, [64]);
 }
 
-/// The turn doubles it for a thread that clears an old bucket: in between, the bucket was begun twice.
+/// For a thread that clears an old bucket the turn doubles the bound: in between, the bucket was begun twice.
 #[test]
 fn a_time_window_clears_a_bucket_256_transitions_later() {
     let bucket = ManualClock::RATE.duration_of(1 << 10);
@@ -327,7 +330,8 @@ fn a_fresh_probe_is_written_off_after_16_others_within_one_look_at_the_lease() {
         trip(&breaker);
         breaker.clock().advance(SECOND);
         let (lost, other) = (Breaker::acquire_in(Rc::clone(&breaker)).unwrap(), Rc::clone(&breaker));
-        // The lease is over, and a caller finds it so; meanwhile probes come and go, and the last of them stays out.
+        // The lease is over, and a caller sees that. Meanwhile probes come and go, and the last of them stays in
+        // flight.
         breaker.clock().advance(2 * SECOND);
         let in_time = Rc::new(Cell::new(false));
         let given_back = Rc::clone(&in_time);
@@ -344,7 +348,7 @@ fn a_fresh_probe_is_written_off_after_16_others_within_one_look_at_the_lease() {
     assert_eq!(seen, [16, 32, 48]);
 }
 
-/// Not even after 256 transitions: the words differ.
+/// Not even after 256 transitions, because the words differ.
 #[test]
 fn a_ramping_caller_is_never_counted_among_later_probes() {
     let seen = shows(3..600, |access, transitions| {

@@ -1,4 +1,4 @@
-//! What a caller finds that comes between two accesses of another.
+//! What a caller finds if it runs between two accesses of another caller.
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use microbreaker::{
     Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks, count_words,
 };
 
-/// Stands still, and may show up to three ticks more than have passed.
+/// A clock that stands still. Its readings may show up to three ticks more than have passed.
 struct Lagging;
 
 impl Clock for Lagging {
@@ -32,12 +32,12 @@ fn a_hold_of_unknown_length_is_as_long_as_any_and_its_clocks_lag() {
     let hold = |access| {
         let config = Config::streak(1).hold_at_most(ticks(1000));
         let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, Lagging));
-        // So that there is an older length to mistake for this one's.
+        // An older length, which could be mistaken for this hold's.
         breaker.hold(ticks(500));
         breaker.reset();
         let (other, told) = (Rc::clone(&breaker), Rc::clone(&told));
         let meanwhile = move || {
-            // Who asks first decides the beginning; who asks again finds it.
+            // The first `acquire` decides the beginning, and the second finds it decided.
             for _ in 0..2 {
                 if let Err(rejected) = other.acquire() {
                     told.borrow_mut().insert(rejected.retry_in_ticks());
@@ -77,7 +77,7 @@ fn nobody_is_told_to_ask_at_once_while_a_hold_follows_another() {
     assert!(told.len() > 3 && told.iter().all(|&ticks| ticks == Some(2000)), "{told:?}");
 }
 
-/// The words of the period before are there, all of them, and then one after the other is a new one.
+/// All words hold the older period at first, and then the new period replaces them one by one.
 #[test]
 fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
     for by_hold in [false, true] {
@@ -90,7 +90,7 @@ fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
             breaker.clock().advance_ticks((1 << 16) + 500);
             let (permit, other, told) = (breaker.acquire().unwrap(), Rc::clone(&breaker), Rc::clone(&told));
             let meanwhile = move || {
-                // Twice: by the long way, and by the glance at what that decided.
+                // Twice: the first `acquire` takes the long path, and the second reads its decisions on the fast path.
                 for _ in 0..2 {
                     if let Err(rejected) = other.acquire() {
                         told.borrow_mut().insert(rejected.retry_in_ticks());
@@ -107,8 +107,9 @@ fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
     }
 }
 
-/// An asker of a circuit that has just opened is stopped before it reads for how long, and by a reset, which is due to retag
-/// a length that nobody needed for 127 transitions, the state is over: it is not told what the new tag's bits make of a length.
+/// A caller asks a circuit that has just opened, and is stopped before it reads the length. A reset then ends the
+/// state, and retags a length word that was not needed for 127 transitions. The caller must not read the retagged word
+/// as a length.
 #[test]
 fn a_length_that_is_retagged_is_none_for_the_generation_before() {
     const SECOND: u32 = 1024;
@@ -141,7 +142,7 @@ fn a_length_that_is_retagged_is_none_for_the_generation_before() {
     }
 }
 
-/// Also where the reset comes upon a chunk that was filled, and is not left yet.
+/// This holds even if the reset comes when a chunk is full and the head has not moved on.
 #[test]
 fn what_was_good_before_a_reset_is_no_sign_of_health_after_it() {
     type Last43 = Breaker<CountWindow<{ count_words(43, false) }>, ManualClock>;
@@ -153,7 +154,7 @@ fn what_was_good_before_a_reset_is_no_sign_of_health_after_it() {
     let found = |access| {
         let config = Config::count(43).minimum(1).failure_permille(900);
         let breaker = Rc::new(Last43::new(config, ManualClock::new()));
-        // Two chunks of 21, but for the last.
+        // Two chunks of 21, less the last outcome.
         succeed(&breaker, 41);
         let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
         let meanwhile = move || {
@@ -168,7 +169,7 @@ fn what_was_good_before_a_reset_is_no_sign_of_health_after_it() {
         Some((breaker.tally(), failures))
     };
     for (access, (tally, failures)) in (0..).map_while(found).enumerate() {
-        // Nine of ten: what was stopped counts nowhere.
+        // Nine failures of ten calls: the stopped success is counted nowhere.
         assert_eq!(failures, Some(9), "stopped before its access {access}: {tally:?}");
     }
     assert!((0..).map_while(found).count() > 3);

@@ -1,5 +1,5 @@
-//! What a healthy call costs in shared memory and clock readings: loads only, and no clock, for a streak and a count
-//! window; one write for a time window.
+//! The cost of a healthy call in shared memory and clock readings. With a streak or a count window it makes loads only
+//! and reads no clock. With a time window it makes one write.
 
 use core::time::Duration;
 use std::cell::Cell;
@@ -29,7 +29,7 @@ struct Cost {
     readings: u32,
 }
 
-/// The cost of a call that succeeds, after `before` others.
+/// The cost of a successful call after `before` others.
 fn cost<W: Window>(config: Config, before: u32) -> Cost {
     let clock = CountingClock::default();
     let by_reference: Breaker<W, _> = Breaker::new(config, &clock);
@@ -62,7 +62,7 @@ fn a_healthy_streak_is_never_written_and_reads_no_clock() {
 
 #[test]
 fn a_count_window_full_of_successes_is_never_written_and_reads_no_clock() {
-    // From the very call that fills it: 100, not "about 100".
+    // The cost is nothing from the call after the one that fills the window: exactly 100 calls.
     for before in [100, 101, 150, 1000] {
         let cost = cost::<CountWindow<{ count_words(100, false) }>>(Config::count(100), before);
         println!("count 100 after {before}: {} loads, {} writes, {} readings", cost.loads, cost.writes, cost.readings);

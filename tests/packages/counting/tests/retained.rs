@@ -1,4 +1,4 @@
-//! A save that is cut off, or met by another, before each of its accesses.
+//! A save that is cut off before each of its accesses, or that another save interrupts there.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use microbreaker::counted::interrupted;
 use microbreaker::{Breaker, Config, ManualClock, OpenReason, Retained, Snapshot, Streak};
 
-/// Of a breaker that is open for so many seconds.
+/// The snapshot of a breaker that is open for so many seconds.
 fn open_for(seconds: u32) -> Snapshot {
     let breaker: Breaker<Streak, _> = Breaker::new(Config::streak(1), ManualClock::new());
     breaker.trip(OpenReason::Manual, Duration::from_secs(seconds.into()));
@@ -18,7 +18,7 @@ fn seconds(retained: &Retained) -> Option<u32> {
     retained.load().ok().map(|snapshot| snapshot.remaining_ticks() / 1024)
 }
 
-/// Saved so often before the save that is looked at: each slot has its turn.
+/// Retained memory with so many earlier saves, so that each slot has its turn.
 fn saved(times: u32) -> Rc<Retained> {
     let retained = Rc::new(Retained::new());
     (1..=times).for_each(|time| retained.save(&open_for(time)));
@@ -34,7 +34,7 @@ fn a_save_that_is_cut_off_leaves_the_one_before() {
             let retained = saved(times);
             let found = Rc::new(Cell::new(None));
             let (memory, told, snapshot) = (Rc::clone(&retained), Rc::clone(&found), open_for(100));
-            // What whoever starts after the cut would find.
+            // What a program that starts after the cut would find.
             interrupted(access, move || told.set(Some(seconds(&memory))), || retained.save(&snapshot))?;
             assert_eq!(seconds(&retained), Some(100));
             found.get()
@@ -64,7 +64,7 @@ fn two_saves_that_meet_leave_one_of_both_or_the_one_before() {
                 left if left == Some(times) || times == 0 && left.is_none() => found[2] += 1,
                 other => panic!("{other:?} after {times}"),
             }
-            // Nothing is stuck: the next one stays.
+            // The next save works.
             retained.save(&open_for(300));
             assert_eq!(seconds(&retained), Some(300));
         }

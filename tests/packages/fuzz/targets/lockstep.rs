@@ -1,6 +1,6 @@
-//! `cargo +nightly fuzz run --fuzz-dir tests/packages/fuzz lockstep`: what the fuzzer makes up is a sequence of calls, outcomes,
-//! cancels, holds, forced states, reloads and time jumps (over wraps and long idles). After each step breaker and model
-//! must look the same.
+//! `cargo +nightly fuzz run --fuzz-dir tests/packages/fuzz lockstep`: the fuzzer makes up a sequence of calls,
+//! outcomes, cancels, holds, forced states, reloads and time jumps (over wraps and long idle times). After each step
+//! the breaker and the model must look the same.
 #![no_main]
 
 #[path = "../../../model/reference/lockstep.rs"]
@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use lockstep::{Advance, Op, run};
 use settings::{Settings, Shape, bucket, lasting, tuning};
 
-/// Settings are drawn as the properties of `tests/model/reference` draw them, by a seed of two bytes.
+/// Draws settings as the properties of `tests/model/reference` do, by a seed of two bytes.
 fn drawn<T: core::fmt::Debug>(bytes: &mut Unstructured<'_>, strategy: impl Strategy<Value = T>) -> Result<T> {
     let mut seed = [0; 16];
     seed[..2].copy_from_slice(bytes.bytes(2)?);
@@ -59,7 +59,7 @@ fn advance(bytes: &mut Unstructured<'_>) -> Result<Advance> {
         5..7 => Advance::Ticks(bytes.arbitrary::<u16>()?.into()),
         7..13 => Advance::Edge { which: bytes.arbitrary()?, beside: bytes.int_in_range(-1..=1)? },
         13 => Advance::Ticks(bytes.arbitrary::<u32>()?.into()),
-        // Around the middle of the counter's range, its wrap, and the third one.
+        // A jump near the middle of the counter's range. The next arm jumps near its first, second or third wrap.
         14 => Advance::Ticks((1 << 31) - (1 << 15) + u64::from(bytes.arbitrary::<u16>()?)),
         _ => Advance::Ticks((bytes.int_in_range(1..=3)? << 32) - (1 << 15) + u64::from(bytes.arbitrary::<u16>()?)),
     })
@@ -94,7 +94,7 @@ fn play<W: Window>(bytes: &mut Unstructured<'_>, shape: Shape) -> Result<()> {
     let start = if bytes.arbitrary()? { bytes.arbitrary()? } else { u32::MAX - u32::from(bytes.arbitrary::<u16>()?) };
     let mut ops = Vec::new();
     while !bytes.is_empty() && ops.len() < 400 {
-        // The input ends in the midst of an operation: what came before is played.
+        // The input ends within an operation: the operations before it are played.
         let Ok(op) = op(bytes) else { break };
         ops.push(op);
     }
@@ -121,6 +121,6 @@ fn choose(bytes: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    // Too short to say anything: nothing is played.
+    // An input that is too short is not played.
     let _ = choose(&mut Unstructured::new(data));
 });

@@ -1,10 +1,10 @@
 //! The list of mutations, `loom-tests/mutations.txt`:
 //!
 //! ```text
-//! # What the line is there for.
+//! # The purpose of the line.
 //! src/file.rs
 //! - the text as it is (several lines may follow one another)
-//! + the text instead (none: it is left out)
+//! + the text instead (without this line, the text is left out)
 //! ? the check that must notice
 //! ```
 
@@ -13,7 +13,7 @@ use std::fmt;
 /// One broken line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mutation {
-    /// What the line is there for.
+    /// The purpose of the line.
     pub(crate) why: String,
     pub(crate) file: String,
     pub(crate) from: String,
@@ -22,13 +22,13 @@ pub(crate) struct Mutation {
 }
 
 impl Mutation {
-    /// `text` with the change; `None` unless its place is found, and found once.
+    /// `text` with the change; `None` unless the text to change is found exactly once.
     pub(crate) fn apply(&self, text: &str) -> Option<String> {
         (text.matches(&self.from).count() == 1).then(|| text.replacen(&self.from, &self.to, 1))
     }
 }
 
-/// What is run to see whether a mutation is noticed.
+/// The check that must notice a mutation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Check {
     /// A model: test binary and name.
@@ -39,7 +39,7 @@ pub(crate) enum Check {
     Test(String, String),
     /// A unit test: the end of its path.
     Unit(String),
-    /// A test on atomics that count, and can be interrupted: binary and name.
+    /// A test on atomics that count and can be interrupted: binary and name.
     Counting(String, String),
     /// A test of the server's integrations: binary and name.
     Server(String, String),
@@ -63,7 +63,7 @@ impl Check {
         words.next().is_none().then_some(check)
     }
 
-    /// What `cargo` is told.
+    /// The arguments for `cargo`.
     pub(crate) fn arguments(&self) -> Vec<&str> {
         let mut arguments = vec!["test", "--quiet"];
         let (of, test): (&[&str], &str) = match self {
@@ -101,12 +101,12 @@ impl fmt::Display for Check {
     }
 }
 
-/// All mutations of a list, or what is wrong with it.
+/// All mutations of a list, or an error that quotes the invalid entry.
 pub(crate) fn parse(text: &str) -> Result<Vec<Mutation>, String> {
     let mut mutations = Vec::new();
     for block in text.split("\n\n") {
         let block: Vec<&str> = block.lines().filter(|line| !line.is_empty()).collect();
-        // The head of the file: comments alone.
+        // The head of the file has comments only.
         if block.iter().all(|line| line.starts_with('#')) {
             continue;
         }

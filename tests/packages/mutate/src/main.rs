@@ -1,8 +1,8 @@
-//! `cargo mutate [word …]`: applies each mutation of `loom-tests/mutations.txt` (of those whose check or purpose
-//! contains all the words) to a scratch copy of the workspace, and runs the check that must notice. Every check is run
-//! on the unbroken copy first: one that fails there says nothing.
+//! `cargo mutate [word …]`: applies each mutation of `loom-tests/mutations.txt` to a scratch copy of the workspace, and
+//! runs the check that must notice it. With words, applies only the mutations whose check, file and purpose contain all
+//! of them. Every check runs on the unbroken copy first, because a check that fails there proves nothing.
 //!
-//! Prints one line each, and `N of N caught` last; fails unless all are.
+//! Prints each mutation with its result, and `N of N caught` last. Fails unless all are caught.
 
 mod list;
 
@@ -17,10 +17,10 @@ use std::{env, fs, io, thread};
 
 use list::{Check, Mutation};
 
-/// What the workspace's own `Cargo.toml` names, and the list.
+/// The folders that the workspace's `Cargo.toml` names, and the folder of the list.
 const COPIED: [&str; 5] = ["src", "tests", "loom-tests", "benches", "examples"];
-/// A mutation that hangs its check is noticed: after so many times what the check takes unbroken, and never sooner than
-/// this.
+/// A mutation that hangs its check counts as noticed after so many times the check's unbroken time, and after this time
+/// at least.
 const PATIENCE: (u32, Duration) = (20, Duration::from_secs(60));
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn run(root: &Path, words: &[String]) -> io::Result<bool> {
         let all = format!("{} {} {}", mutation.check, mutation.file, mutation.why);
         words.iter().all(|word| all.contains(word))
     });
-    // One kind after the other: each builds the library anew, and the next finds it built.
+    // Sorted by kind of check, because each kind builds the library anew, and the next check of a kind finds it built.
     mutations.sort_by(|a, b| a.check.cmp(&b.check));
     let benches: Vec<Bench> = (0..thread::available_parallelism()?.get().min(4))
         .map(|number| Bench::new(root, number))
@@ -68,7 +68,7 @@ fn run(root: &Path, words: &[String]) -> io::Result<bool> {
     Ok(caught == all && all > 0)
 }
 
-/// How long each check takes unbroken; an error if one fails.
+/// The time that each check takes on the unbroken copy; an error if one fails there.
 fn baseline(benches: &[Bench], checks: &[Check]) -> io::Result<BTreeMap<Check, Duration>> {
     let mut distinct: Vec<&Check> = checks.iter().collect();
     distinct.dedup();
@@ -86,7 +86,7 @@ fn baseline(benches: &[Bench], checks: &[Check]) -> io::Result<BTreeMap<Check, D
     Ok(times.into_inner().expect("nobody panics"))
 }
 
-/// Does `work` for each of `items`, every bench one at a time. Ends at a bench's first error, and gives it.
+/// Does `work` for each of `items`, one at a time on each bench. A bench ends at its first error, which is returned.
 fn share_out<T: Sync>(
     benches: &[Bench],
     items: &[T],
@@ -113,7 +113,7 @@ fn share_out<T: Sync>(
 #[derive(Debug)]
 enum Ended {
     Passed,
-    /// The line that says why.
+    /// The line of output that says why.
     Failed(String),
     DoesNotBuild(String),
     Hangs,
@@ -121,7 +121,7 @@ enum Ended {
 
 enum Verdict {
     Caught(String),
-    /// Caught as well, by the check's never ending.
+    /// Caught too, because the check does not end.
     Hangs,
     Missed(String),
 }
@@ -139,7 +139,7 @@ impl Verdict {
     }
 }
 
-/// A copy of the workspace that one mutation at a time is applied to.
+/// A copy of the workspace. One mutation at a time is applied to it.
 struct Bench {
     copy: PathBuf,
 }
@@ -168,7 +168,7 @@ impl Bench {
             return Ok(Verdict::Missed("its place is not found, or found twice".into()));
         };
         fs::write(&path, broken)?;
-        // A property that fails keeps its seed, and would try it on the next one too.
+        // A property test that fails saves its seed, and would try that seed on the next mutation too.
         let seeds = self.copy.join("tests/model/reference/seeds.txt");
         let kept = fs::read(&seeds)?;
         let ended = self.cargo(&mutation.check, PATIENCE.1.max(unbroken * PATIENCE.0));
@@ -190,7 +190,8 @@ impl Bench {
         let cargo = |arguments: &[&str]| -> io::Result<Command> {
             let file = fs::File::create(&log)?;
             let mut command = Command::new(env!("CARGO"));
-            // Its own build directory whatever the caller's; and as many preemptions and schedules as show every mutation.
+            // A build directory of its own, whatever the caller's is. The preemptions and schedules are enough to show
+            // every mutation.
             command.args(arguments).current_dir(&self.copy).env("CARGO_TARGET_DIR", self.copy.join("target"));
             command
                 .env("LOOM_MAX_PREEMPTIONS", "2")
@@ -209,7 +210,7 @@ impl Bench {
         if !cargo(&build)?.status()?.success() {
             return Ok(Ended::DoesNotBuild(first_line(&log, |line| line.starts_with("error"))?));
         }
-        // A process group of its own: the test is a child of cargo's and would live on.
+        // A process group of its own, because the test is a child of cargo's and would outlive it.
         let mut running = cargo(&arguments)?.process_group(0).spawn()?;
         let group = running.id();
         let (sender, ended) = mpsc::channel();
@@ -221,7 +222,7 @@ impl Bench {
         };
         let status = status?;
         let text = fs::read_to_string(&log)?;
-        // A name that no test has would pass.
+        // With a name that no test has, cargo succeeds without running a test.
         if status.success() && !text.contains("test result: ok. 0 passed") {
             return Ok(Ended::Passed);
         }

@@ -1,4 +1,4 @@
-//! Clients that call a dependency through one breaker, and what they and its observer saw.
+//! Clients that call a dependency through one breaker, and the records of the clients and of its observer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use tokio::time::{Instant, timeout};
 
 use crate::target::Target;
 
-/// The last twenty calls.
+/// The breaker, over the last twenty calls.
 pub(crate) type Guarded = Breaker<CountWindow<{ count_words(20, false) }>, StdClock, Watch>;
 
-/// More than the pool has connections.
+/// There are more clients than connections in the pool.
 pub(crate) const CLIENTS: u32 = 8;
 
-/// Between two calls of a client.
+/// The time between two calls of a client.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// Keeps each transition, and when it was told.
+/// Keeps each transition and the time at which it was told.
 #[derive(Debug)]
 pub(crate) struct Watch {
     begin: Instant,
@@ -53,14 +53,14 @@ pub(crate) struct Call {
     pub(crate) generation: u32,
 }
 
-/// A client's calls, and for each that was rejected when, and how long it took to be told.
+/// A client's calls; for each rejected call, the time and how long the rejection took.
 #[derive(Debug, Default)]
 pub(crate) struct Diary {
     pub(crate) calls: Vec<Call>,
     pub(crate) rejections: Vec<(Duration, Duration)>,
 }
 
-/// Starts the clients; they run until told to stop.
+/// Starts the clients, which run until they are told to stop.
 pub(crate) fn start(
     breaker: &Arc<Guarded>,
     target: &Arc<Target>,
@@ -89,14 +89,14 @@ async fn client(
                 let (probe, generation) = (permit.is_probe(), permit.generation());
                 let result = target.ask().await;
                 let outcome = classify(&result);
-                // Before it is told, so that who is let in by it comes later.
+                // Read before the report, so that every call admitted because of the report is later.
                 let to = begin.elapsed();
                 permit.record(outcome);
                 diary.calls.push(Call { from, to, outcome, probe, generation });
             }
             Err(_) => diary.rejections.push((begin.elapsed(), asked.elapsed())),
         }
-        // Over early if it is told to stop.
+        // The pause ends early if the client is told to stop.
         let _ = timeout(PAUSE, stopped.changed()).await;
     }
     diary

@@ -1,16 +1,16 @@
 //! A real PostgreSQL and a real Redis that hang (`SIGSTOP`), crash (`SIGKILL`) and come back, each behind a breaker and
-//! under load; PostgreSQL's pool is exhausted as well, which is not the database's fault. Then each fails over: connections
-//! die silently, and only new ones are served again.
+//! under load. PostgreSQL's pool is exhausted as well, which is not the database's fault. Then each server fails over:
+//! connections die silently, and only new connections are served again.
 //!
 //! ```text
-//! cargo run --release -p outages                both (Debian: postgresql, redis-server)
-//! cargo run --release -p outages -- redis       or one of them
-//! cargo run --release -p outages -- lend        both for somebody else: prints their URLs, and does as it is told on its
-//!                                               standard input (hang, resume, crash, run) until that ends
+//! cargo run --release -p outages            both (Debian: postgresql, redis-server)
+//! cargo run --release -p outages -- redis   or one of them
+//! cargo run --release -p outages -- lend    both, for another program: prints their URLs, and obeys its standard input
+//!                                           (hang, resume, crash, run) until that ends
 //! ```
 //!
-//! Prints a timeline for each, and what the breaker promised of it. Exit code 0: all kept; 1: one broken, or the run could
-//! not be made.
+//! Prints a timeline for each server, and the breaker's promises. Exit code 0: all promises kept; 1: a promise broken,
+//! or the run not possible.
 
 mod load;
 mod process;
@@ -33,8 +33,8 @@ use crate::process::{Kind, Server};
 use crate::proxy::Proxy;
 use crate::target::Target;
 
-/// Opens at ten bad calls of twenty, for 300 ms at first and no longer than 1.2 s; one probe at a time, two good ones
-/// close it.
+/// The circuit opens at ten failures in twenty calls, for 300 ms at first and 1.2 s at most. It admits one probe at a
+/// time, and two successes close it.
 pub(crate) fn config() -> Config {
     Config::count(20)
         .minimum(10)
@@ -53,14 +53,14 @@ pub(crate) const PERMILLE: u32 = 500;
 const OPEN_FOR: Duration = Duration::from_millis(300);
 const OPEN_AT_MOST: Duration = Duration::from_millis(1200);
 
-/// By then it has closed after a recovery: an open time that had just begun is over, and, if a probe was let in too soon,
-/// another; as much again for a busy machine.
+/// The circuit must close within this time after a recovery: an open time that had just begun, and another one if a
+/// probe came too soon; then as much again for a busy machine.
 pub(crate) const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
-/// Then it is not waited for any longer: no promise is left to judge.
+/// After this time the run stops waiting for the circuit to close, because the promise is broken by then.
 const WEDGED_AFTER: Duration = Duration::from_secs(20);
 
-/// A part of the run: what was done, and when.
+/// A part of the run: what was done to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
     Serves,
@@ -88,7 +88,7 @@ impl Scene {
     }
 }
 
-/// What was seen of one server.
+/// The record of one server's run.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) kind: Kind,
@@ -137,7 +137,7 @@ fn main() -> ExitCode {
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Both servers, for as long as standard input is open.
+/// Lends both servers for as long as standard input is open.
 fn lend() -> io::Result<()> {
     let mut servers = [Server::start(Kind::Postgres)?, Server::start(Kind::Redis)?];
     let [database, cache] = &servers;
@@ -167,7 +167,7 @@ fn run(kind: Kind) -> io::Result<[Record; 2]> {
     records
 }
 
-/// Each outage long enough for several open periods; each recovery until the circuit is closed again.
+/// Each outage lasts for several open times, and each recovery until the circuit is closed again.
 async fn comes_back(kind: Kind, server: &mut Server) -> io::Result<Record> {
     let mut play = Play::begin(kind, server.port())?;
     sleep(Duration::from_millis(1500)).await;
@@ -182,7 +182,7 @@ async fn comes_back(kind: Kind, server: &mut Server) -> io::Result<Record> {
     play.scene(Scene::Down);
     server.crash()?;
     sleep(Duration::from_millis(2500)).await;
-    // PostgreSQL recovers its log first; the circuit may close before this returns.
+    // PostgreSQL recovers its log first, so the circuit may close before this call returns.
     server.run()?;
     play.scene(Scene::Serves);
     play.closes().await?;
@@ -196,7 +196,7 @@ async fn comes_back(kind: Kind, server: &mut Server) -> io::Result<Record> {
     Ok(play.end().await)
 }
 
-/// No connection is refused, reset or closed: who goes on with those that it has never recovers.
+/// No connection is refused, reset or closed, so a client that keeps its old connections never recovers.
 async fn fails_over(kind: Kind, server: &Server) -> io::Result<Record> {
     let proxy = Proxy::start(server.port()).await?;
     let mut play = Play::begin(kind, proxy.port())?;
@@ -211,7 +211,7 @@ async fn fails_over(kind: Kind, server: &Server) -> io::Result<Record> {
     Ok(play.end().await)
 }
 
-/// Clients at work, and what was done meanwhile.
+/// The clients at work, and what was done meanwhile.
 struct Play {
     kind: Kind,
     begin: Instant,
@@ -223,7 +223,7 @@ struct Play {
 }
 
 impl Play {
-    /// With a server that serves on `port`.
+    /// Begins with a server that serves on `port`.
     fn begin(kind: Kind, port: u16) -> io::Result<Self> {
         let target = Arc::new(match kind {
             Kind::Postgres => Target::postgres(port),
@@ -243,7 +243,7 @@ impl Play {
         self.scenes.push((self.begin.elapsed(), scene));
     }
 
-    /// Until the circuit has closed and served for a while.
+    /// Waits until the circuit has closed and calls have succeeded for a while.
     async fn closes(&self) -> io::Result<()> {
         let closed = async {
             while self.breaker.state() != State::Closed {

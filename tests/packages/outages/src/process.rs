@@ -1,5 +1,5 @@
-//! A database server of our own: started on a free loopback port in a directory of its own, stopped, killed, started
-//! again on the same, and gone when dropped.
+//! A database server of this test. It starts on a free loopback port in a directory of its own, can be stopped, killed
+//! and started again on both, and ends when it is dropped.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
-/// Which server.
+/// The kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Postgres,
@@ -44,22 +44,22 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1 where it listens.
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Stops it where it stands (`SIGSTOP`): connections stay open, nobody answers.
+    /// Stops the server (`SIGSTOP`): connections stay open, and requests get no answer.
     pub(crate) fn hang(&self) -> io::Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on.
+    /// Lets the server go on (`SIGCONT`).
     pub(crate) fn resume(&self) -> io::Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Kills it and what it has started (`SIGKILL`): connections break, and new ones are refused.
+    /// Kills the server and all processes that it has started (`SIGKILL`): connections break, and new ones are refused.
     pub(crate) fn crash(&mut self) -> io::Result<()> {
         self.signal(Signal::KILL)?;
         if let Some(mut child) = self.child.take() {
@@ -68,7 +68,7 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it on the port and the data that it had, and waits until it accepts connections.
+    /// Starts the server again on its port and data, and waits until it accepts connections.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut command = match self.kind {
             Kind::Redis => {
@@ -100,7 +100,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether it says something sensible: PostgreSQL listens before it can serve.
+    /// Whether the server answers sensibly. PostgreSQL listens before it can serve.
     fn accepts(&self) -> bool {
         let address = (Ipv4Addr::LOCALHOST, self.port);
         match self.kind {
@@ -126,10 +126,11 @@ impl Server {
         succeed(quietly(command.arg("--no-sync")))
     }
 
-    /// Sends `signal` to it and to all that it has started.
+    /// Sends `signal` to the server and to all processes that it has started.
     fn signal(&self, signal: Signal) -> io::Result<()> {
         let Some(child) = &self.child else { return Ok(()) };
-        // Stopped first: it starts no more of them, and they are still its own when they are looked for.
+        // The server is stopped first, so that it starts no more processes, and those that it has are still its
+        // children when the search begins.
         send(child.id(), Signal::STOP)?;
         let others = children(child.id());
         others.into_iter().chain([child.id()]).try_for_each(|pid| send(pid, signal))
@@ -139,7 +140,7 @@ impl Server {
 fn send(pid: u32, signal: Signal) -> io::Result<()> {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
     match kill_process(pid, signal) {
-        // Gone meanwhile.
+        // The process has ended meanwhile.
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -147,7 +148,7 @@ fn send(pid: u32, signal: Signal) -> io::Result<()> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Best effort: nobody is left to be told.
+        // Best effort: a drop can report no error.
         let _ = self.crash();
         if self.kind == Kind::Postgres && geteuid().is_root() {
             let _ = fs::remove_dir_all(self.data());
@@ -155,12 +156,12 @@ impl Drop for Server {
     }
 }
 
-/// The processes that `parent` has started, and theirs.
+/// The processes that `parent` has started, and those that they have started.
 fn children(parent: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let mut found = Vec::new();
     for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
-        // pid (command) state parent …; the command may hold anything.
+        // The format is `pid (command) state parent …`, and the command may contain any character.
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
         let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
         if after.split_whitespace().nth(1).and_then(|word| word.parse().ok()) == Some(parent) {
@@ -181,12 +182,12 @@ fn as_nobody_special(program: &Path) -> Command {
     command
 }
 
-/// Where a program is: on the path, or where Debian keeps PostgreSQL's.
+/// The path of a program: on `PATH`, or in Debian's directory of PostgreSQL.
 fn find(name: &str) -> io::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut places: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    // The newest first.
+    // The newest version first.
     places.sort_by(|a, b| b.cmp(a));
     std::env::split_paths(&path).chain(places).map(|place| place.join(name)).find(|file| file.is_file()).ok_or_else(
         || {

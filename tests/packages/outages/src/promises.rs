@@ -1,5 +1,5 @@
-//! The timeline of a run, and the breaker's promises, each checked against what was recorded. Two ask how long something
-//! took, and allow for many times of what it should.
+//! The timeline of a run, and the breaker's promises, each checked against the record. Two promises limit how long
+//! something takes, and allow many times what it should take.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use microbreaker::{Clock, OpenReason, Outcome, State, StdClock};
 use crate::load::{CLIENTS, Call};
 use crate::{CLOSES_WITHIN, MINIMUM, PERMILLE, Record, Scene};
 
-/// A promise, what was found, and what broke it.
+/// A promise, what the record shows of it, and what broke it.
 #[derive(Debug)]
 pub(crate) struct Promise {
     text: &'static str,
@@ -26,7 +26,7 @@ impl fmt::Display for Promise {
     }
 }
 
-/// What was done and what the circuit did, in order, and the calls of each part.
+/// Prints what was done and what the circuit did, in order, with the calls of each part.
 pub(crate) fn timeline(record: &Record) {
     println!("{:?}", record.kind);
     let mut lines: Vec<(Duration, String)> = Vec::new();
@@ -67,7 +67,7 @@ fn calls_of(record: &Record, from: Duration, until: Duration) -> String {
     format!("{good} good, {bad} bad, {ignored} without a connection, {} rejected{median}", waits.len())
 }
 
-/// From when to when the server was away.
+/// The times from and to which the server was away.
 fn outages(record: &Record) -> impl Iterator<Item = (Duration, Duration)> {
     record.scenes.windows(2).filter(|pair| pair[0].1.is_outage()).map(|pair| (pair[0].0, pair[1].0))
 }
@@ -80,7 +80,7 @@ fn rejections(record: &Record) -> impl Iterator<Item = (Duration, Duration)> {
     record.diaries.iter().flat_map(|diary| diary.rejections.iter().copied())
 }
 
-/// How long those waited who were rejected in a part of the run, the shortest first.
+/// The times that the rejections in a part of the run took, the shortest first.
 fn waits(record: &Record, part: &Range<Duration>) -> Vec<Duration> {
     let mut waits: Vec<Duration> =
         rejections(record).filter(|(at, _)| part.contains(at)).map(|(_, wait)| wait).collect();
@@ -88,12 +88,12 @@ fn waits(record: &Record, part: &Range<Duration>) -> Vec<Duration> {
     waits
 }
 
-/// The wait that so many percent did not exceed.
+/// The wait that `percent` percent of the calls did not exceed.
 fn share(waits: &[Duration], percent: usize) -> Option<Duration> {
     waits.get(waits.len() * percent / 100).copied()
 }
 
-/// All of them.
+/// All promises, checked.
 pub(crate) fn check(record: &Record) -> Vec<Promise> {
     let mut promises = vec![
         opens(record),
@@ -110,7 +110,7 @@ pub(crate) fn check(record: &Record) -> Vec<Promise> {
     promises
 }
 
-/// Each outage opens it, by the tally that was configured and no other.
+/// Each outage opens the circuit, at the configured tally.
 fn opens(record: &Record) -> Promise {
     let mut broken = Vec::new();
     let events = record.breaker.observer().events();
@@ -138,8 +138,8 @@ fn opens(record: &Record) -> Promise {
     Promise { text: "each outage opens it, once, at ten or more of twenty", found: failed.join(" and "), broken }
 }
 
-/// While the server is away, who is rejected is told within microseconds: most of them, for a busy machine takes the
-/// processor away from some.
+/// While the server is away, a rejection takes microseconds. The median is judged, because a busy machine takes the
+/// processor away from some calls.
 fn rejects_at_once(record: &Record) -> Promise {
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for (from, until) in outages(record) {
@@ -154,23 +154,24 @@ fn rejects_at_once(record: &Record) -> Promise {
     Promise { text: "who is rejected is told at once, in the median", found: found.join(" and "), broken }
 }
 
-/// More than a hundred times what a rejection takes, even in a build for debugging.
+/// More than a hundred times what a rejection takes, even in a debug build.
 const AT_ONCE: Duration = Duration::from_micros(100);
 
-/// Nobody is admitted before an open time is over.
+/// No call is admitted before an open time is over.
 fn never_early(record: &Record) -> Promise {
     let mut broken = Vec::new();
     let mut periods = 0;
     for (_, open) in record.breaker.observer().events() {
         let Some(ticks) = open.lasts_ticks.filter(|_| open.to == State::Open) else { continue };
         periods += 1;
-        // It opened after the last call of the generation before was admitted, and was half-open before the first probe was.
+        // The circuit opened after the last call of the generation before was admitted, and became half-open before the
+        // first probe was.
         let of =
             |generation: u32| calls(record).filter(move |call| call.generation == generation).map(|call| call.from);
         let (Some(before), Some(after)) = (of(open.generation - 1).max(), of(open.generation + 1).min()) else {
             continue;
         };
-        // The length is lengthened by the clock's slack, so that a reading that is rounded down ends nothing early.
+        // The length includes the clock's slack, so that a reading that is rounded down ends no open time early.
         if after.saturating_sub(before) < StdClock::RATE.duration_of(ticks - StdClock::SLACK) {
             broken.push(format!("a call at {before:?}, open for {ticks} ticks, a probe at {after:?}"));
         }
@@ -187,7 +188,7 @@ fn one_probe_at_a_time(record: &Record) -> Promise {
     Promise { text: "one probe at a time", found: format!("{} probes", probes.len()), broken }
 }
 
-/// Of an outage no more calls are wasted than it takes to trip, were under way then, and probe.
+/// In an outage no calls fail beyond those that trip the circuit, those in progress at that moment, and the probes.
 fn bounded(record: &Record) -> Promise {
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for (number, &(from, scene)) in record.scenes.iter().enumerate() {
@@ -201,7 +202,7 @@ fn bounded(record: &Record) -> Promise {
         };
         let (wasted, probes) = (bad(false), bad(true));
         found.push(format!("{wasted} and {probes} probes"));
-        // A window of twenty, of which ten must fail, and who was under way.
+        // Ten calls must fail in a window of twenty, and each client may have one call in progress.
         let most = 10 + CLIENTS as usize;
         if wasted > most {
             broken.push(format!("{wasted} calls at {from:?}, at most {most}"));
@@ -210,7 +211,7 @@ fn bounded(record: &Record) -> Promise {
     Promise { text: "an outage costs no more calls than it takes to notice", found: found.join("; "), broken }
 }
 
-/// After each outage it closes, soon after the server is back and in few open times.
+/// After each outage the circuit closes soon after the server is back, and opens again only a few times before.
 fn closes_in_time(record: &Record) -> Promise {
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     let events = record.breaker.observer().events();
@@ -218,7 +219,7 @@ fn closes_in_time(record: &Record) -> Promise {
         let closed = events.iter().find(|(at, event)| *at >= from && event.to == State::Closed).map(|(at, _)| *at);
         let until = closed.unwrap_or(Duration::MAX);
         let opened = events.iter().filter(|(at, event)| (back..until).contains(at) && event.to == State::Open).count();
-        // It may be back before that was noted.
+        // The server may have been back before the record says so.
         let took = until.saturating_sub(back);
         if took > CLOSES_WITHIN || opened > OPENS_AGAIN {
             broken.push(format!(
@@ -230,10 +231,10 @@ fn closes_in_time(record: &Record) -> Promise {
     Promise { text: "it closes soon after the server is back", found: found.join("; "), broken }
 }
 
-/// Once for a probe that was let in too soon, and for two that a busy machine made late.
+/// One for a probe that came too soon, and two for probes that a busy machine made late.
 const OPENS_AGAIN: usize = 3;
 
-/// In the end it is closed, no probe is out, and calls succeed.
+/// In the end the circuit is closed, no probe is in flight, and calls succeed.
 fn recovers(record: &Record) -> Promise {
     let status = record.breaker.status();
     let mut broken = Vec::new();
@@ -248,7 +249,7 @@ fn recovers(record: &Record) -> Promise {
     Promise { text: "closed again, nothing wedged", found: format!("{good} good calls in all"), broken }
 }
 
-/// With all connections taken callers go without, and the circuit stays closed.
+/// While all connections are taken, callers get none, and the circuit stays closed.
 fn a_pool_is_no_database(record: &Record) -> Promise {
     let mut broken = Vec::new();
     let begin = record.scenes.iter().find(|scene| scene.1 == Scene::Exhausted).map_or(Duration::MAX, |scene| scene.0);

@@ -1,4 +1,4 @@
-//! A way to a server that fails over: connections die without a word, and later others are served.
+//! A proxy to a server that fails over: connections fall silent, and connections made later are served.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,14 +7,15 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Where clients of the server connect to.
+/// The proxy that clients of the server connect to.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
     era: watch::Sender<Era>,
 }
 
-/// A connection is served in the era that it was made in, and silent ever after: nothing is passed on and nothing closed.
+/// A connection is served in the era in which it was made. After that it is silent: nothing is passed on, and it is not
+/// closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Era {
     Before,
@@ -29,7 +30,7 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let (era, now) = watch::channel(Era::Before);
         tokio::spawn(async move {
-            // Until the run is over.
+            // Serves until the run is over.
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(serve(client, (Ipv4Addr::LOCALHOST, server).into(), now.clone()));
             }
@@ -37,23 +38,23 @@ impl Proxy {
         Ok(Self { port, era })
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1 where it listens.
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
-    /// All connections fall silent, also those that are made from now on.
+    /// All connections fall silent, including those made from now on.
     pub(crate) fn fall_silent(&self) {
         self.era.send_replace(Era::Between);
     }
 
-    /// Those made from now on are served.
+    /// Connections made from now on are served.
     pub(crate) fn take_over(&self) {
         self.era.send_replace(Era::After);
     }
 }
 
-/// Ends, and hangs up, when one of both has while it was served.
+/// Serves one connection. If the client or the server hangs up while it is served, the proxy hangs up too.
 async fn serve(mut client: TcpStream, server: SocketAddr, mut era: watch::Receiver<Era>) -> io::Result<()> {
     let own = *era.borrow_and_update();
     let passes = async {
@@ -61,7 +62,8 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mut era: watch::Receiv
             return std::future::pending().await;
         }
         let mut server = TcpStream::connect(server).await?;
-        // Each waits for the other's small messages: gathering them would add tens of milliseconds to every call.
+        // Client and server wait for each other's small messages, so gathering them would add tens of milliseconds to
+        // every call.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         copy_bidirectional(&mut client, &mut server).await.map(drop)
@@ -70,6 +72,6 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mut era: watch::Receiv
         passed = passes => return passed,
         _ = era.wait_for(|now| *now != own) => {}
     }
-    // Held, for nobody is to notice.
+    // The connection stays open, so that no end of it notices.
     std::future::pending().await
 }

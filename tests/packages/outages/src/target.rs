@@ -1,11 +1,11 @@
-//! What is called: the database or the cache of the example service, by its own code.
+//! The dependency that is called: the database or the cache of the example service, with the service's own code.
 
 use std::time::Duration;
 
 use host::gateway::dependency::{Cache, Database, Fault};
 use tokio::time::sleep;
 
-/// Connections to PostgreSQL: fewer than there are clients.
+/// The number of connections to PostgreSQL, less than that of the clients.
 const POOL: usize = 4;
 
 /// A dependency of a service.
@@ -36,11 +36,11 @@ impl Target {
         }
     }
 
-    /// Takes all connections for `time`, so that nobody else gets one.
+    /// Takes all connections for `time`, so that no client gets one.
     pub(crate) async fn exhaust(&self, time: Duration) {
         let Self::Postgres(database) = self else { return };
         let mut held = Vec::new();
-        // With patience: others want them too.
+        // Takes them one by one and waits for each, because the clients take them too.
         while held.len() < POOL {
             held.extend(database.pool().get().await.ok());
         }

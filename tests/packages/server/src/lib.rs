@@ -1,4 +1,5 @@
-//! The integrations of a server under the real libraries: all of it is in `tests/`, so that the crate itself keeps few.
+//! The integrations of a server with the real libraries. All of it is in `tests/` of this package, so that the crate
+//! itself keeps few development dependencies.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,11 +10,12 @@ use microbreaker::{Breaker, ManualClock, OpenReason, State, Streak};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Makes `call` as the one probe of a half-open circuit and drops it before its first poll, after that, after the next: each
-/// time the place is free for a call that succeeds. How many polls it took until it came to its end first.
+/// Makes `call` as the one probe of a half-open circuit and drops it: before its first poll, after that poll, after the
+/// next, and so on. Each time the slot must be free for a call that succeeds. Returns the number of polls after which
+/// the call ended before it was dropped.
 ///
 /// # Panics
-/// If the place is not free.
+/// If the slot is not free.
 pub async fn dropped_after_every_poll<F: Future<Output = bool>>(
     breaker: &Breaker<Streak, ManualClock, Counters>,
     call: impl Fn() -> F,
@@ -25,7 +27,7 @@ pub async fn dropped_after_every_poll<F: Future<Output = bool>>(
         if AtMost(polls, Box::pin(call())).await.is_some() {
             return polls;
         }
-        // Were the place lost, it would be rejected.
+        // If the slot were lost, this call would be rejected.
         assert!(call().await, "after {polls} polls");
         assert_eq!(
             (breaker.state(), breaker.status().probes_in_flight),
@@ -36,7 +38,7 @@ pub async fn dropped_after_every_poll<F: Future<Output = bool>>(
     }
 }
 
-/// Gives up after so many polls, with `None`.
+/// A future that gives up after so many polls, with `None`.
 struct AtMost<F>(u32, F);
 
 impl<F: Future + Unpin> Future for AtMost<F> {
@@ -49,12 +51,12 @@ impl<F: Future + Unpin> Future for AtMost<F> {
     }
 }
 
-/// The settings of the tuning guide, compiled and run.
+/// Compiles and runs the settings of the tuning guide.
 #[cfg(doctest)]
 #[doc = include_str!("../../../../examples/host/ops/tuning.md")]
 struct Tuning;
 
-/// The recipes, compiled and run.
+/// Compiles and runs the recipes.
 #[cfg(doctest)]
 #[doc = include_str!("../../../../examples/host/recipes.md")]
 struct Recipes;

@@ -1,5 +1,5 @@
-//! Proves that the layer allocates nothing: admitted, rejected, cancelled, and in waiting where there is nothing to wait
-//! for. The allocator counts, as in the crate's own `tests/allocation`.
+//! Proves that the layer allocates nothing for an admitted, rejected or cancelled call, nor for a wait that has nothing
+//! to wait for. The allocator counts, as in the crate's own `tests/allocation`.
 
 #[path = "../../../allocation/counting.rs"]
 mod counting;
@@ -19,7 +19,7 @@ use tower::{Layer, Service};
 const SECOND: Duration = Duration::from_secs(1);
 const CONFIG: Config = Config::streak(3).jitter(false).open_for(SECOND);
 
-/// Allocates nothing itself: halves even numbers.
+/// A service that halves even numbers and allocates nothing itself.
 #[derive(Clone)]
 struct Half;
 
@@ -37,7 +37,7 @@ impl Service<u32> for Half {
     }
 }
 
-/// A call, from the question whether it is ready to the result.
+/// A call, from `poll_ready` to the result.
 fn call<S: Service<u32>>(service: &mut S, number: u32) -> Result<S::Response, S::Error> {
     let mut context = Context::from_waker(Waker::noop());
     assert!(matches!(service.poll_ready(&mut context), Poll::Ready(Ok(()))));
@@ -47,7 +47,7 @@ fn call<S: Service<u32>>(service: &mut S, number: u32) -> Result<S::Response, S:
     }
 }
 
-/// Admitted, failed, rejected, cancelled, as a probe: a thousand rounds, through a clone each.
+/// A thousand rounds, each through a clone: calls that are admitted, failed, rejected, cancelled, and a probe.
 fn never_allocates<S>(service: &S, clock: &ManualClock, state: impl Fn() -> State)
 where
     S: Service<u32> + Clone,
@@ -85,7 +85,7 @@ fn a_call_through_the_layer_allocates_nothing() {
 
 #[test]
 fn a_layer_that_waits_allocates_only_to_sleep() {
-    // A clock that no other test moves.
+    // A clock of its own, which no other test moves.
     static BREAKER: Breaker<Streak, ManualClock> = Breaker::new(CONFIG, ManualClock::new());
     let waiting = BreakerLayer::new(&BREAKER).wait(|_| std::future::pending::<()>()).layer(Half);
     let mut service = waiting.clone();

@@ -1,4 +1,4 @@
-//! The layer in an axum router, on loopback: routes cannot fail, so what is judged is the response.
+//! The layer in an axum router, on loopback. A route cannot return an error, so the layer judges the response.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn by_status(response: &Result<Response, Infallible>) -> Outcome {
     }
 }
 
-/// 503, with the time to come back in whole seconds.
+/// The response to a rejected call: 503, with the time to retry in whole seconds.
 fn unavailable(rejected: Rejected) -> Response {
     let seconds = rejected.retry_in().map_or(3600, |time| time.as_millis().div_ceil(1000));
     (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds.to_string())]).into_response()
@@ -51,7 +51,7 @@ fn routes() -> Router {
         .route("/yours", get(async || StatusCode::BAD_REQUEST))
 }
 
-/// Serves on a free port, until the test is over; says where.
+/// Serves on a free port until the test is over. Returns the URL.
 async fn serve(router: Router) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,7 +59,7 @@ async fn serve(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// What a client without proxies gets.
+/// The response that a client without proxies gets.
 async fn get_from(url: String) -> reqwest::Response {
     reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap()
 }
@@ -68,15 +68,15 @@ async fn status(url: String) -> u16 {
     get_from(url).await.status().as_u16()
 }
 
-/// What both ways of answering have in common.
+/// The part that both ways of answering have in common.
 async fn opens_answers_and_recovers(breaker: Held, router: Router) {
     let server = serve(router).await;
-    // Fault 19: a client's error is none of the server's.
+    // Fault 19: a client's error is not the server's failure.
     for _ in 0..5 {
         assert_eq!(status(format!("{server}/yours")).await, 400);
     }
     assert_eq!(breaker.state(), State::Closed);
-    // Fault 23: one breaker, though axum makes a service of each route.
+    // Fault 23: all routes share one breaker, although axum makes a service of each.
     assert_eq!(status(format!("{server}/bad")).await, 500);
     assert_eq!(status(format!("{server}/worse")).await, 502);
     assert_eq!(breaker.state(), State::Open);
@@ -107,7 +107,7 @@ async fn a_handle_error_layer_answers_rejections() {
     opens_answers_and_recovers(breaker, routes().layer(layer)).await;
 }
 
-/// Fault 2: a client that hangs up takes its probe with it, unless that is given back.
+/// Fault 2: if a client hangs up, its probe is lost unless the probe's slot is given back.
 #[tokio::test]
 async fn a_client_that_hangs_up_gives_its_probe_back() {
     struct Gone(Arc<Notify>);
@@ -147,7 +147,7 @@ async fn a_client_that_hangs_up_gives_its_probe_back() {
     assert_eq!(breaker.state(), State::Closed);
 }
 
-/// As axum does with the call of a client that hangs up, at whatever it waits for.
+/// Drops the call wherever it waits, as axum does when a client hangs up.
 #[tokio::test]
 async fn a_routes_call_may_be_dropped_after_any_poll() {
     let breaker = breaker();

@@ -1,5 +1,5 @@
-//! gRPC calls over real connections: tonic's client upon bodies that carry their permits, and an upstream that ends its
-//! answers in every way there is.
+//! gRPC calls over real connections: tonic's client with bodies that carry their permits, and an upstream that ends its
+//! answers in every possible way.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,11 +42,11 @@ enum End {
     Alone(&'static [(&'static str, &'static str)]),
     /// A message, and no trailers.
     Bare,
-    /// A message, then the stream is reset when it is told so: earlier, and the message would be forgotten.
+    /// A message, then a reset of the stream when the test asks for it. An earlier reset would discard the message.
     Reset(&'static Notify),
     /// A message, and no end.
     Hangs,
-    /// Not the upstream answers, but something on the way, with this status.
+    /// An answer with this HTTP status from a proxy on the way, not from the upstream.
     Proxy(u16),
 }
 
@@ -88,7 +88,7 @@ fn answer(respond: &mut SendResponse<Bytes>, end: End) -> Option<h2::SendStream<
     Some(stream)
 }
 
-/// Answers the requests of one connection with these ends.
+/// Answers the requests of one connection with these ends, in order.
 async fn upstream(ends: Vec<End>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -97,7 +97,7 @@ async fn upstream(ends: Vec<End>) -> SocketAddr {
         let mut connection = h2::server::handshake(socket).await.unwrap();
         let mut ends = ends.into_iter();
         let mut kept = Vec::new();
-        // Until the client goes away.
+        // Serves until the client goes away.
         while let Some(Ok((_request, mut respond))) = connection.accept().await {
             kept.push(answer(&mut respond, ends.next().unwrap()));
         }
@@ -105,7 +105,7 @@ async fn upstream(ends: Vec<End>) -> SocketAddr {
     address
 }
 
-/// A connection whose calls are settled when they end: what a layer does, without one.
+/// A connection whose calls are settled when they end, as by a layer, but without a layer.
 struct Guarded {
     sender: SendRequest<tonic::body::Body>,
     breaker: &'static Watched,
@@ -130,7 +130,7 @@ impl GrpcService<tonic::body::Body> for Guarded {
     }
 }
 
-/// Messages as they are.
+/// A codec that leaves messages as they are.
 #[derive(Clone, Copy, Default)]
 struct Raw;
 
@@ -189,7 +189,7 @@ async fn streaming(client: &mut Grpc<Guarded>) -> tonic::Streaming<Bytes> {
     client.server_streaming(request, PATH, Raw).await.unwrap().into_inner()
 }
 
-/// Successes, failures, alive, ignored, cancelled.
+/// The counts of successes, failures, alive, ignored and cancelled calls.
 fn counts(breaker: &Watched) -> [u32; 5] {
     let counts = breaker.observer().counts();
     [counts.success, counts.failure, counts.alive, counts.ignored, counts.cancelled]
@@ -269,7 +269,7 @@ async fn a_client_that_leaves_a_stream_says_nothing() {
     assert_eq!((counts(breaker), breaker.state()), ([0, 0, 0, 0, 1], State::Closed));
 }
 
-/// The example of the documentation.
+/// The example in the documentation.
 #[tokio::test]
 async fn a_generated_client_is_classified_by_hand() {
     let breaker = breaker(Config::streak(9));
@@ -284,6 +284,6 @@ async fn a_generated_client_is_classified_by_hand() {
     assert_eq!(counts(breaker), [1, 0, 1, 0, 0]);
     assert!(async { Err(failed) }.guarded_with(breaker, classify).await.is_err());
     assert_eq!(breaker.status().reason, Some(OpenReason::Hold));
-    // What the documentation warns of.
+    // The documentation warns of this.
     assert_eq!(Status::from_error(Box::new(tonic::TimeoutExpired(()))).code(), Code::Cancelled);
 }

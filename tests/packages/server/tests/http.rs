@@ -1,4 +1,5 @@
-//! HTTP calls over real connections: an upstream that dies in the middle, stalls, says when to come back, or is left.
+//! HTTP calls over real connections, with an upstream that dies in the middle of an answer, stalls, or says when to
+//! retry, and with clients that go away.
 
 use std::future::poll_fn;
 use std::io::Read;
@@ -29,7 +30,7 @@ fn breaker(config: Config) -> Watched {
     Breaker::observed(config.jitter(false), ManualClock::new(), Counters::new("upstream"))
 }
 
-/// What the upstream does when it has said what it was told to.
+/// What the upstream does after its answer.
 #[derive(Clone, Copy)]
 enum Then {
     Dies,
@@ -48,7 +49,7 @@ async fn upstream(answer: &'static str, then: Then) -> SocketAddr {
         }
         peer.write_all(answer.as_bytes()).await.unwrap();
         if let Then::Hangs = then {
-            // Until the client goes away.
+            // Waits until the client goes away.
             let _ = peer.read_buf(&mut asked).await;
         }
     });
@@ -73,12 +74,12 @@ async fn get<'a>(breaker: &'a Watched, answer: &'static str, then: Then) -> Guar
     guarded(breaker, Method::GET, answer, then).await
 }
 
-/// Asks for a frame, once, and is told to wait.
+/// Polls for a frame once. `true` if the frame is not there yet.
 async fn owes(body: &mut (impl Body + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx).is_pending())).await
 }
 
-/// Successes, failures, alive, cancelled.
+/// The counts of successes, failures, alive and cancelled calls.
 fn counts(breaker: &Watched) -> [u32; 4] {
     let counts = breaker.observer().counts();
     [counts.success, counts.failure, counts.alive, counts.cancelled]
@@ -112,7 +113,8 @@ async fn a_reader_that_takes_what_was_announced_need_not_ask_for_more() {
     assert_eq!(counts(&breaker), [1, 0, 0, 0]);
 }
 
-/// By HTTP/2 the end is a flag, which may come in a frame of its own: a proxy to an HTTP/1.1 client does not wait for it.
+/// In HTTP/2 the end is a flag, which may come in a frame of its own. A proxy to an HTTP/1.1 client does not wait for
+/// that frame.
 #[tokio::test]
 async fn an_http2_upstream_whose_end_is_still_to_come_has_given_its_length() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -123,7 +125,7 @@ async fn an_http2_upstream_whose_end_is_still_to_come_has_given_its_length() {
         let head = Response::builder().header("content-length", 5).body(()).unwrap();
         let mut stream = respond.send_response(head, false).unwrap();
         stream.send_data(Bytes::from_static(b"hello"), false).unwrap();
-        // Until the client goes away.
+        // Serves until the client goes away.
         while connection.accept().await.is_some() {}
         drop(stream);
     });
@@ -155,7 +157,7 @@ async fn fault_22_an_upstream_that_dies_in_the_middle_of_its_answers_opens() {
             assert_eq!(last_failure(&breaker), Some(FailureKind::Reset));
         }
         assert_eq!(breaker.status().reason, Some(OpenReason::Failures));
-        // A probe's head closes nothing; its end does.
+        // The head of a probe's answer does not close the circuit; its end does.
         breaker.clock().advance(2 * SECOND);
         let response = get(&breaker, WHOLE, Then::Hangs).await;
         assert_eq!(breaker.state(), State::HalfOpen);
@@ -207,7 +209,7 @@ async fn retry_after_is_obeyed() {
     for (answer, seconds) in [
         ("HTTP/1.1 429 Wait\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", 7),
         ("HTTP/1.1 503 Wait\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", 7),
-        // As long as a hold may be.
+        // The longest hold allowed.
         ("HTTP/1.1 503 Wait\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n", 3600),
     ] {
         let breaker = breaker(Config::streak(9));
@@ -233,7 +235,7 @@ async fn an_upstream_that_hangs_up_before_its_head_is_a_failure() {
 #[tokio::test]
 async fn nobody_listens() {
     let breaker = breaker(Config::streak(1));
-    // Bound, so that nobody else gets the port, and not listening.
+    // The socket is bound, so that no other program gets the port, and it does not listen.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -242,7 +244,7 @@ async fn nobody_listens() {
     assert_eq!((last_failure(&breaker), breaker.state()), (Some(FailureKind::Refused), State::Open));
 }
 
-/// The kind that a read timeout has differs between systems; what it means does not.
+/// The `ErrorKind` of a read timeout differs between systems, but its meaning does not.
 #[test]
 fn a_blocking_sockets_read_timeout_is_a_timeout() {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -41,7 +41,7 @@ async fn many_tasks_make_one_connection_and_another_once_it_breaks() {
             ports.push(task.await.unwrap().port());
         }
         assert!(ports.iter().all(|port| *port == ports[0]), "one connection");
-        // It breaks; of all that notice, one drops it.
+        // The client breaks. Of all tasks that notice, one drops it.
         let client = lazy.current().unwrap();
         assert_eq!((0..4).filter(|_| lazy.discard(&client)).count(), 1);
         while accepted.load(Ordering::SeqCst) < connections {

@@ -1,4 +1,4 @@
-//! The same metrics in every exporter: a small story, and what a scrape after it shows. `page.txt` is that page.
+//! The same metrics in every exporter: a small story, and the page of a scrape after it. `page.txt` is that page.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -21,7 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 type Hosts = microbreaker::registry::Registry<u8, Streak, &'static ManualClock, &'static Meter>;
 type Payments = Breaker<CountWindow<{ count_words(4, true) }>, ManualClock, (Meter<2>, TracingLog)>;
 
-/// Payments fail, open for 5 s, are probed once in vain and once more now; stock is never asked; of three hosts, one is open.
+/// Payments fail and open for 5 s, one probe fails, and the next probe is due now. Stock is never asked. One of three
+/// hosts is open.
 fn story() -> (Arc<Payments>, Monitors) {
     let config = Config::count(4).slow_after(SECOND).slow_permille(1000).open_for(5 * SECOND).jitter(false);
     let observer = (Meter::new("payments").timed(), TracingLog::new("payments"));
@@ -72,7 +73,7 @@ fn page(monitors: Monitors) -> String {
     page
 }
 
-/// A series' name with its labels in order, and its value, as Rust writes it.
+/// The value of each series, as Rust writes it, by the series' name with its labels in order.
 type Series = BTreeMap<String, String>;
 
 fn key<'a>(name: &str, labels: impl Iterator<Item = (&'a str, String)>) -> String {
@@ -120,7 +121,7 @@ fn each_breaker_has_seven_states_and_is_in_one() {
             assert_eq!(value, if is { "1" } else { "0" }, "{key} while {expected}");
         }
     };
-    // Its time is over, and nobody has asked.
+    // The open time is over, but no caller has asked since.
     states("open");
     payments.acquire().unwrap().alive();
     states("closed");
@@ -145,7 +146,7 @@ fn the_facade_is_handed_the_same() {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {
         monitors.publish();
-        // Set, not added.
+        // A second publication sets the values again and does not add to them.
         monitors.publish();
     });
     let mut series = Series::new();
@@ -162,7 +163,7 @@ fn the_facade_is_handed_the_same() {
     assert_eq!(series, in_whole_seconds());
 }
 
-/// What the facade can be told: its counters have no fractions.
+/// The series as the facade can show them: its counters have no fractions.
 fn in_whole_seconds() -> Series {
     let mut series = series_of_page(include_str!("page.txt"));
     let open = series.get_mut(r#"circuit_breaker_open_seconds_total{name="payments"}"#).unwrap();
@@ -171,7 +172,7 @@ fn in_whole_seconds() -> Series {
     series
 }
 
-/// By the exporter that most use with the facade: it keeps the names, so the dashboard and the alerts hold.
+/// The exporter that most programs use with the facade keeps the names, so the dashboard and the alerts work with it.
 #[test]
 fn the_facades_own_prometheus_page_has_the_same_series() {
     let (payments, monitors) = story();
@@ -183,7 +184,7 @@ fn the_facades_own_prometheus_page_has_the_same_series() {
     assert_eq!(series_of_page(&filled), in_whole_seconds());
 }
 
-/// The recorder cannot be told to forget: what is removed is in no state.
+/// A recorder cannot be told to forget a series, so a removed breaker is shown in no state.
 #[test]
 fn what_is_removed_does_not_stay_as_it_was_last_published() {
     let recorder = PrometheusBuilder::new().build_recorder();
@@ -203,7 +204,7 @@ fn what_is_removed_does_not_stay_as_it_was_last_published() {
     assert!(page.contains(&format!("{latched} 0")) && page.contains(&format!("{open} 0")), "{page}");
     let state = r#"circuit_breaker_state{name="hosts",state="open"}"#;
     assert!(!page.contains(state), "a registry is in no one state");
-    // A breaker on its own has the name, and then the registry again.
+    // A breaker of its own takes the name, and then the registry takes it again.
     let own: Breaker<Streak, _, Meter> = Breaker::observed(Config::streak(1), ManualClock::new(), Meter::new("hosts"));
     own.trip(OpenReason::Manual, SECOND);
     monitors.add(Arc::new(own)).unwrap();
@@ -212,7 +213,7 @@ fn what_is_removed_does_not_stay_as_it_was_last_published() {
     monitors.add_members(hosts(), &HOSTS).unwrap();
     let page = publish(&monitors);
     assert!(page.contains(&format!("{state} 0")) && page.contains(&format!("{open} 1")), "{page}");
-    // Added anew, it shows again, also right after.
+    // After it is added again, it shows at once.
     monitors.add(Arc::clone(&payments)).unwrap();
     assert!(monitors.add(Arc::clone(&payments)).is_err());
     assert!(monitors.remove("payments"));
@@ -250,12 +251,12 @@ fn is_count(name: &str) -> bool {
     name.ends_with("_bucket") || name.ends_with("_count")
 }
 
-/// Without a fraction of zero.
+/// The number without a fraction of zero.
 fn plain(number: &str) -> String {
     number.parse::<f64>().unwrap().to_string()
 }
 
-/// Adds a metric's points, and says whether it only ever grows.
+/// Adds a metric's points. Returns whether the metric only grows.
 fn points<T: Copy + ToString>(name: &str, data: &MetricData<T>, to: &mut Series) -> bool {
     let mut add = |attributes: &mut dyn Iterator<Item = &opentelemetry::KeyValue>, value: T| {
         let labels: Vec<_> = attributes.map(|label| (label.key.as_str(), label.value.to_string())).collect();

@@ -69,7 +69,7 @@ async fn a_connector_behind_the_layer() {
     let breaker = breaker();
     let layer = ServiceBuilder::new().map_err(Error::into_boxed).layer(BreakerLayer::new(Arc::clone(&breaker)));
     let client = Client::builder().no_proxy().connector_layer(layer).build().unwrap();
-    // Bound but not listening: it refuses, and nobody else gets the port.
+    // The socket is bound but does not listen: it refuses connections, and no other program gets the port.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let url = format!("http://{}/good", socket.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Settings of several breakers in one file, overridden by environment variables, through loaders that are in use.
+//! Settings of several breakers in one file, overridden by environment variables, through loaders in common use.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ fn a_file_that_changes_is_applied_without_a_restart() {
     let path = std::env::temp_dir().join(format!("microbreaker-settings-{}.toml", std::process::id()));
     let base = Config::database().jitter(false);
     let breaker: Breaker<Streak, _> = Breaker::new(base, ManualClock::new());
-    // What a service does on a signal, or when a watcher says that the file has changed.
+    // A service does this on a signal, or when a watcher reports that the file has changed.
     let reload = || -> Result<(), Box<dyn std::error::Error>> {
         let settings: Settings = toml::from_str(&std::fs::read_to_string(&path)?)?;
         Ok(settings.apply(base, &breaker)?)

@@ -1,4 +1,4 @@
-//! The layer among tower's own: a buffer, a timeout, a concurrency limit.
+//! The layer together with tower's own layers: a buffer, a timeout, a concurrency limit.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -23,7 +23,7 @@ fn breaker(config: Config) -> Held {
     Arc::new(Breaker::observed(config, ManualClock::new(), Counters::new("test")))
 }
 
-/// Ours at the bottom of a boxed error, however it was wrapped.
+/// The rejection at the bottom of a boxed error, however it was wrapped.
 fn rejection(error: &BoxError) -> Option<Rejected> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
     while let Some(error) = next {
@@ -157,13 +157,13 @@ async fn a_concurrency_limit_inside_or_outside_gets_its_places_back() {
             assert!(matches!(service.ready().await.unwrap().call("7").await, Err(Error::Rejected(_))), "{round}");
         }
         breaker.clock().advance(SECOND);
-        // A call that is dropped, as the probe.
+        // The probe is a call that is dropped.
         drop(service.ready().await.unwrap().call("7"));
         assert_eq!(breaker.state(), State::HalfOpen);
         assert_eq!(service.ready().await.unwrap().call("7").await, Ok(7));
         assert_eq!(breaker.state(), State::Closed);
     }
-    // Asked by one clone which is then dropped: the inner place is free for the other.
+    // One clone is asked and then dropped, so the inner service's place is free for the other.
     let mut other = service.clone();
     other.ready().await.unwrap();
     breaker.latch();

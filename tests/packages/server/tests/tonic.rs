@@ -39,7 +39,7 @@ fn breaker() -> Held {
     Arc::new(Breaker::observed(CONFIG, ManualClock::new(), Counters::new("channel")))
 }
 
-/// A message is a number of one byte.
+/// A codec whose messages are numbers of one byte.
 #[derive(Clone, Copy, Default)]
 struct Byte;
 
@@ -77,7 +77,7 @@ impl Decoder for Byte {
     }
 }
 
-/// Doubles; what does not fit is the client's fault, 0 the server's.
+/// A service that doubles a number. A number that does not fit is the client's error, and 0 is the server's failure.
 #[derive(Clone)]
 struct Double;
 
@@ -118,7 +118,7 @@ async fn serve() -> SocketAddr {
     address
 }
 
-/// By the status in the headers, where a call that fails at once has it.
+/// Classifies by the status in the headers. A call that fails at once has it there.
 fn by_status<E>(response: &Result<HttpResponse<Body>, E>) -> Outcome {
     match response.as_ref().map(|response| Status::from_header_map(response.headers())) {
         Ok(Some(status)) if status.code() == Code::Unavailable => Outcome::Failure(FailureKind::Server),
@@ -128,7 +128,7 @@ fn by_status<E>(response: &Result<HttpResponse<Body>, E>) -> Outcome {
     }
 }
 
-/// A channel that makes a new connection when it has to, unless the network is down.
+/// A channel that makes a new connection when it needs one, unless the network is down.
 fn channel(server: SocketAddr, down: &Arc<AtomicBool>) -> Channel {
     let down = Arc::clone(down);
     Endpoint::from(Uri::from_static("http://loopback")).connect_with_connector_lazy(service_fn(move |_| {
@@ -188,7 +188,7 @@ async fn a_channel_that_reconnects_behind_the_layer() {
     assert_eq!(breaker.state(), State::Open);
     double(service.clone(), 21).await.unwrap_err();
     assert_eq!(breaker.observer().counts().rejected, 1);
-    // The probe does not connect either.
+    // The probe cannot connect either.
     breaker.clock().advance(SECOND);
     double(service.clone(), 21).await.unwrap_err();
     assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, 1));
@@ -198,7 +198,7 @@ async fn a_channel_that_reconnects_behind_the_layer() {
     assert_eq!((breaker.state(), breaker.observer().counts().failure), (State::Closed, 3));
 }
 
-/// A rejection can be a status of one's own choice.
+/// The user can choose the status for a rejection.
 #[tokio::test]
 async fn a_rejection_as_a_status() {
     let breaker = breaker();
@@ -215,7 +215,7 @@ async fn a_rejection_as_a_status() {
     assert!(status.message().contains("until it is reset"), "{status:?}");
 }
 
-/// Over head and body.
+/// The breaker judges head and body.
 #[tokio::test]
 async fn a_call_may_be_dropped_after_any_poll() {
     let breaker = breaker();

@@ -1,5 +1,6 @@
-//! The layer by itself, in front of a service whose every move is told: who is polled and called when, what comes of a call
-//! that is dropped or panics, and back-pressure. Futures are polled by hand, so that every point is reached.
+//! The layer by itself, in front of a service that follows a script. The tests check when the service is polled and
+//! called, the effect of a call that is dropped or panics, and back-pressure. They poll futures by hand, to reach every
+//! point.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn, ready};
@@ -22,7 +23,7 @@ use tower::{Layer, Service, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Two failures in a row open for a second; one good probe closes.
+/// Two failures in a row open the circuit for a second, and one successful probe closes it.
 const CONFIG: Config =
     Config::streak(2).jitter(false).open_for(SECOND).backoff_1024ths(1024).lease(Duration::from_secs(8));
 
@@ -39,29 +40,30 @@ fn half_open(config: Config) -> Held {
     breaker
 }
 
-/// What a call does.
+/// The behaviour of a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ask {
     Ok,
     Err(&'static str),
-    /// Succeeds at the poll after so many.
+    /// Succeeds after so many pending polls.
     After(u32),
     Hang,
     PanicInCall,
     PanicInFuture,
 }
 
-/// What `poll_ready` says.
+/// The answer of `poll_ready`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Says {
     Ready,
     Pending,
-    /// Not ready any more, against tower's contract.
+    /// Not ready any more, which breaks tower's contract.
     Retract,
     Err(&'static str),
 }
 
-/// The inner service. It keeps tower's contract (once ready, ready until called) unless told otherwise, and insists on it.
+/// The inner service. Unless told otherwise it keeps tower's contract (once ready, ready until called). It enforces the
+/// contract on its caller.
 #[derive(Debug)]
 struct Upstream {
     log: Arc<Log>,
@@ -156,7 +158,7 @@ fn poll_ready<S: Service<Ask>>(service: &mut S) -> Poll<Result<(), S::Error>> {
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Asks, calls and polls the call once.
+/// Polls `poll_ready`, calls, and polls the call once.
 fn ask<S: Service<Ask>>(service: &mut S, ask: Ask) -> Poll<Result<S::Response, S::Error>> {
     assert!(matches!(poll_ready(service), Poll::Ready(Ok(()))));
     call(service, ask)
@@ -195,7 +197,7 @@ mod faults {
             drop(call);
             assert_eq!((breaker.status().probes_in_flight, breaker.state()), (0, State::HalfOpen));
         }
-        // Ready, but never looked at: still cancelled.
+        // The future is ready, but nothing polls it, so the call counts as cancelled.
         assert_ready_ok!(poll_ready(&mut service));
         drop(service.call(Ask::Ok));
         assert_eq!((breaker.status().probes_in_flight, breaker.state()), (0, State::HalfOpen));
@@ -216,7 +218,7 @@ mod faults {
             assert_eq!((breaker.state(), breaker.status().attempt, log.calls()), (State::Open, 1, 1), "{panicking:?}");
             assert_eq!(breaker.observer().counts().last_failure.map(|(kind, _)| kind), Some(FailureKind::Panic));
             breaker.clock().advance(SECOND);
-            // The inner service was used up by the call, though that panicked.
+            // The call used up the inner service's readiness, although it panicked.
             assert_eq!(rejected(call(&mut service, Ask::Ok)).reason(), RejectReason::Unready, "{polled}");
             assert_ready_ok!(ask(&mut service, Ask::Ok));
             assert_eq!(breaker.state(), State::Closed);
@@ -255,7 +257,7 @@ mod faults {
         let mut probe = task::spawn(service.call(Ask::After(1)));
         assert_pending!(probe.poll());
         let now = (State::HalfOpen, 1);
-        // A stale success closes nothing; a stale cancelled call frees nobody's place.
+        // A stale success does not close the circuit, and a stale cancelled call frees no other call's slot.
         assert_ready_ok!(good.poll());
         assert_eq!((breaker.state(), breaker.status().probes_in_flight), now);
         assert_pending!(dropped.poll());
@@ -296,7 +298,7 @@ mod faults {
         assert_eq!(breaker.state(), State::Closed);
     }
 
-    /// A breaker for all endpoints around one for each: what the inner one rejects says nothing to the outer one.
+    /// A breaker for all endpoints surrounds one for each. A rejection by the inner one says nothing to the outer one.
     #[test]
     fn fault_18_rejections_of_an_inner_breaker_are_ignored_by_an_outer_one() {
         let (outer, inner) = (half_open(CONFIG), breaker(CONFIG));
@@ -312,7 +314,7 @@ mod faults {
             let error = assert_ready_err!(ask(&mut service, Ask::Ok));
             assert!(matches!(error, Error::Inner(Error::Rejected(_))), "{error:?}");
         }
-        // Neither failed nor closed by it, and the probe's place is free.
+        // The rejections neither fail the probe nor close the circuit, and the probe's slot is free.
         assert_eq!((outer.state(), outer.observer().counts().ignored), (State::HalfOpen, 100));
         inner.reset();
         assert_ready_ok!(ask(&mut service, Ask::Ok));
@@ -366,7 +368,7 @@ mod faults {
     }
 }
 
-/// The table at the top of `tower.rs`.
+/// The table at the top of `src/integrations/tower/service.rs`.
 mod turns {
     use super::*;
 
@@ -403,7 +405,7 @@ mod turns {
         assert_ready_ok!(poll_ready(&mut service));
         assert_eq!((log.polls(), log.calls()), (1, 0), "not touched since");
         breaker.reset();
-        // What it reserved is still there: it is ready, though a fresh one would have to wait.
+        // The inner service's reservation is still there: it is ready, although a fresh one would have to wait.
         log.say(Says::Pending);
         assert_ready_ok!(ask(&mut service, Ask::Ok));
         assert_eq!(log.calls(), 1);
@@ -506,7 +508,7 @@ mod turns {
         assert_eq!((breaker.state(), log.polls()), (State::Open, 2));
         let _ = rejected(ask(&mut service, Ask::Ok));
         assert_eq!(log.polls(), 2);
-        // As a probe it is the probe's failure: the circuit opens again, and nothing wedges.
+        // If the call is a probe, the probe fails: the circuit opens again and does not stay half-open.
         breaker.clock().advance(SECOND);
         assert_eq!(assert_ready_err!(poll_ready(&mut service)), Error::Inner("refused"));
         assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, 1));
@@ -544,7 +546,7 @@ mod turns {
             assert_ready_ok!(poll_ready(&mut clone));
             probes.push(clone.call(Ask::After(1)));
         }
-        // Every place is taken: rejected, untouched.
+        // Every slot is taken: the call is rejected, and the inner service is not asked.
         log.say(Says::Err("refused"));
         assert_ready_ok!(poll_ready(&mut asked));
         assert_ready_ok!(poll_ready(&mut service));
@@ -554,7 +556,7 @@ mod turns {
         assert_eq!(breaker.state(), State::Open);
     }
 
-    /// A settling that makes a response of everything.
+    /// A `Settle` that makes a response of every result.
     #[derive(Clone)]
     struct Recover;
 
@@ -592,7 +594,7 @@ mod turns {
         assert_eq!(assert_ready_ok!(ask(&mut service, Ask::Ok)), u32::MAX);
     }
 
-    /// At random, a thousand times over: what must hold whatever happens.
+    /// A thousand random sequences of events, and the promises that must hold in each.
     #[test]
     fn every_order_of_events_keeps_the_promises() {
         let (mut admitted, mut rejections, mut refused_then_ready) = (0, 0, 0);
@@ -660,7 +662,7 @@ mod turns {
             }
             let counts = breaker.observer().counts();
             assert_eq!(log.calls(), made);
-            // An error of `poll_ready` asks too, and may be refused.
+            // An error of `poll_ready` asks for a permit too, and may be refused one.
             assert!(counts.permitted >= made && counts.permitted <= made + ready_errors, "{counts:?}");
             assert_eq!(counts.permitted + counts.rejected, made + rejected + ready_errors, "each told once");
             drop((calls, services));
@@ -677,7 +679,7 @@ mod turns {
 mod waiting {
     use super::*;
 
-    /// The runtime's own time, which the tests move.
+    /// A clock of the runtime's own time, which the tests move.
     struct TokioClock(Instant);
 
     impl Clock for TokioClock {
@@ -695,7 +697,7 @@ mod waiting {
         (shareable(service), log, breaker)
     }
 
-    /// What axum and reqwest ask of a service.
+    /// The bounds that axum and reqwest put on a service.
     fn shareable<T: Clone + Send + Sync + 'static>(service: T) -> T {
         service
     }
@@ -710,7 +712,7 @@ mod waiting {
         let mut other = service.clone();
         let (one, two) = tokio::join!(service.ready(), other.ready());
         assert!(begin.elapsed() >= OPEN, "not before its time");
-        // Both are ready, but there is one probe.
+        // Both services are ready, but only one probe is admitted.
         let (one, two) = (one.unwrap().call(Ask::After(1)), two.unwrap().call(Ask::Ok));
         assert_eq!(rejected(Poll::Ready(two.await)).reason(), RejectReason::HalfOpen);
         drop(one);
@@ -723,7 +725,7 @@ mod waiting {
     async fn a_reset_is_seen_within_a_second() {
         let (mut service, _, breaker) = waiting(CONFIG);
         breaker.hold(Duration::from_secs(600));
-        // A task of its own: its timer must not wake the one that waits.
+        // The reset runs in a task of its own, so that its timer does not wake the task that waits.
         let reset = tokio::spawn({
             let breaker = Arc::clone(&breaker);
             async move {
@@ -774,7 +776,7 @@ mod waiting {
         breaker.force_open();
         assert_eq!(rejected(ask(&mut service, Ask::Ok)).reason(), RejectReason::ForcedOpen);
         breaker.reset();
-        // Latched while it waits.
+        // The circuit is latched while the service waits.
         breaker.hold(OPEN);
         let mut waits = task::spawn(service.ready());
         assert_pending!(waits.poll());
@@ -857,7 +859,7 @@ mod waiting {
     }
 }
 
-/// Under tower's own mock, which also insists on its contract.
+/// With tower's own mock, which also enforces tower's contract.
 #[tokio::test]
 async fn under_the_mock_of_tower() {
     let breaker = breaker(CONFIG);
@@ -887,14 +889,14 @@ async fn tells_an_observer_that_times_calls_how_long_each_took() {
         let service = BreakerLayer::new(Arc::clone(&breaker)).layer(tower::service_fn(ask));
         assert_eq!(service.clone().oneshot(true).await, Ok(()));
         assert_eq!(service.clone().oneshot(false).await, Err(Error::Inner("no")));
-        // A call that is not made takes no time, and one that is dropped has no result.
+        // A call that is not made takes no time, and a call that is dropped has no result.
         breaker.force_open();
         assert!(service.oneshot(true).await.is_err());
         assert_eq!(breaker.reading().latency.map(|latency| latency.count()), told);
     }
 }
 
-/// As a layer that catches panics does.
+/// A call whose panic is caught before the call is dropped, as by a layer that catches panics.
 #[test]
 fn fault_2_a_panic_that_is_caught_before_its_call_is_dropped_is_a_failure() {
     let breaker = half_open(CONFIG);
@@ -910,7 +912,8 @@ fn fault_2_a_panic_that_is_caught_before_its_call_is_dropped_is_a_failure() {
     assert_eq!((counts.failure, counts.cancelled), (1, 0));
 }
 
-/// What a call gives back as it is dropped (a connection, say) is there before the next probe is admitted.
+/// A call may give something back when it is dropped (a connection, for example). That is back before the next probe is
+/// admitted.
 #[test]
 fn a_call_that_is_dropped_is_gone_before_its_place_is_free() {
     struct Leaves(Held, Arc<AtomicU32>);

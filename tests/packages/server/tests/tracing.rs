@@ -1,4 +1,4 @@
-//! Transitions are logged, with all that they tell, and nothing else is.
+//! Each transition is logged with all of its facts, and nothing else is logged.
 
 use std::collections::BTreeMap;
 use std::fmt;

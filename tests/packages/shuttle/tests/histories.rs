@@ -1,36 +1,39 @@
-//! Histories of four to eight threads under random schedules, each explained by the sequential model: there must be an
-//! order of the operations, one that keeps to who was through before whom began, in which the model gives every caller the
-//! answer it got.
+//! Histories of four to eight threads under random schedules, each explained by the sequential model. For a history
+//! there must be an order of its operations in which the model gives every caller the answer that it got. The order
+//! must keep an operation that ended before another began ahead of that other one.
 //!
-//! What is compared: admissions (of which kind, and whether they count), rejections with their reason and time, the
-//! states seen, and when nobody is at work the window's sums, reason, attempt, probes out and time to wait. The search is
-//! given these freedoms and no others, each within the one operation:
+//! The test compares admissions (their kind, and whether they count), rejections with their reason and time, and the
+//! states seen. When no thread is at work it also compares the window's sums, the reason, the attempt, the probes in
+//! flight and the time to wait. The search may depart from the order in these ways and no others, each within one
+//! operation:
 //!
-//! - A report is counted and judged at one moment, and the move that it calls for follows at another: between the two
-//!   others may still be admitted.
-//! - In a time window (of one lane) it is counted as a call at a moment before that. So a verdict may see calls whose
-//!   failure is not yet there, no more of them than reports are under way: a share may look smaller than it is, never
-//!   larger, and the last of those reports sees it whole.
-//! - A caller makes each move that is due (the open time is over, probes are lost or complete, the ramp is over) at a
-//!   moment of its own, and then competes for a probe at another.
-//! - Who asks while a hold is under way, whose owner is about to say how long, is told the longest it may be, or what
-//!   another hold has said.
-//! - Who is rejected half-open while another asks may be told the whole lease: the other's tick is there before its
-//!   admission, and stays where that fails.
-//! - Near a reload (while it is under way, or an operation that it was beside) an operation goes by the old thresholds or
-//!   the new, a success judges or not, and the generation is left as warm as it was, as warm as judged, or cold. The
-//!   reload itself is made at one moment.
+//! - A report is counted and judged at one moment, and the transition that it calls for follows at another. Between the
+//!   two, other calls may still be admitted.
+//! - In a time window (of one lane) a report is counted as a call at an earlier moment still. So a verdict may see
+//!   calls whose failure is not there yet, no more of them than reports are in progress. A share may then look smaller
+//!   than it is, never larger, and the last of those reports sees the whole share.
+//! - A caller makes each due transition (the open time is over, probes are lost or complete, the ramp is over) at one
+//!   moment, and competes for a probe at a later one.
+//! - While a hold is in progress whose owner has not published the length, a caller that asks is told the longest
+//!   allowed hold, or the length of another hold.
+//! - While another thread asks, a caller that is rejected half-open may be told the whole lease: the other thread
+//!   writes its tick before its admission, and the tick stays if the admission fails.
+//! - Near a reload (beside it, or beside an operation that was beside it) an operation uses the old thresholds or the
+//!   new ones, a success judges or does not, and the generation is left as warm as it was, as warm as judged, or cold.
+//!   The reload itself happens at one moment.
 //!
-//! What a report returns is not compared: of two that call for the same move either may make it.
+//! The test does not compare what a report returns: of two reports that call for the same transition, either may make
+//! it.
 //!
-//! What is not in the histories:
+//! The histories leave out:
 //!
-//! - Time that passes while threads run: it stands still then and passes between, for an open time is counted from a
-//!   moment within the operation that opened, which the model would have to guess. So no bucket ends beneath a report,
-//!   and what a writer who slept through a lap of a time window finds is another generation.
-//! - A switch to shadow or back beside other operations: it is made between.
-//! - A reload of anything but thresholds and minimum.
-//! - In a time window, calls that failed and were slow besides; lanes; pairs of windows; degradation levels; jitter.
+//! - Time that passes while threads run. The clock stands still then and moves on in between, because an open time
+//!   counts from a moment within the operation that opened the circuit, and the model would have to guess that moment.
+//!   So no bucket ends during a report, and a writer that is delayed by a lap of a time window finds another
+//!   generation.
+//! - A switch to shadow mode or back beside other operations: it is made in between.
+//! - A reload of anything but the thresholds and the minimum.
+//! - In a time window, calls that are both failed and slow; lanes; pairs of windows; degradation levels; jitter.
 //! - `trip` and a reported latch, events, and panics.
 
 #![cfg(feature = "models")]
@@ -72,12 +75,12 @@ enum Op {
     Reset,
     Force,
     Disable,
-    /// To the first or the second of two settings.
+    /// A reload to the first or the second of two settings.
     Reload(usize),
     Look,
 }
 
-/// What it saw.
+/// The answer that the operation got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     Admitted { permit: u32, probe: bool, counted: bool },
@@ -86,18 +89,18 @@ enum Seen {
     Nothing,
 }
 
-/// An operation, and between which moments it was made.
+/// An operation, and the moments between which it was made.
 #[derive(Clone, Copy, Debug)]
 struct Done {
     op: Op,
     seen: Seen,
     began: u32,
     ended: u32,
-    /// Whether another thread's hold was under way.
+    /// Whether another thread's hold was in progress.
     beside_hold: bool,
-    /// Whether another thread asked.
+    /// Whether another thread's `acquire` was in progress.
     beside_acquire: bool,
-    /// Whether a reload was under way, or an operation of which this is true.
+    /// Whether a reload was in progress, or an operation beside which a reload was in progress.
     near_reload: bool,
 }
 
@@ -107,7 +110,7 @@ impl Done {
     }
 }
 
-/// Notes of each operation what it was made beside.
+/// Marks each operation with what was in progress beside it.
 fn note_neighbours(threads: &mut [Vec<Done>]) {
     let all: Vec<Done> = threads.iter().flatten().copied().collect();
     let beside = |done: &Done, others: &[Done]| {
@@ -125,7 +128,7 @@ fn note_neighbours(threads: &mut [Vec<Done>]) {
     }
 }
 
-/// Counts moments and permits, beside the schedule.
+/// Numbers moments and permits, with atomics that the schedule does not see.
 #[derive(Debug, Default)]
 struct Book {
     moments: AtomicU32,
@@ -140,18 +143,18 @@ impl Book {
 
 struct Held<W: Window + 'static>(u32, Permit<Shared<W>>);
 
-/// How often what is done in a history, in percent.
+/// The shares of the operations in a history, in percent.
 #[derive(Clone, Copy, Debug)]
 struct Mix {
-    /// Of the reports.
+    /// The share of failures among the reports.
     failures: u32,
-    /// Of the operations of who holds a permit, those that report on it.
+    /// The share of reports among the operations of a thread that holds a permit.
     reports: u32,
-    /// Of the operations: those that end a generation, or change the settings.
+    /// The share of operations that end a generation or change the settings.
     by_hand: u32,
 }
 
-/// A few random operations; the permits still held after them.
+/// Makes a few random operations. Returns them, and the permits still held after them.
 fn work<W: Window>(plan: &Plan, breaker: &Shared<W>, book: &Book, mut held: Vec<Held<W>>) -> (Vec<Done>, Vec<Held<W>>) {
     let roll = || thread_rng().gen_range(0..100);
     let mut done = Vec::new();
@@ -232,14 +235,14 @@ fn work<W: Window>(plan: &Plan, breaker: &Shared<W>, book: &Book, mut held: Vec<
     (done, held)
 }
 
-/// The model at some point of an order, and what is left to be explained.
+/// The model at one point of an order, and the operations that are still to be explained.
 #[derive(Clone, Debug, Hash)]
 struct Point {
     model: Model,
     permits: BTreeMap<u32, model::Permit>,
-    /// Of each thread, how many operations are through.
+    /// The number of explained operations of each thread.
     through: Vec<usize>,
-    /// Of each thread, whether the first step of its next operation is made.
+    /// How far the next operation of each thread is.
     half: Vec<Half>,
 }
 
@@ -247,15 +250,15 @@ struct Point {
 #[derive(Clone, Copy, Debug, Hash)]
 enum Half {
     Ahead,
-    /// A caller has made a move that was due (the open time is over), and now competes with others. A report to a time
-    /// window is counted as a call, and not yet as failed, nor judged.
+    /// A caller has made a due transition (the open time is over) and now competes with others. Or a report to a time
+    /// window is counted as a call, but not yet as failed, nor judged.
     Begun,
-    /// It took effect, and this is to follow.
+    /// The operation took effect, and this step is to follow.
     Made(SecondStep),
 }
 
 impl Point {
-    /// What the next operation of `thread` may do some time before it takes effect.
+    /// The step that the next operation of `thread` may make some time before it takes effect.
     fn begin(&self, thread: usize, done: &Done) -> Option<Self> {
         let mut next = self.clone();
         let begins = match done.op {
@@ -272,7 +275,7 @@ impl Point {
         begins.then_some(next)
     }
 
-    /// Whether an operation has no effect, if the model answers it like this, now or at any later time.
+    /// Whether an operation that gets this answer from the model has no effect, now or at any later time.
     fn is_idle(&self, done: &Done) -> bool {
         match done.op {
             Op::Look => true,
@@ -284,7 +287,7 @@ impl Point {
         }
     }
 
-    /// What `step` leads to, which goes by any of the settings if a reload is near.
+    /// The points that `step` leads to. If a reload is near, the step may use any of the settings.
     fn by_any(&self, plan: &Plan, done: &Done, step: impl Fn(&Self) -> Option<Self>) -> Vec<Self> {
         if !done.near_reload || matches!(done.op, Op::Reload(_)) {
             return step(self).into_iter().collect();
@@ -292,13 +295,13 @@ impl Point {
         let (settings, warm) = (*self.model.settings(), self.model.warm);
         let mut all = Vec::new();
         for other in plan.settings {
-            // Whether it judges as in a warm generation may date from before the reload or after it.
+            // The step may take the generation's warmth from before the reload or from after it.
             for judges_as_if_warm in [false, true] {
                 let mut before = self.clone();
                 before.model.reconfigure(other);
                 before.model.warm = judges_as_if_warm;
                 let Some(after) = step(&before) else { continue };
-                // A new generation is cold. Else it is as warm as this one made it, or as it was.
+                // A new generation is cold. Otherwise the generation is as warm as the step made it, or as it was.
                 let mut ends = vec![after.model.warm, false];
                 if after.model.view().generation == self.model.view().generation {
                     ends = vec![warm, false];
@@ -317,11 +320,11 @@ impl Point {
         all
     }
 
-    /// The next operation of `thread` takes effect now: `None` if the model would have answered otherwise.
+    /// The next operation of `thread` takes effect now; `None` if the model would have answered otherwise.
     fn first_step(&self, plan: &Plan, thread: usize, done: &Done) -> Option<Self> {
         let mut next = self.clone();
         let model = &mut next.model;
-        // Named as it was in fact, so that the order of two admissions alone makes no two points.
+        // The permit keeps its actual number, so that two orders which differ only in two admissions give one point.
         model.permits = if let Seen::Admitted { permit, .. } = done.seen { permit.into() } else { 0 };
         let matches = match (done.op, done.seen) {
             (Op::Acquire, seen) => match (model.acquire(), seen) {
@@ -402,7 +405,8 @@ impl Point {
 /// All models that explain what the threads did, from any of `models` on; `None` if there are too many orders to try.
 fn explain(plan: &Plan, from: Vec<Explanation>, threads: &[Vec<Done>]) -> Option<Vec<Explanation>> {
     let hash = BuildHasherDefault::<DefaultHasher>::new();
-    // By their hashes: of the points of one search no two have the same, or else (once in 10^9) one is left out.
+    // Known points are kept by their hashes. If two points of a search have the same hash (once in 10^9), one is left
+    // out.
     let mut known = HashSet::new();
     let mut ends = BTreeMap::new();
     let mut open: Vec<Point> = from
@@ -428,9 +432,9 @@ fn explain(plan: &Plan, from: Vec<Explanation>, threads: &[Vec<Done>]) -> Option
             ends.insert(hash.hash_one(&end), end);
             continue;
         }
-        // Nothing may begin before an operation takes effect that had ended by then.
+        // An operation takes effect before any operation that began after its end.
         let bound = next.iter().flatten().map(|done| done.ended).min().unwrap_or(u32::MAX);
-        // Where nothing depends on when an operation takes effect, it may as well be at once.
+        // If nothing depends on the moment of an operation's effect, the operation takes effect at once.
         let idle = next.iter().enumerate().find_map(|(thread, done)| {
             let done = done.filter(|done| done.began < bound && matches!(point.half[thread], Half::Ahead))?;
             point.is_idle(done).then(|| point.first_step(plan, thread, done)).flatten()
@@ -455,7 +459,7 @@ fn explain(plan: &Plan, from: Vec<Explanation>, threads: &[Vec<Done>]) -> Option
     Some(ends.into_values().collect())
 }
 
-/// A history, for reading.
+/// A history as text, for a person to read.
 fn told(threads: &[Vec<Done>]) -> String {
     let mut lines: Vec<(u32, String)> = Vec::new();
     for (thread, done) in threads.iter().enumerate() {
@@ -467,33 +471,33 @@ fn told(threads: &[Vec<Done>]) -> String {
     lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
 
-/// A model and the permits that are out.
+/// A model and the permits that are held.
 type Explanation = (Model, BTreeMap<u32, model::Permit>);
 
-/// Beyond so many points an execution is given up.
+/// An execution with more points than this is given up.
 const MOST_POINTS: usize = 100_000;
 
-/// How long the holds are.
+/// The lengths of the holds.
 const HOLDS: [u64; 2] = [30, 50];
 const HOLD_AT_MOST: u64 = 200;
 
-/// How much time may pass at once: short of a lease, an open time, a ramp and beyond; enough for a bucket, all buckets,
-/// and until the tags of the buckets come round.
+/// The times that may pass at once: less and more than a lease, an open time and a ramp; a bucket, all buckets, and
+/// enough for the tags of the buckets to come round.
 const PASSES: [u32; 9] = [0, 10, 40, 60, 100, 130, 200, 300, 1 << 16];
 
-/// What is drawn for one history.
+/// The random choices of one history.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// Those it begins with, and others that a reload changes them to.
+    /// The settings at the beginning, and others for reloads.
     settings: [Settings; 2],
     threads: usize,
-    /// Of each thread between two moments at which nobody is at work.
+    /// The number of operations of each thread in one round. No thread is at work between rounds.
     ops: usize,
     mix: Mix,
 }
 
 impl Plan {
-    /// `ops` is how many operations all threads make together between two of those moments.
+    /// Draws a plan in which all threads together make about `ops` operations in a round.
     fn draw(mut shape: Shape, ops: usize) -> Self {
         let mut random = thread_rng();
         shape.slow = shape.has_shares() && random.gen_bool(0.3);
@@ -509,7 +513,7 @@ impl Plan {
             ramp: random.gen_bool(0.5).then_some(150),
             failure_permille: Some(if random.gen_bool(0.5) { 500 } else { 800 }),
             slow_permille: 700,
-            // In a time window a call is for a moment failed and not yet slow: there no call is both.
+            // In a time window a call that is both is for a moment failed and not yet slow. So there no call is both.
             slow_after: if shape.time.is_some() {
                 shape.slow.then_some(1 << 30)
             } else {
@@ -520,7 +524,7 @@ impl Plan {
         };
         let other = Tuning { failure_permille: Some(300), minimum: Some(3), ..tuning };
         let threads = random.gen_range(4..=8_usize);
-        // The orders of one moment grow with the threads, and their number with the operations.
+        // More threads give more orders at each moment, and more operations give more moments.
         let ops = (ops / (threads * threads)).max(1);
         let mix = Mix {
             failures: if random.gen_bool(0.5) { 40 } else { 15 },
@@ -532,7 +536,8 @@ impl Plan {
     }
 }
 
-/// One execution: eight times some threads work at once, and time passes in between. `false` if it is given up.
+/// One execution: eight rounds in which the threads work at once, with time passing in between. `false` if it is given
+/// up.
 fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool {
     let mut plan = Plan::draw(shape, ops);
     let settings = plan.settings[0];
@@ -547,7 +552,7 @@ fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool 
     for phase in 0..8 {
         let pass = if phase == 0 { 0 } else { PASSES[thread_rng().gen_range(0..PASSES.len())] };
         breaker.clock().advance_ticks(pass);
-        // What only an operator ends; and what a single thread switches.
+        // An operator ends a state that only an operator can end. A single thread switches the mode.
         let frees = matches!(breaker.state(), State::Latched | State::ForcedOpen | State::Disabled);
         let frees = frees && thread_rng().gen_bool(0.5);
         let shadow = plan.mix.by_hand > 0 && thread_rng().gen_bool(0.2);
@@ -596,7 +601,7 @@ fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool 
         models = explanations;
         let _ = writeln!(story, "{}", told(&done));
         assert!(!models.is_empty(), "no order explains\n{story}");
-        // Now that nobody is at work, the breaker is as after one of the orders.
+        // No thread is at work now, so the breaker is in the state that one of the orders leads to.
         let status = breaker.status();
         let tally = status.tally;
         let same = |model: &Model| {
@@ -613,7 +618,7 @@ fn history<W: Window + Send + Sync + 'static>(shape: Shape, ops: usize) -> bool 
     true
 }
 
-/// What an environment variable says.
+/// The number in an environment variable.
 fn number<N: std::str::FromStr>(name: &str) -> Option<N> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
@@ -652,7 +657,7 @@ fn a_count_window_is_explained_by_the_model() {
     explore::<CountWindow<{ count_words(7, false) }>>(Shape::count(7, false), 144);
 }
 
-/// Two chunks: whoever sleeps for a few outcomes sleeps for a lap.
+/// The ring has two chunks, so a thread that is delayed for a few outcomes is delayed for a lap.
 #[test]
 fn a_count_window_of_two_chunks_is_explained_by_the_model() {
     explore::<CountWindow<2>>(Shape::count(4, false), 160);

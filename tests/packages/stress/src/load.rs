@@ -1,5 +1,5 @@
-//! What one thread does: calls with every outcome, permits held over other operations, drops, panics, forced states,
-//! reloads, and a look now and then.
+//! The operations of one thread: calls with every outcome, permits held over other operations, drops, panics, forced
+//! states, reloads, and now and then a reading.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -24,7 +24,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// Below `range`.
+    /// A random number below `range`.
     fn below(&mut self, range: u32) -> u32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -38,7 +38,7 @@ impl Random {
     }
 }
 
-/// How many probes a configuration admits.
+/// The numbers of probes that a configuration admits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) probes: u8,
@@ -51,21 +51,21 @@ impl Most {
     }
 }
 
-/// What is known for certain of the probes of one generation: between the return of `acquire` and the beginning of the
-/// report one is out, unless its lease is over. All the others have a slot too, as a result or written off, but for
-/// those that were given back.
+/// The certain facts about the probes of one generation. Between the return of `acquire` and the beginning of the
+/// report a probe is in flight, unless its lease is over. Every other probe counts as admitted too, with a result or
+/// written off, unless its slot was given back.
 #[derive(Debug)]
 struct Round {
     generation: u32,
-    /// The largest of the configurations that these probes were admitted under.
+    /// The largest numbers of the configurations under which these probes were admitted.
     most: Most,
     admitted: usize,
-    /// The ticks before which none of those that are out was admitted.
+    /// A tick for each probe in flight, no later than its admission.
     out: Vec<u32>,
 }
 
-/// The latest half-open generations. One that comes back late to a place taken since is counted anew: too few, never
-/// too many.
+/// The latest half-open generations. A generation whose place another one has taken is counted from zero again, so the
+/// count may be too small, never too large.
 #[derive(Debug)]
 pub(crate) struct Gauge(Vec<Mutex<Option<Round>>>);
 
@@ -80,7 +80,7 @@ impl Gauge {
         &self.0[generation as usize % self.0.len()]
     }
 
-    /// One more; what is wrong with it.
+    /// Counts one more probe. Returns what is wrong, if anything.
     fn enter(&self, generation: u32, most: Most, begin: u32, lease: u32, clock: &Common) -> Option<String> {
         let mut place = self.place(generation).lock().expect("nobody panics in it");
         let round = match &mut *place {
@@ -90,14 +90,15 @@ impl Gauge {
         round.most = round.most.or(most);
         round.admitted += 1;
         round.out.push(begin);
-        // Read in the lock: not before whoever wrote one off so that another of these took its slot.
+        // Read under the lock, so that the reading is not older than that of a thread that wrote a probe off and so let
+        // another of these take its slot.
         let now = clock.now().count();
         let out = round.out.iter().filter(|&&begin| now.wrapping_sub(begin) < lease).count();
         let wrong = round.admitted > round.most.probes.into() || out > round.most.at_once.into();
         wrong.then(|| format!("{out} probes out together, {} in all: {round:?}", round.admitted))
     }
 
-    /// About to report; `neutral`: and then the slot is another's to take.
+    /// Called just before a report. If it is `neutral`, another probe may take the slot.
     fn leave(&self, generation: u32, begin: u32, neutral: bool) {
         let mut place = self.place(generation).lock().expect("nobody panics in it");
         if let Some(round) = place.as_mut().filter(|round| round.generation == generation)
@@ -109,7 +110,7 @@ impl Gauge {
     }
 }
 
-/// The caller's side of the sums.
+/// The callers' side of the sums.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) permits: AtomicU64,
@@ -120,24 +121,24 @@ pub(crate) struct Counts {
     pub(crate) probes: AtomicU64,
 }
 
-/// What all threads of one run share.
+/// The values that all threads of one run share.
 pub(crate) struct Ground<'a, W: Window> {
     pub(crate) breaker: &'a Stressed<'a, W>,
     pub(crate) clock: &'a Common,
     pub(crate) configs: [(Config, Most); 2],
-    /// Which of them is in force, plus 2 while that changes, plus 4 for each change.
+    /// The index of the configuration in force, plus 2 during a change, plus 4 for each change.
     pub(crate) in_force: AtomicU64,
-    /// Reloads take turns.
+    /// Held during a reload.
     pub(crate) reloading: Mutex<()>,
     pub(crate) lease: u32,
-    /// Leave some permits neither reported nor dropped: only where leases are short enough to recover from it.
+    /// Whether some permits are neither reported nor dropped. That needs leases short enough to recover from it.
     pub(crate) forgets: bool,
     pub(crate) gauge: Gauge,
     pub(crate) counts: Counts,
     pub(crate) violations: Violations,
 }
 
-/// What went wrong in a run: the first twenty.
+/// The first twenty violations of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Violations(Mutex<Vec<String>>);
 
@@ -156,15 +157,15 @@ impl Violations {
 
 struct Held<'a, W: Window> {
     permit: Permit<&'a Stressed<'a, W>>,
-    /// Its generation and a tick before which it was not admitted, if it is a probe.
+    /// If it is a probe: its generation, and a tick no later than its admission.
     probe: Option<(u32, u32)>,
 }
 
 impl<'a, W: Window> Ground<'a, W> {
-    /// `operations` of them: each asks, reports or moves something.
+    /// Makes `operations`: each asks, reports or makes a transition.
     pub(crate) fn work(&self, random: &mut Random, operations: u64) {
         let mut held: Vec<Held<'a, W>> = Vec::new();
-        // How the peer is, for as long as this takes: well, sick or dead.
+        // The state of the peer for the whole call: well, sick or dead.
         let sickness = [87, 300, 800][random.below(3) as usize];
         for operation in 0..operations {
             BEFORE.set(self.clock.now().count());
@@ -205,7 +206,8 @@ impl<'a, W: Window> Ground<'a, W> {
         let probe = permit.is_probe().then(|| (permit.generation(), BEFORE.get()));
         if let Some((generation, begin)) = probe {
             self.counts.probes.fetch_add(1, Ordering::Relaxed);
-            // Whoever saw settings of a reload sees that it had begun.
+            // Acquire, partner: the Release fence in `reload`. A thread that saw the settings of a reload sees that the
+            // reload had begun.
             fence(Ordering::Acquire);
             let [(_, one), (_, other)] = self.configs;
             let most = match before {
@@ -220,7 +222,7 @@ impl<'a, W: Window> Ground<'a, W> {
         Some(Held { permit, probe })
     }
 
-    /// `sickness`: failures in a thousand calls.
+    /// Reports an outcome. `sickness` is the number of failures in a thousand calls.
     fn report(&self, Held { permit, probe }: Held<'a, W>, random: &mut Random, sickness: u32) {
         let leave = |neutral| {
             if let Some((generation, begin)) = probe {
@@ -237,7 +239,7 @@ impl<'a, W: Window> Ground<'a, W> {
                 leave(false);
                 let call = move || {
                     let _held = permit;
-                    // Without the hook, which would print.
+                    // Unwinds without the panic hook, which would print.
                     std::panic::resume_unwind(Box::new(()));
                 };
                 let _ = catch_unwind(AssertUnwindSafe(call));
@@ -266,7 +268,7 @@ impl<'a, W: Window> Ground<'a, W> {
         counted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What an operator or a layer above does.
+    /// Does what an operator, or a layer above, may do.
     fn meddle(&self, random: &mut Random) {
         let breaker = self.breaker;
         match random.below(16) {
@@ -280,14 +282,14 @@ impl<'a, W: Window> Ground<'a, W> {
             11..=13 => breaker.switch(Mode::On),
             _ => self.reload(random.below(2) as usize),
         }
-        // Nothing else leads on from these.
+        // Only a reset leads out of these states.
         if !random.one_in(4) && breaker.retry_in().is_none() {
             breaker.reset();
         }
     }
 
     fn reload(&self, which: usize) {
-        // One at a time, or none would know whose settings are in force after two.
+        // One reload at a time, because after two at once no thread would know which settings are in force.
         let _turn = self.reloading.lock().expect("nobody panics in it");
         let before = self.in_force.load(Ordering::Relaxed);
         self.in_force.store(before | 2, Ordering::Relaxed);

@@ -1,14 +1,14 @@
 //! `cargo run --release -p stress [operations] [threads]`: hammers a breaker of each window with as many operations in
 //! all, and checks afterwards that nothing was lost and nothing was made up:
 //!
-//! - permits given, reports + drops (but for those forgotten on purpose) and rejections are told to the observer, each
-//!   once;
-//! - the events are one legal path through the states, with consecutive generations;
-//! - never more probes admitted in a generation than allowed, but for those given back, nor more out together whose
-//!   lease is not over, by the configuration in force;
-//! - no open time shorter than was configured or said;
-//! - no sum with more failed and slow calls than calls, where all are one or the other;
-//! - and the breaker works as ever: reset, it counts, trips, probes and closes.
+//! - The observer is told each permit given, each report or drop (but for permits forgotten on purpose) and each
+//!   rejection, once.
+//! - The events are one legal path through the states, with consecutive generations.
+//! - By the configuration in force, no generation admits more probes than allowed, apart from those given back, and no
+//!   more probes are in flight together than allowed, apart from those whose lease is over.
+//! - No open time is shorter than configured or than the time given.
+//! - No sum has more failed and slow calls than calls, in a run where every call is one or the other.
+//! - The breaker still works: after a reset it counts, trips, probes and closes.
 
 mod load;
 #[path = "../../../model/reference/moves.rs"]
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The sums go on for four of them: what they look for lasts for nanoseconds.
+/// The runs of the sums take four shares of the operations, because the moment that they look for lasts nanoseconds.
 const RUNS: u64 = 12;
 
 fn time() -> Config {
@@ -80,7 +80,7 @@ enum Leases {
     Short,
 }
 
-/// Operations made, and violations found.
+/// Makes `operations`. Returns the operations made and the violations found.
 fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u64, leases: Leases) -> (u64, usize) {
     let lease = if leases == Leases::Long { 1 << 30 } else { 2 };
     let [few, many] = [Most { probes: 5, at_once: 2 }, Most { probes: 7, at_once: 3 }];
@@ -88,7 +88,7 @@ fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u
     let config = config.open_for(ticks(OPEN_FOR)).hold_at_most(ticks(20)).slow_after(ticks(50)).lease(ticks(lease));
     let config = admits(config, few);
     let other = admits(config, many).successes(4).ramp(ticks(4)).levels(true);
-    // Which a streak alone has none of.
+    // A streak has no rates.
     let rates = other.probe_rule(ProbeRule::Rates);
     let other = if Breaker::<W, _>::try_new(rates, &Common::default()).is_ok() { rates } else { other };
     let begin = Instant::now();
@@ -113,7 +113,7 @@ fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u
     let (counts, sums) = (&ground.counts, watch.sums());
     let [permits, reports, dropped, rejected] = [&counts.permits, &counts.reports, &counts.dropped, &counts.rejected]
         .map(|count| count.load(Ordering::Relaxed));
-    // A drop after the slow limit is told as a failure, so only the sum of the two is the same.
+    // A drop after the slow limit is told as a failure, so only the sum of reports and drops is the same.
     if (sums.permits, sums.reports + sums.cancelled, sums.rejected) != (permits, reports + dropped, rejected) {
         ground.violations.add(format!(
             "{sums:?} told; {permits} permits, {reports} reports, {dropped} dropped, {rejected} rejected"
@@ -137,7 +137,7 @@ fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u
     (operations, violations.len())
 }
 
-/// The same of the sums.
+/// The same for the sums.
 fn run_sums(operations: u64, threads: u64) -> (u64, usize) {
     let begin = Instant::now();
     let violations = sums::run(operations, threads);
@@ -156,7 +156,8 @@ fn print_all(violations: &[String]) {
     }
 }
 
-/// `threads` do `operations` in all: in portions, so that all end together whoever the system favours.
+/// Lets `threads` threads do `operations` in all, in portions, so that all end together even if the system favours
+/// some.
 fn share_out(operations: u64, threads: u64, work: impl Fn(&mut Random, u64) + Sync) {
     let (left, work) = (&AtomicU64::new(operations), &work);
     thread::scope(|scope| {
@@ -176,7 +177,7 @@ fn share_out(operations: u64, threads: u64, work: impl Fn(&mut Random, u64) + Sy
 
 const PORTION: u64 = 10_000;
 
-/// After all that: from a reset on it does what a new one does.
+/// Checks that the breaker does after a reset what a new breaker does.
 fn works_as_ever<W: Window>(breaker: &load::Stressed<'_, W>, clock: &Common, config: Config, violations: &Violations) {
     let expect = |what: &str, holds: bool| {
         if !holds {

@@ -1,5 +1,5 @@
-//! A time window in which every call is failed or slow. Elsewhere the good ones hide a part that was counted before its
-//! call, or read after it; here any such sum shows more in part than in all.
+//! A time window in which every call is failed or slow. Elsewhere successes hide a failure that was counted before its
+//! call or read after it. Here any such sum shows more failed and slow calls than calls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,10 +10,10 @@ use crate::load::{Random, Violations, ticks};
 use crate::share_out;
 use crate::watch::Common;
 
-/// The violations found.
+/// Runs it, and returns the violations found.
 pub(crate) fn run(operations: u64, threads: u64) -> Vec<String> {
     let clock = Common::default();
-    // Every second call fails: it does not open.
+    // Every second call fails, so the circuit does not open.
     let config = Config::time(2, ticks(64)).failure_permille(1000).minimum(4095);
     let breaker: Breaker<TimeWindow<16>, _> = Breaker::try_new(config, &clock).expect("a valid configuration");
     let violations = Violations::default();
@@ -39,7 +39,7 @@ pub(crate) fn run(operations: u64, threads: u64) -> Vec<String> {
         }
     };
     thread::scope(|scope| {
-        // Half of them do nothing but look: the moment between two counts, or two looks, is short.
+        // Half of the threads only read sums, because the moment between two counts, or two loads, is short.
         let half = threads.div_ceil(2);
         for _ in 0..half {
             scope.spawn(look);

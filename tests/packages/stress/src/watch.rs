@@ -1,4 +1,4 @@
-//! What is seen of the breaker from outside: the observer's side of the sums, and the path that the events make.
+//! The view of the breaker from outside: the observer's side of the sums, and the path of the events.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use microbreaker::{
     CallReport, Clock, Event, ManualClock, Observer, OpenReason, RejectReason, ReportKind, State, TickRate, Ticks,
 };
 
-/// Ticks that the threads themselves move on. Readings of one word: whoever comes after another reads no less.
+/// A clock that the threads themselves move on. It is one word, so no reading is less than an earlier one.
 #[derive(Debug, Default)]
 pub(crate) struct Common(CachePadded<AtomicU32>);
 
@@ -32,7 +32,7 @@ impl Clock for &Common {
 }
 
 thread_local! {
-    /// What the clock read before the present operation of this thread.
+    /// The clock's reading before the present operation of this thread.
     pub(crate) static BEFORE: Cell<u32> = const { Cell::new(0) };
     static ME: Cell<usize> = const { Cell::new(0) };
 }
@@ -41,7 +41,7 @@ pub(crate) fn enter(thread: usize) {
     ME.set(thread);
 }
 
-/// What one thread's hooks were told.
+/// The calls of one thread's hooks.
 #[derive(Debug, Default)]
 struct Told {
     permits: AtomicU64,
@@ -51,7 +51,7 @@ struct Told {
     moves: Mutex<Vec<Seen>>,
 }
 
-/// A transition: its place in the order of telling, and between which readings it was made and told.
+/// A transition: its place in the order of telling, and the readings between which it was made and told.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     place: u64,
@@ -95,19 +95,20 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Follows the path that the events make, and complains of every step that is none. How many there were of each
+    /// Follows the path of the events, and reports every step that is not legal. Returns the number of events of each
     /// kind.
     pub(crate) fn follow(&self, violations: &Violations) -> BTreeMap<(&'static str, &'static str), u64> {
         let mut moves: Vec<Seen> =
             self.threads.iter().flat_map(|told| told.moves.lock().expect("nobody panics in it").clone()).collect();
         moves.sort_unstable_by_key(|seen| seen.place);
-        // They are told a little out of order, and generations wrap: each is near the one told before it.
+        // Events are told a little out of order, and generations wrap. So each generation is taken to be the one
+        // nearest to that of the event told before.
         let mut last = 1_i64;
         let mut path: Vec<(i64, bool, Seen)> = Vec::with_capacity(moves.len());
         for seen in moves {
             let near = i64::from(seen.event.generation) - last.rem_euclid(GENERATIONS);
             let distance = (near + GENERATIONS / 2).rem_euclid(GENERATIONS) - GENERATIONS / 2;
-            // The end of a ramp goes on with the generation, behind its beginning.
+            // The end of a ramp keeps the generation, so it is sorted behind the ramp's beginning.
             let finish = (seen.event.from, seen.event.to) == (State::Ramping, State::Closed);
             path.push((last + distance, finish, seen));
             last += distance;
@@ -132,7 +133,8 @@ impl<'a> Watch<'a> {
             if judged && lasts_ticks.is_some_and(|span| span < OPEN_FOR << attempt.min(3)) {
                 violations.add(format!("to be open for less than configured: {:?}", seen.event));
             }
-            // Made no earlier than `before` of the one, told no later than `after` of the other: so long it lasted at most.
+            // The opening was made no earlier than its `before`, and the end was told no later than its `after`. Their
+            // difference is the longest that the open time can have been.
             if let (Some(begin), State::HalfOpen) = (open, to)
                 && let Some(span) = begin.event.lasts_ticks
                 && seen.after.wrapping_sub(begin.before) < span
@@ -146,8 +148,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The first open time of every configuration; it doubles with each attempt, up to eight times as long. Even, for half a
-/// nanosecond more would be rounded up to a tick more.
+/// The first open time of every configuration, in ticks. It doubles with each attempt, up to eight times as long. It is
+/// even, because half a nanosecond more would be rounded up to a whole tick.
 pub(crate) const OPEN_FOR: u32 = 4;
 
 const GENERATIONS: i64 = 1 << 20;
