@@ -1,7 +1,7 @@
 //! An upstream that hangs, guarded in async code. Run it with `cargo run --example async_upstream`.
 //!
-//! Every call has a time limit of its own, inside the breaker, so that a call that hangs is a failure that the breaker sees.
-//! Without the breaker each of the hundred calls during the outage would wait for that limit.
+//! Every call has a time limit of its own, inside the breaker, so that a call that hangs is a failure that the breaker
+//! sees. Without the breaker each of the hundred calls during the outage would wait for that limit.
 
 use std::io;
 use std::sync::Arc;
@@ -69,7 +69,8 @@ async fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// An upstream on loopback. While it hangs it accepts connections and says nothing, as a server without free workers does.
+/// An upstream on loopback. While it hangs it accepts connections and says nothing, as a server without free workers
+/// does.
 async fn upstream(hangs: Arc<AtomicBool>) -> io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?.to_string();

@@ -23,7 +23,8 @@ impl Clock for Millis {
     }
 }
 
-// Three failures in a row open the circuit for a second. Then one call is let through, and its success closes the circuit.
+// Three failures in a row open the circuit for a second. Then one call is let through, and its success closes the
+// circuit.
 static PEER: Breaker<Streak, Millis> = Breaker::new(Config::streak(3).open_for(Duration::from_secs(1)), Millis);
 
 /// How often the peer was really asked.

@@ -4,12 +4,13 @@
 //!
 //! - A blip that a retry heals is a success, and does not count against the peer.
 //! - A rejected call is not retried: nobody sleeps through a back-off to be rejected again.
-//! - An outage is noticed later: by three calls of three attempts each, where the breaker's streak is three. Keep the attempts
-//!   few, and count them in when you set `slow_after`, which measures the call with its retries.
+//! - An outage is noticed later: by three calls of three attempts each, where the breaker's streak is three. Keep the
+//!   attempts few, and count them in when you set `slow_after`, which measures the call with its retries.
 //!
-//! The other order, a retry *around* the breaker, makes each attempt an outcome. It opens sooner, and it is right where an
-//! attempt may go to another peer with a breaker of its own. Then rejections must not be retried like failures: either not at
-//! all, by backon's `when(|error| error.rejected().is_none())`, or after the time that `rejected.retry_in()` tells.
+//! The other order, a retry *around* the breaker, makes each attempt an outcome. It opens sooner, and it is right where
+//! an attempt may go to another peer with a breaker of its own. Then rejections must not be retried like failures:
+//! either not at all, by backon's `when(|error| error.rejected().is_none())`, or after the time that
+//! `rejected.retry_in()` tells.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -41,8 +42,8 @@ impl Peer {
     }
 }
 
-/// Makes one call of up to three attempts, 10 and 20 ms apart. The breaker sees only how the last one ended. (In async code
-/// this is `PEER.call_async(|| (|| peer.ask()).retry(back_off))`, with backon's `Retryable`.)
+/// Makes one call of up to three attempts, 10 and 20 ms apart. The breaker sees only how the last one ended. (In async
+/// code this is `PEER.call_async(|| (|| peer.ask()).retry(back_off))`, with backon's `Retryable`.)
 fn call(peer: &Peer) -> Result<&'static str, Error<&'static str>> {
     let back_off = ExponentialBuilder::default().with_min_delay(Duration::from_millis(10)).with_max_times(2);
     let before = peer.asked.get();

@@ -1,7 +1,9 @@
-//! Tests of your own code around a breaker, without sleeping. Run it with `cargo run --example testing_with_a_manual_clock`.
+//! Tests of your own code around a breaker, without sleeping. Run it with `cargo run --example
+//! testing_with_a_manual_clock`.
 //!
-//! Your code is generic over its [`Clock`]: in production it is given the clock of the machine, and in tests a [`ManualClock`],
-//! which stands still until it is moved. So an open time of an hour takes a test no time, and its end is exact to the tick.
+//! Your code is generic over its [`Clock`]: in production it is given the clock of the machine, and in tests a
+//! [`ManualClock`], which stands still until it is moved. So an open time of an hour takes a test no time, and its end
+//! is exact to the tick.
 
 use core::time::Duration;
 
@@ -32,8 +34,8 @@ impl<C: Clock> Mailer<C> {
 
 // In your crate each of these is a `#[test]`, and `main` is not needed.
 
-// Two failures open the circuit for an hour. Each failed probe doubles that, up to a day. Jitter would lengthen open times, so a
-// test that names exact times switches it off.
+// Two failures open the circuit for an hour. Each failed probe doubles that, up to a day. Jitter would lengthen open
+// times, so a test that names exact times switches it off.
 const CONFIG: Config =
     Config::streak(2).open_for(Duration::from_secs(3600)).open_at_most(Duration::from_secs(24 * 3600)).jitter(false);
 
