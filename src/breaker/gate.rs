@@ -67,7 +67,7 @@ pub trait Gate: Sized {
     /// What [`enter`](Self::enter) would return now. It takes no permit and changes nothing: see [`Breaker::peek`].
     fn look(&self) -> Result<(), Rejected>;
 
-    /// Tells the observer that the caller rejected a call because of [`look`](Self::look), without asking `enter`.
+    /// Notifies the observer that the caller rejected a call because of [`look`](Self::look), without asking `enter`.
     fn notify_rejected(&self, reason: RejectReason);
 }
 
@@ -87,7 +87,7 @@ pub trait Report: Sized {
     /// Whether the observer wants to know how long the call takes.
     fn times_calls(&self) -> bool;
 
-    /// Tells the observer how long the call took, as measured by the code that made the call.
+    /// Notifies the observer of the time that the call took, as the code that made the call measured it.
     fn notify_elapsed(&self, elapsed: Duration);
 
     /// A reading of the breaker's clock.

@@ -44,9 +44,9 @@ use crate::terms::observer::Observer;
 /// A circuit breaker. A window `W` tells it whether the peer is healthy, a clock `C` tells it the time, and it notifies
 /// an observer `O`.
 ///
-/// Share it by reference: every method takes `&self` and may be called from any thread or interrupt. A method returns
-/// in a bounded number of its own steps; it retries only because another caller made progress. The breaker holds no
-/// lock and allocates no memory.
+/// Share it by reference: every method takes `&self` and may be called from any thread or interrupt. A method takes a
+/// bounded number of steps, apart from retries, and it retries only because another caller made progress. The breaker
+/// holds no lock and allocates no memory.
 #[derive(Debug)]
 pub struct Breaker<W, C, O = ()> {
     state: StateCell,

@@ -70,10 +70,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return Err(ConfigError::new(Field::Shape, 0, Bound::Fixed, const { &C::RATE }));
         }
         self.live.replace(&words);
-        // The minimum may have grown, so the circuit becomes cold: successes judge too until a call has been judged at
-        // or above the new minimum. Partner of this exchange: the step to WARM in `recorded`. A thread that judged by
-        // the old thresholds and warms after this exchange sees the new thresholds because of it, and cools the circuit
-        // again. Without the exchange, the circuit could stay warm by a judgement under the old minimum.
+        // The minimum may have grown, so the circuit becomes cold: until a call has been judged at or above the new
+        // minimum, successes are judged too. Partner of this exchange: the step to WARM in `recorded`. A thread that
+        // judged by the old thresholds and warms after this exchange sees the new thresholds because of it, and cools
+        // the circuit again. Without the exchange, the circuit could stay warm by a judgement under the old minimum.
         if Self::COLD {
             // COOL acts in the states that record, TOUCH in all others. So one of the two happens, unless the word
             // moves in between; then both are tried again.

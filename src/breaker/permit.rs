@@ -84,7 +84,7 @@ impl<H: Holder> Permit<H> {
     }
 
     /// Reports an outcome with the time that the caller measured. The breaker compares this time with the slow limit
-    /// instead of its own, and [tells](Observer::on_elapsed) it to the observer.
+    /// instead of its own, and [notifies](Observer::on_elapsed) the observer of it.
     #[inline]
     pub fn record_elapsed(mut self, outcome: Outcome, elapsed: Duration) -> Effect {
         self.holder.breaker().observer.on_elapsed(elapsed);

@@ -56,8 +56,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     ///
     /// Restore before a task or an interrupt uses the breaker: like a [reset](Self::reset), a restore forgets
     /// everything that was reported before it, holds included. [Seed](Self::seed) before the restore, so that this open
-    /// time has the device's jitter. A hold that is reported during the restore counts. A caller that asks while
-    /// a ramp is being restored may begin a whole ramp.
+    /// time has the device's jitter. A hold that is reported during the restore counts. A caller that asks while a ramp
+    /// is being restored may begin a whole ramp.
     ///
     /// On an error nothing changes.
     pub fn restore(&self, snapshot: &Snapshot, passed: Option<Duration>) -> Result<(), SnapshotError> {

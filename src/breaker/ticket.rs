@@ -14,9 +14,9 @@
 //! ```
 //!
 //! A quiet permit carries the control word under which it was given. Any other permit carries no control word: 7 is no
-//! state. The second word tells when the call began. After the answer has begun, it is the number of ticks until then.
-//! A refusal takes the place of a ticket on the way out of the slow path. Its second word is the number of ticks to
-//! wait before asking again.
+//! state. The second word is the time when the call began or, once its answer has begun, the number of ticks until
+//! then. A refusal takes the place of a ticket on the way out of the slow path. Its second word is the number of ticks
+//! to wait before asking again.
 
 use crate::clock::Ticks;
 use crate::machine::control::ControlWord;

@@ -1,9 +1,14 @@
 //! The table of settings: the name of each, its type in the settings file, its unit, its bounds, and the text of each
 //! error.
 //!
-//! These derive from it: `Field` (its variants, their documentation, `ALL`, `name`, whether it is a time), the bounds
-//! that `Config` and `RegistryBuilder` check, the sentences of `ConfigError`, the names that `defmt` logs, and of
-//! `Settings` the fields, their order, their types, their documentation and the method of `Config` that each one calls.
+//! All of these derive from the table:
+//!
+//! - `Field`: its variants, their documentation, `ALL`, `name`, and whether a setting is a time;
+//! - the bounds that `Config` and `RegistryBuilder` check;
+//! - the sentences of `ConfigError`;
+//! - the names that `defmt` logs;
+//! - the fields of `Settings`: their order, their types, their documentation, and the method of `Config` that each one
+//!   calls.
 //!
 //! To add a setting:
 //!
@@ -15,14 +20,14 @@
 //! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))` if
 //!    it is a time, and put it into a word. In `config/live.rs`, draw the word's bits and add the method that reads
 //!    them.
-//! 4. In `tests/config.rs`, add a `Row` for each bound. In `tests/settings.rs`, add a value to `ALL` and the method to
-//!    `every_setting_reaches_the_configuration`. Until then both files fail. (A setting without bounds is also listed
-//!    in `the_file_has_the_names_of_the_fields`.)
+//! 4. In `tests/breaker/config.rs`, add a `Row` for each bound. In `tests/integrations/settings.rs`, add a value to
+//!    `ALL` and the method to `every_setting_reaches_the_configuration`. Until then both files fail. (A setting without
+//!    bounds is also listed in `the_file_has_the_names_of_the_fields`.)
 //!
 //! If no setting of the file has that type yet, add an `impl Value` for it in `integrations/serde/settings.rs`, which
 //! says how it is read and written.
 
-/// Calls the macro that is named, with the table.
+/// Calls the macro `$then` with the table.
 ///
 /// A row begins with the setting's name, the same name as a text (`defmt` interns literals only), and what it is, in
 /// words. Two parts follow, each of which may be left out:

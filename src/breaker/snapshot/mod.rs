@@ -4,7 +4,7 @@
 //! word 0   "MCB" (24) · version (8)
 //!      1   attempt (5) · reason (3) · state (3), the rest 0
 //!      2   what is left of the open time or ramp, in ticks
-//!      3   how long it has lasted, in ticks
+//!      3   how long the open time or ramp has lasted, in ticks
 //!      4   how many snapshots were kept before this one, see `Retained`
 //!      5   the clock's rate: ticks …
 //!      6   … in as many seconds
@@ -30,7 +30,7 @@ use crate::terms::state::{OpenReason, State};
 /// reset. A snapshot holds neither the window's counts nor permits, settings and switches.
 ///
 /// A snapshot travels as [words](Self::words) or little-endian [bytes](Self::bytes). Their number never changes. They
-/// contain a checksum, so a snapshot that was cut off while it was written is found to be an error. Keep it
+/// contain a checksum, so a snapshot that was cut off while it was written is detected. Keep a snapshot
 ///
 /// - in memory that survives a reset: use [`Retained`](crate::Retained), which keeps the previous snapshot until the
 ///   new one is whole;
@@ -184,7 +184,7 @@ impl Snapshot {
         Self::from_words(&words)
     }
 
-    /// The state. [`Breaker::restore`](crate::Breaker::restore) restores a half-open circuit as open.
+    /// The state of the circuit. [`Breaker::restore`](crate::Breaker::restore) restores a half-open circuit as open.
     pub const fn state(&self) -> State {
         self.state
     }
