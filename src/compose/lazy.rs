@@ -1,7 +1,8 @@
 //! A client that is created when it is first needed, behind the breaker that guards its calls.
 //!
 //! A [`Lazy`] is for clients whose creation reaches the peer and can fail, such as a database connection: one caller
-//! connects and the others wait or are rejected. After a caller has discarded a lost connection, the next call connects anew.
+//! connects and the others wait or are rejected. After a caller has discarded a lost connection, the next call connects
+//! anew.
 
 use core::fmt;
 use core::future::Future;
@@ -60,7 +61,7 @@ pub struct Lazy<T, G> {
 }
 
 impl<T, G> Lazy<T, G> {
-    /// No client yet, and the gate to ask.
+    /// A client behind this gate that is not created yet.
     pub const fn new(breaker: G) -> Self {
         Self { breaker, client: ArcSwapOption::const_empty(), turn: Mutex::new(()) }
     }

@@ -1,4 +1,5 @@
-//! `defmt`: all public values of the crate implement `Format`, and [`DefmtLog`] is an observer that logs transitions.
+//! `defmt`: `Format` for all values that a breaker reports (states, events, rejections, errors, snapshots), and an
+//! observer that logs transitions, [`DefmtLog`].
 //!
 //! Names are interned: on the wire they are numbers. Times are shown in ticks of the breaker's clock, so that the
 //! target does not divide. With a recommended clock, a tick is about a millisecond.

@@ -10,7 +10,7 @@
 //!     if MODEM.ready().await.is_ok()
 //!         && let Ok(permit) = MODEM.acquire()
 //!     {
-//!         // ... and report how it went:
+//!         // Send, and then report how it went:
 //!         permit.success();
 //!     }
 //! }

@@ -101,7 +101,7 @@ impl Monitors {
     }
 }
 
-/// Passes the numbers of a value that an instrument observes on to it, with their labels.
+/// Gives an instrument the numbers that it observes of a value, with their labels.
 type Sample<T> = fn(Labels<'_>, Value, &mut dyn FnMut(T, Labels<'_>));
 
 fn signed(calls: u64) -> i64 {

@@ -11,8 +11,8 @@ use crate::metrics::families::{FAMILIES, Kind, Value};
 use crate::metrics::monitors::Monitors;
 use crate::metrics::reading::Latency;
 
-/// Registered with a registry, a set of monitors shows the [metrics](crate::metrics::Monitors#metrics) of all its
-/// breakers. It reads them at each scrape.
+/// A set of monitors that is registered with a registry shows the [metrics](crate::metrics::Monitors#metrics) of all
+/// its breakers. It reads them at each scrape.
 ///
 /// ```
 /// use microbreaker::metrics::{Meter, Monitors};

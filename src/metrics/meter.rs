@@ -22,9 +22,9 @@ use crate::terms::rejected::RejectReason;
 /// An observer that counts everything that metrics need, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4,
 /// … 64) shards the words that each call writes.
 ///
-/// A call writes two words of its lane. A failure writes one more word, which all lanes share, and a timed call writes
-/// two or three more of its lane. A transition takes a mutex for a few additions, and so does a reading. No call
-/// allocates.
+/// A call writes two words of its lane, and one more for each of these: it is a probe, it is slow, its report is stale.
+/// A failure writes one more word, which all lanes share, and a timed call writes two or three more of its lane. A
+/// transition takes a mutex for a few additions, and so does a reading. No call allocates.
 ///
 /// ```
 /// use microbreaker::metrics::Meter;

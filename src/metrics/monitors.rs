@@ -1,4 +1,4 @@
-//! The breakers that exporters show, and as which metrics (feature `std`).
+//! The set of breakers that exporters show, and the list of metrics (feature `std`).
 
 use core::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -43,7 +43,8 @@ use crate::metrics::reading::Reading;
 ///
 /// let monitors = Monitors::new();
 /// monitors.add(&PAYMENTS)?;
-/// let stock: Breaker<Streak, _, Meter<4>> = Breaker::observed(Config::streak(3), StdClock::new(), Meter::new("stock"));
+/// let stock: Breaker<Streak, _, Meter<4>> =
+///     Breaker::observed(Config::streak(3), StdClock::new(), Meter::new("stock"));
 /// monitors.add(Arc::new(stock))?;
 /// assert_eq!(monitors.readings().iter().map(|reading| reading.name).collect::<Vec<_>>(), ["payments", "stock"]);
 /// # Ok::<(), microbreaker::metrics::DuplicateName>(())

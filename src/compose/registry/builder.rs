@@ -84,17 +84,18 @@ impl<K> RegistryBuilder<K> {
 
     /// The time after which a breaker may go though it is not clean, if nobody has asked for it and no clean breaker
     /// can go. The default is six times [`idle_after`](Self::idle_after) (an hour, unless that is changed), but at most
-    /// the [`HORIZON`]. It may be from `idle_after` up to the horizon, is measured as exactly, and `None` means never.
+    /// the [`HORIZON`]. Any time from `idle_after` up to the horizon will do, and is measured as exactly. `None` means
+    /// never.
     ///
     /// The breaker of a key that failed and never comes again (a host that somebody made up, a tenant that left) does
     /// not become clean by itself: a streak and a count window do not age, and an open circuit changes only when
     /// somebody asks. Without this limit such keys keep their places for ever, and all later keys share the overflow
     /// breaker.
     ///
-    /// A breaker that goes this way takes along its counted failures, the number of times it has opened in a row, the
-    /// results of its probes, and its ramp. If its key comes again after that, it begins closed. This limit never
-    /// forgets a hold or an open time that is running, a latch, or a breaker that an operator has forced open or
-    /// disabled: see [`Registry`].
+    /// When such a breaker goes, its counted failures, the number of times it has opened in a row, the results of its
+    /// probes and its ramp are forgotten. If its key comes again after that, it begins closed. A breaker does not go by
+    /// this limit while a hold or an open time is running, while it is latched, or while an operator has forced it open
+    /// or disabled it: see [`Registry`].
     pub fn forget_after(mut self, time: Option<Duration>) -> Self {
         self.forget = time.map_or(Forget::Never, Forget::After);
         self
