@@ -164,7 +164,7 @@ mod slow {
         breaker.reconfigure(&TIMED).unwrap();
         breaker.clock().advance_ticks(LIMIT_TICKS + 1);
         drop(untimed);
-        assert_eq!(ledger(&breaker), [1, 0, 0, 1], "nobody knows when it began");
+        assert_eq!(ledger(&breaker), [1, 0, 0, 1], "its beginning was not recorded");
     }
 }
 

@@ -63,7 +63,7 @@ fn fault_01_half_open_lets_everybody_in() {
             .collect();
         callers.into_iter().filter_map(|caller| caller.join().unwrap()).collect()
     });
-    assert_eq!(permits.len(), 5, "of 500 callers at once exactly the 5 probes");
+    assert_eq!(permits.len(), 5, "of 500 callers at once, exactly the 5 probes are admitted");
     assert!(permits.iter().all(Permit::is_probe));
 }
 
@@ -254,7 +254,7 @@ fn fault_05_the_cooldown_is_skipped() {
         rounds
     });
     assert!(!skipped.into_inner(), "a probe within the cooldown");
-    assert_eq!(rounds, 200, "each open for its whole time");
+    assert_eq!(rounds, 200, "each round stays open for its whole time");
 }
 
 #[test]
@@ -657,22 +657,22 @@ fn fault_19_a_client_error_resets_the_streak_or_opens_the_circuit() {
     for _ in 0..10_000 {
         assert_eq!(answer(404), Error::Inner(404));
     }
-    assert_eq!((breaker.state(), breaker.tally().failed), (State::Closed, 0), "one tenant's 4xx open nothing");
+    assert_eq!((breaker.state(), breaker.tally().failed), (State::Closed, 0), "one client's 4xx do not open it");
     answer(503);
     answer(503);
     answer(400);
-    assert_eq!(breaker.tally().failed, 2, "and reset nothing");
+    assert_eq!(breaker.tally().failed, 2, "and do not end the streak");
     answer(503);
     assert_eq!(breaker.state(), State::Open);
     clock.advance(OPEN_FOR);
     answer(401);
-    assert_eq!(breaker.state(), State::Closed, "to a probe an answer is what it asked for");
+    assert_eq!(breaker.state(), State::Closed, "any answer shows a probe that the peer is up");
 
     let breaker: Breaker<Last100, _> = Breaker::new(Config::count(100).minimum(2), &clock);
     for _ in 0..1000 {
         assert_eq!(breaker.acquire().unwrap().alive(), Effect::Neutral);
     }
-    assert_eq!(breaker.tally().total, 0, "nor do they thin a share out");
+    assert_eq!(breaker.tally().total, 0, "client errors do not lower the share of failures either");
 }
 
 #[test]

@@ -218,6 +218,6 @@ fn the_sizes() {
     drop(out);
     for (name, bytes, bound) in SIZES {
         assert!(bytes <= bound, "{name}: {bytes} bytes, {bound} were promised");
-        assert_eq!(bytes % size_of::<u32>(), 0, "{name} is not all words");
+        assert_eq!(bytes % size_of::<u32>(), 0, "{name} is not made of whole words");
     }
 }

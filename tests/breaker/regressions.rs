@@ -244,7 +244,7 @@ fn no_period_is_shorter_by_what_its_clock_may_lag() {
 
     let (quick, slow) = (breaker.acquire().unwrap(), breaker.acquire().unwrap());
     pass(12);
-    assert_eq!(quick.success(), Effect::Counted, "as long as the limit, but for what the clock may lag");
+    assert_eq!(quick.success(), Effect::Counted, "the limit is not exceeded, given the clock's slack");
     pass(1);
     assert_eq!(slow.success(), Effect::Opened(OpenReason::Slow));
 }

@@ -65,7 +65,7 @@ fn one_creates_and_the_others_wait_each_on_a_permit_of_its_own() {
     };
     let (mut one, mut two) = (call(), call());
     assert!(one.poll().is_pending() && two.poll().is_pending());
-    assert_eq!(breaker.observer().counts().permitted, 1, "who waits has not asked yet");
+    assert_eq!(breaker.observer().counts().permitted, 1, "a caller that waits has not asked yet");
     gate.0.set(true);
     assert_eq!((one.poll(), two.poll()), (Poll::Ready(Ok(1)), Poll::Ready(Ok(1))));
     assert_eq!(call().now(), Ok(1));
@@ -252,10 +252,10 @@ fn only_the_present_client_is_discarded_and_only_once() {
     let one = get();
     let (same, foreign) = (get(), Arc::new(1));
     assert!(!lazy.discard(&foreign));
-    assert!(lazy.discard(&one) && !lazy.discard(&same), "of two that saw it fail, the first");
+    assert!(lazy.discard(&one) && !lazy.discard(&same), "of two callers that saw it fail, only the first discards it");
     assert_eq!((lazy.current(), *one), (None, 1));
     let two = get();
-    assert!(!lazy.discard(&one), "a newer is left alone");
+    assert!(!lazy.discard(&one), "a newer client is left alone");
     assert_eq!((*two, *get(), created.get()), (2, 2, 2));
 }
 
@@ -288,7 +288,7 @@ fn creations_and_calls_are_timed_once_a_permit() {
     assert!(Task::new(lazy.call(working, |_| async { Ok(()) })).now().is_ok());
     assert_eq!(timed(), 3, "a call");
     assert!(Task::new(lazy.get(working)).now().is_ok());
-    assert_eq!(timed(), 3, "who only takes the client makes no call");
+    assert_eq!(timed(), 3, "taking the client alone is no call");
     assert!(lazy.discard(&lazy.current().unwrap()));
     assert!(Task::new(lazy.get(working)).now().is_ok());
     assert_eq!(timed(), 4, "a creation");

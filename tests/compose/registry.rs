@@ -249,7 +249,7 @@ fn nothing_goes_before_the_idle_time_is_over_and_all_may_soon_after() {
         clock.advance_ticks(81_920 - 1);
         assert!(hosts.get_or_create("b").is_overflow(), "from {start}");
         clock.advance_ticks(2 * 8192 + 1);
-        assert!(!hosts.get_or_create("b").is_overflow(), "from {start}: not within two eighths");
+        assert!(!hosts.get_or_create("b").is_overflow(), "from {start}: not evicted within two eighths");
     }
     // A key that was idle for half a wrap is still evicted.
     let clock = clock();
@@ -270,7 +270,7 @@ fn whoever_is_idle_longest_goes_and_use_keeps() {
     clock.advance(80 * SECOND);
     drop(hosts.get("a"));
     assert!(!hosts.get_or_create("d").is_overflow());
-    assert!(hosts.get("b").is_none() && hosts.get("a").is_some(), "b, for a was used");
+    assert!(hosts.get("b").is_none() && hosts.get("a").is_some(), "b is evicted, because a was used");
     assert_eq!(hosts.len(), 3);
 }
 
@@ -425,7 +425,7 @@ fn what_cannot_work_is_a_typed_error() {
     assert_eq!(build(|builder| builder.forget_after(Some(599 * SECOND))), Err(error));
     let error = (Field::ForgetAfter, Bound::AtMost(HORIZON));
     assert_eq!(build(|builder| builder.forget_after(Some(Duration::MAX))), Err(error));
-    assert_eq!(build(|builder| builder.idle_after(HORIZON / 1024 * SECOND)), Ok(()), "six times it is capped");
+    assert_eq!(build(|builder| builder.idle_after(HORIZON / 1024 * SECOND)), Ok(()), "six times that is cut to the cap");
     let short: Result<Hosts, _> =
         RegistryBuilder::new("hosts", Config::streak(3)).idle_after(Duration::ZERO).build(clock());
     let text = "idle_after must be at least 16 ticks (it is 0ns, the least is 15.625ms)";
@@ -564,10 +564,10 @@ fn who_looks_it_up_and_is_late_finds_it_gone() {
         looked.recv().unwrap();
     });
     let two = steps.get_or_create(&2);
-    assert!(!two.is_overflow(), "nobody had 1 as it was judged");
+    assert!(!two.is_overflow(), "no thread held 1 when it was judged");
     go_on.send(()).unwrap();
     let thread = reader.take().expect("the script ran");
-    assert_eq!(thread.join().unwrap(), (true, true), "not the one that is gone");
+    assert_eq!(thread.join().unwrap(), (true, true), "it got the overflow breaker, not the evicted one");
     assert!(same(&two, &steps.get(&2).unwrap()) && steps.get(&1).is_none() && steps.len() == 1);
 }
 
@@ -625,7 +625,7 @@ fn a_reading_of_members_says_how_many_are_in_each_state() {
         (reading.name, closed, half_open, open, reading.probes_in_flight)
     };
     let all = || monitors.readings().iter().map(states).collect::<Vec<_>>();
-    assert_eq!(all(), [("near", 0, 0, 0, 0), ("far", 0, 0, 0, 0)], "that for overflow has a label of its own");
+    assert_eq!(all(), [("near", 0, 0, 0, 0), ("far", 0, 0, 0, 0)], "the overflow breaker has a label of its own");
     for key in [1, 2, 11] {
         hosts.get_or_create(&key).acquire().unwrap().failure();
     }

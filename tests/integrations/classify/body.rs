@@ -175,7 +175,7 @@ fn a_body_ends_with_its_trailers_or_with_all_that_was_announced() {
     let mut body = pin!(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response).into_body());
     assert_eq!((reported(&breaker), body.is_end_stream(), body.size_hint().exact()), (None, false, Some(17)));
     assert!(is_data(&poll(body.as_mut())));
-    assert_eq!((reported(&breaker), body.is_end_stream()), (SUCCESS, true), "nobody need ask for more");
+    assert_eq!((reported(&breaker), body.is_end_stream()), (SUCCESS, true), "no further poll is needed");
 }
 
 /// An HTTP/2 peer may end a body with a separate frame. A proxy that knows the length does not wait for that frame.
@@ -259,7 +259,7 @@ fn a_probe_that_still_streams_when_half_of_its_lease_is_over_has_shown_that_the_
         assert_eq!(reported(&breaker), expected, "{past:?} past it");
         assert_eq!(breaker.state() == State::Closed, expected.is_some());
         let _ = poll(body.as_mut());
-        assert_eq!(breaker.state() == State::Open, expected.is_none(), "what comes later is no probe's");
+        assert_eq!(breaker.state() == State::Open, expected.is_none(), "a later end is no longer the probe's");
         breaker.observer().0.take();
     }
     // If the head was slow, the report is slow.
@@ -404,7 +404,7 @@ fn the_slow_limit_is_held_against_the_head() {
         while poll(body.as_mut()).map(|frame| frame.is_some()) == Poll::Ready(true) {}
         let report = breaker.observer().0.take().unwrap();
         assert_eq!((report.kind, report.slow), (ReportKind::Success, slow), "{head:?}");
-        assert_eq!(breaker.tally().failed, u32::from(slow), "slow is bad in a streak");
+        assert_eq!(breaker.tally().failed, u32::from(slow), "a slow success counts as failed in a streak");
         // Once a head has come, a client that leaves a long stream has cancelled the call, however late.
         let permit = breaker.acquire().unwrap();
         breaker.clock().advance(head);
@@ -566,7 +566,7 @@ fn the_clock_is_read_only_where_a_body_can_stall() {
     let response = || script([Step::Data, Step::Wait, Step::Wait, Step::Data, Step::Data, Step::Wait]);
     assert_eq!(run(AtEnd(HttpStatus).settle(breaker.acquire().unwrap(), response())), 0);
     let stalling = AtEnd(HttpStatus).stall_after(SECOND);
-    assert_eq!(run(stalling.settle(breaker.acquire().unwrap(), response())), 2, "each time it began to owe");
+    assert_eq!(run(stalling.settle(breaker.acquire().unwrap(), response())), 2, "once per time that a frame is owed");
 }
 
 /// The future of a tower layer needs all of these traits.

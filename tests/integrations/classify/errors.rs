@@ -27,7 +27,7 @@ fn every_kind_lasts_and_is_retried_as_its_table_says() {
     assert_eq!(all.iter().map(|row| row.0).collect::<Vec<_>>(), FailureKind::ALL);
     for (kind, lasts, retry) in all {
         assert_eq!((kind.persistence(), kind.is_retryable()), (lasts, retry), "{kind:?}");
-        assert!(!(retry && lasts == Permanent), "{kind:?}: what stays is not retried");
+        assert!(!(retry && lasts == Permanent), "{kind:?}: a permanent failure is not retried");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Plots how the cost of a call grows with the window, the lanes, the breakers, the threads, the failures and the
 //! rejections: `cargo growth`.
 //!
-//! Writes `benches/GROWTH.md` and `benches/growth-*.svg`. Fails if a cost grows that must not. `cargo growth -- threads
-//! lanes` measures only these plots. With `--smoke` everything runs once and nothing is written.
+//! Writes `benches/GROWTH.md` and `benches/growth-*.svg`. Fails if a cost grows that must not.
+//!
+//! `cargo growth -- threads lanes` measures only these plots. With `--smoke` everything runs once and nothing is
+//! written.
 
 mod breakers;
 mod calls;
