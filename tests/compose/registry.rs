@@ -425,7 +425,7 @@ fn what_cannot_work_is_a_typed_error() {
     assert_eq!(build(|builder| builder.forget_after(Some(599 * SECOND))), Err(error));
     let error = (Field::ForgetAfter, Bound::AtMost(HORIZON));
     assert_eq!(build(|builder| builder.forget_after(Some(Duration::MAX))), Err(error));
-    assert_eq!(build(|builder| builder.idle_after(HORIZON / 1024 * SECOND)), Ok(()), "six times that is cut to the cap");
+    assert_eq!(build(|builder| builder.idle_after(HORIZON / 1024 * SECOND)), Ok(()), "six times it is over the cap");
     let short: Result<Hosts, _> =
         RegistryBuilder::new("hosts", Config::streak(3)).idle_after(Duration::ZERO).build(clock());
     let text = "idle_after must be at least 16 ticks (it is 0ns, the least is 15.625ms)";
