@@ -28,11 +28,11 @@ use crate::terms::outcome::{FailureKind, Outcome};
 ///
 /// A half-open probe stays in flight until its body ends. If a frame comes when half of the
 /// [lease](crate::Config::lease) is over, the probe counts as a success already: a peer whose responses take minutes,
-/// or never end, shows by this that it is up. What comes later (a break, trailers, a hold in them) no longer counts. So
-/// a peer that dies late in each of its responses is found up each time, and its open times do not grow; set the lease
-/// to twice the time that responses take. If a response is silent for a whole lease, or is not read for that long, its
-/// probe is lost like any other, and the circuit opens again. Judge such streams (a watch, rare events) by their head
-/// alone, by [`AtOnce`](crate::AtOnce).
+/// or never end, shows by this that it is up. A break or trailers that come later no longer count, not even a hold in
+/// them. So a peer that dies late in each of its responses is found up each time, and its open times do not grow; set
+/// the lease to twice the time that responses take. If a response is silent for a whole lease, or is not read for that
+/// long, its probe is lost like any other, and the circuit opens again. Judge such streams (a watch, rare events) by
+/// their head alone, by [`AtOnce`](crate::AtOnce).
 ///
 /// If successful bodies are dropped unread, use [`AtOnce`](crate::AtOnce), since no call would ever come to an end. On
 /// a server this is the case for responses to HEAD.
