@@ -1,5 +1,5 @@
-//! An axum service that asks an upstream by reqwest, with a breaker between them. Run it with `cargo run --example
-//! axum_reqwest`.
+//! An axum service that asks an upstream by reqwest, with a breaker between them.
+//! Run it with `cargo run --example axum_reqwest`.
 //!
 //! The upstream answers 500 for a while. The service passes the first failures on as 502; then it answers 503 with a
 //! `Retry-After` at once, without asking, until the upstream is back.
