@@ -1,5 +1,5 @@
-//! Tests of your own code around a breaker, without sleeping. Run it with `cargo run --example
-//! testing_with_a_manual_clock`.
+//! Tests of your own code around a breaker, without sleeping.
+//! Run it with `cargo run --example testing_with_a_manual_clock`.
 //!
 //! Your code is generic over its [`Clock`]: in production it is given the clock of the machine, and in tests a
 //! [`ManualClock`], which stands still until it is moved. So an open time of an hour takes a test no time, and its end
