@@ -84,9 +84,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         Ok(())
     }
 
-    /// Switches the breaker to `mode`. If the breaker is in that mode already, nothing changes: a circuit that is open
-    /// and switched [on](Mode::On) stays open, and its window is kept. A breaker that is switched from off or open to
-    /// on or shadow begins anew, closed.
+    /// Switches the breaker to `mode`. If a switch brought the breaker to that mode, nothing changes: a circuit that is open
+    /// and switched [on](Mode::On) stays open, and its window is kept. A breaker that is switched from off or open to on or
+    /// shadow begins anew, closed.
+    ///
+    /// [`force_open`](Self::force_open) and [`disable`](Self::disable) leave the shadow switch alone, so a breaker in shadow
+    /// may be forced open or disabled too. It then admits every call. A switch to shadow closes it anew, and a switch to
+    /// off ends the shadow.
     ///
     /// A switch is two moves, of the state and of the shadow switch. Their order is such that no call is rejected
     /// between two modes that would both admit it. Serialise your operators: if two switch at once, the result may have

@@ -158,7 +158,7 @@ format! {
     }
     Status {
         Self { state, reason, level, attempt, generation, retry_in: _, probes_in_flight, shadow, tally } =>
-            "{}, reason {}, level {}, attempt {}, generation {}, {} probes out, shadow {}, {}",
+            "{}, reason {}, level {}, attempt {}, generation {}, {} probes in flight, shadow {}, {}",
             state, reason, level, attempt, generation, probes_in_flight, shadow, tally;
     }
     Counts {

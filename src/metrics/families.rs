@@ -125,7 +125,7 @@ pub(crate) static FAMILIES: [Family; 10] = [
     },
     Family {
         name: "circuit_breaker_probes_in_flight",
-        help: "Half-open probes that are out",
+        help: "Half-open probes in flight",
         kind: Kind::Level,
         samples: |reading, each| each(&[("name", reading.name)], Value::Level(reading.probes_in_flight)),
     },

@@ -95,7 +95,7 @@ impl Gauge {
         let now = clock.now().count();
         let out = round.out.iter().filter(|&&begin| now.wrapping_sub(begin) < lease).count();
         let wrong = round.admitted > round.most.probes.into() || out > round.most.at_once.into();
-        wrong.then(|| format!("{out} probes out together, {} in all: {round:?}", round.admitted))
+        wrong.then(|| format!("{out} probes in flight together, {} in all: {round:?}", round.admitted))
     }
 
     /// Called just before a report. If it is `neutral`, another probe may take the slot.
