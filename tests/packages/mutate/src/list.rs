@@ -67,6 +67,9 @@ impl Check {
     pub(crate) fn arguments(&self) -> Vec<&str> {
         let mut arguments = vec!["test", "--quiet"];
         let (of, test): (&[&str], &str) = match self {
+            // Models run in `release`, and not in `measure` as `cargo loom` does: each mutation builds a model anew and
+            // runs it once, mostly up to an early failure. `measure` would save a quarter of the run, and build three
+            // times as long.
             Self::Loom(binary, model) => {
                 (&["--release", "-p", "loom-tests", "--features", "models", "--test", binary], model)
             }
