@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# run.sh [TARGET...]: builds the firmware, runs it under QEMU, decodes its logs; all five cores unless targets are named.
-# Fails at the end if anything did, and says what. STORIES chooses among "size measure preempt survive modem".
+# run.sh [TARGET...]: builds the firmware, runs it under QEMU and decodes its logs, for all five cores unless targets are named.
+# If a check fails, the others run all the same, and the end says which failed. STORIES chooses among "size measure preempt
+# survive modem".
 #
-# Takes rustup's bare-metal targets where they are installed. Where one is missing, and on Debian, it installs Debian's own
-# compiler by apt (rustc-web, cargo-web, rust-web-src, lld), and so it does with QEMU.
+# It uses rustup's bare-metal targets if they are installed. If one is missing, and on Debian, it installs Debian's own compiler
+# by apt (rustc-web, cargo-web, rust-web-src, lld). It installs QEMU by apt too.
 set -euo pipefail
 cd "$(dirname "$0")"
 [ $# -gt 0 ] || set -- thumbv7em-none-eabihf thumbv7m-none-eabi thumbv6m-none-eabi riscv32imac-unknown-none-elf riscv32imc-unknown-none-elf
@@ -28,7 +29,7 @@ check() { # name command...
   fi
 }
 
-# The host's own compiler builds the host's tools, before another one may take its place.
+# The host's own compiler builds the host's tools. Afterwards Debian's compiler may take its place.
 if wants modem; then
   cargo build --quiet --release -p host-tools
   tools=$PWD/target/release
@@ -38,7 +39,7 @@ source ../../.ci/lib/cross "$@"
 wants measure || wants preempt || wants survive || wants modem && source ../../.ci/lib/emulators
 echo "compiler: $(rustc --version)"
 
-# Cores without compare-exchange: critical sections stand for it, or (`+single-core`) what suffices where there is one core.
+# Cores without compare-exchange. Critical sections replace it, or (with `+single-core`) what suffices on a single core.
 lacks_exchange() { case $1 in thumbv6m-* | riscv32imc-*) ;; *) return 1 ;; esac; }
 
 firmware() { # target[+single-core] bin [features]: built, and run under QEMU
@@ -49,11 +50,11 @@ firmware() { # target[+single-core] bin [features]: built, and run under QEMU
   elif lacks_exchange "$target"; then
     features+=(--features portable-atomic)
   fi
-  # Another compiler's artifacts must not meet the host's.
+  # Artifacts of different compilers must not share a directory.
   cargo run --quiet --release --target "$target" --target-dir target/bare-metal -p "$package" "${features[@]}" --bin "$2"
 }
 
-measure() { # One instruction is a fixed time: SysTick tells how many were executed; or the instruction counter itself.
+measure() { # On Cortex-M one instruction takes a fixed time, and SysTick measures it. RISC-V has an instruction counter.
   case $1 in
     thumb*) ICOUNT=shift=10 firmware "$1" measure ;;
     *) ICOUNT=shift=0 firmware "$1" measure ;;
@@ -61,11 +62,11 @@ measure() { # One instruction is a fixed time: SysTick tells how many were execu
 }
 preempt() { ICOUNT=shift=10 firmware "$1" preempt; }
 survive() { ICOUNT=shift=10,sleep=off firmware "$1" survive; }
-modem() { # The simulator is at the other end of QEMU's serial socket, and what the firmware logs is decoded.
+modem() { # The simulator is at the other end of QEMU's serial socket. The firmware's log is decoded.
   local log=target/modem.log rc=0
   export -f firmware lacks_exchange
   DECODE=$tools/defmt-decode "$tools/modem-simulator" bash -c 'firmware "$1" modem modem' modem "$1" >"$log" 2>&1 || rc=$?
-  # The same story on every core: told once.
+  # The story is the same on every core, so its log is shown once.
   if [ $rc = 0 ] && [ -n "${told-}" ]; then tail -4 "$log"; else cat "$log"; fi
   told=yes
   return $rc

@@ -1,8 +1,8 @@
-//! Two embassy executors: one of the main program, which sleeps when there is nothing to do, and one of a higher priority,
-//! in an interrupt that software raises.
+//! Two embassy executors: one of the main program, which sleeps when there is nothing to do, and one of a higher
+//! priority, in an interrupt that software raises.
 //!
-//! They are raw ones, for the board to say how it sleeps: halted with interrupts masked, so that no wake-up is missed and
-//! QEMU lets the time until the next one pass at once.
+//! Both are raw executors, because the board decides how it sleeps. It halts with interrupts masked, so no wake-up is
+//! missed and QEMU lets the time until the next wake-up pass at once.
 
 use core::cell::Cell;
 use core::ptr;
@@ -23,18 +23,19 @@ static URGENT: Mutex<Cell<Option<Urgent>>> = Mutex::new(Cell::new(None));
 #[derive(Clone, Copy)]
 struct Urgent(&'static Executor);
 
-// SAFETY: `run` makes it, and then only the interrupt polls it.
+// SAFETY: `run` makes the executor, and then only the interrupt polls it.
 unsafe impl Send for Urgent {}
 
 /// What tells the executors apart.
 const MAIN: *mut () = ptr::null_mut();
 const INTERRUPT: *mut () = ptr::without_provenance_mut(1);
 
-// SAFETY: the name that embassy calls when a task is woken, with its signature.
+// SAFETY: embassy calls the function of this name, with this signature, when a task is woken.
 #[unsafe(export_name = "__pender")]
 fn pender(context: *mut ()) {
     if context == MAIN {
-        // Release, partner: `run`'s load. Nothing else is handed over: a task's state has orderings of its own.
+        // Release. Partner: `run`'s load. It publishes nothing but the flag, because a task's state has orderings of
+        // its own.
         WORK.store(true, Ordering::Release);
     } else {
         interrupts::raise_tasks();
@@ -52,10 +53,11 @@ pub fn run(begin: impl FnOnce(Spawner, SendSpawner)) -> ! {
     interrupts::start();
     begin(main.spawner(), urgent.spawner().make_send());
     loop {
-        // No swap: not every core has one. Who wakes a task between the two is heard by the poll.
+        // We load and then store, because not every core has a swap. If a task is woken between the two, the poll below
+        // finds it.
         if WORK.load(Ordering::Acquire) {
             WORK.store(false, Ordering::Relaxed);
-            // SAFETY: only here, and `pender` does not call it.
+            // SAFETY: the executor is polled only here, and `pender` does not poll it.
             unsafe { main.poll() };
         } else {
             critical_section::with(|_| {
@@ -67,10 +69,10 @@ pub fn run(begin: impl FnOnce(Spawner, SendSpawner)) -> ! {
     }
 }
 
-/// Polls the tasks of the interrupt: for its handler.
+/// Polls the tasks of the interrupt. The interrupt's handler calls this.
 pub fn on_interrupt() {
     if let Some(Urgent(executor)) = critical_section::with(|cs| URGENT.borrow(cs).get()) {
-        // SAFETY: only here; the handler does not interrupt itself.
+        // SAFETY: the executor is polled only here, and the handler does not interrupt itself.
         unsafe { executor.poll() };
     }
 }

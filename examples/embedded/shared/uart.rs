@@ -1,18 +1,19 @@
-//! A UART, whose other end is a simulator on the host that lives in the board's virtual time.
+//! A UART. Its other end is a simulator on the host that lives in the board's virtual time.
 //!
-//! A real board has its vendor crate's buffered UART here, with the same traits, and the application above cannot tell.
-//! Under QEMU the host's time is none: the board's passes as instructions are executed, or at once where it sleeps. So
-//! the two take turns. Below the bytes of the dialogue, the serial line carries frames (little-endian):
+//! A real board has its vendor crate's buffered UART here, with the same traits. The application above cannot tell the
+//! difference. Under QEMU the host's time means nothing: the board's time passes as instructions are executed, or at
+//! once while the board sleeps. So board and simulator take turns. The serial line carries the bytes of the dialogue in
+//! frames (little-endian):
 //!
 //! | board to simulator | simulator to board |
 //! | --- | --- |
-//! | what: 0 poll, 1 bytes that were sent, 2 an account | `u32`: ms of its next own doing, all ones for never |
+//! | what: 0 poll, 1 bytes that were sent, 2 an account | `u32`: ms of its next own action, all ones for never |
 //! | `u32`: now in ms | pins, a bit each |
 //! | `u8`: how many bytes follow; the bytes | `u8`: how many bytes follow; the bytes, received now |
 //!
-//! While the board waits for an answer its time stands still, interrupts are masked, and nothing else happens. The answer
-//! tells when to ask again. So each run is the same, however busy the host is; and a modem that says nothing costs
-//! nothing: its silence passes in the board's own sleep.
+//! While the board waits for an answer, its time stands still, interrupts are masked, and nothing else happens. The
+//! answer says when to ask again. So each run is the same, however busy the host is. A silent modem costs no real time,
+//! because the board sleeps meanwhile.
 
 use core::cell::RefCell;
 use core::convert::Infallible;
@@ -55,7 +56,7 @@ fn now() -> u32 {
 }
 
 impl Line {
-    /// A turn of the simulator's.
+    /// Gives the simulator a turn.
     fn exchange(&mut self, cs: CriticalSection<'_>, what: What, bytes: &[u8]) {
         let now = now();
         let before = self.pins;
@@ -77,7 +78,7 @@ impl Line {
         if self.pins != before {
             interrupts::raise_pins();
         }
-        // For what came, or to wait for another moment.
+        // The reader takes what was received, or waits until the new `next`.
         self.reader.wake();
     }
 
@@ -123,7 +124,7 @@ pub fn pins() -> u8 {
     critical_section::with(|cs| LINE.borrow(cs).borrow().pins)
 }
 
-/// Tells the simulator what the program has counted; `false` if it has counted otherwise.
+/// Tells the simulator what the program has counted. `false`: the simulator has counted otherwise.
 pub fn account(words: &[u32; 8]) -> bool {
     critical_section::with(|cs| {
         let mut line = LINE.borrow(cs).borrow_mut();

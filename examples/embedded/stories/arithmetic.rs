@@ -1,7 +1,7 @@
-//! Durations and ticks turned into each other on the target, beside what the compiler made of the same at compile time.
+//! Converts durations and ticks into each other on the target, and compares the results with those of compile time.
 //!
-//! A compiler may be wrong: LLVM 22 compiled an earlier form of this division, by more than 32 bits, into one that was off
-//! on 32-bit RISC-V.
+//! A compiler may be wrong: LLVM 22 compiled an earlier form of this division, by more than 32 bits, into a division
+//! that gave wrong results on 32-bit RISC-V.
 #![no_std]
 #![no_main]
 
@@ -23,7 +23,7 @@ const fn durations() -> [Duration; 64] {
     let mut all = [Duration::ZERO; 64];
     let (mut at, mut random) = (0, 1_u64);
     while at < all.len() {
-        // Marsaglia's xorshift, shifted for durations of every length.
+        // Marsaglia's xorshift. The result is shifted, so that there are durations of every length.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -36,7 +36,8 @@ const fn durations() -> [Duration; 64] {
 
 static DURATIONS: [Duration; 64] = durations();
 
-/// By the compiler, for each rate and duration: the ticks, and how long as many as fit below the horizon last.
+/// The results at compile time for each rate and duration: the ticks, and the duration of these ticks. (If there are
+/// none, it is the duration of some number of ticks below the horizon.)
 static EXPECTED: [[(Option<u32>, Duration); 64]; 6] = {
     let mut expected = [[(None, Duration::ZERO); 64]; 6];
     let (mut rate, durations) = (0, durations());
@@ -61,7 +62,7 @@ const fn both(rate: TickRate, duration: Duration) -> (Option<u32>, Duration) {
     (ticks, rate.duration_of(known))
 }
 
-/// The rate known where it is compiled, as a clock's is.
+/// Tries one rate. The rate is known at compile time, as a clock's rate is.
 fn try_rate<const RATE: usize>(wrong: &mut u32) {
     for (&duration, &expected) in DURATIONS.iter().zip(&EXPECTED[RATE]) {
         let found = both(const { RATES[RATE] }, black_box(duration));

@@ -1,8 +1,9 @@
-//! Executed instructions of each operation, by window. Needs `ICOUNT=shift=10` on Cortex-M, `ICOUNT=shift=0` on RISC-V.
+//! Counts the executed instructions of each operation, by window. Needs `ICOUNT=shift=10` on Cortex-M, `ICOUNT=shift=0`
+//! on RISC-V.
 //!
-//! An operation is called through a pointer that the compiler cannot see through, and what an empty function called the
-//! same way costs is taken off. So a figure is what stands between the call and the return: the breaker's own code,
-//! and the registers saved for it. Instructions, not cycles.
+//! An operation is called through a pointer that the compiler cannot see through. The cost of an empty function that is
+//! called in the same way is subtracted. So a figure counts the instructions between the call and the return: the
+//! breaker's own code, and the saving of registers for it. They are instructions, not cycles.
 #![no_std]
 #![no_main]
 
@@ -21,12 +22,12 @@ use microbreaker::{
     count_words,
 };
 
-/// What figures may be at most; one without a limit here is only printed.
+/// The limits of the figures. A figure without a limit here is only printed.
 const BUDGET: &str = include_str!("../budget/instructions");
 
 static NOW: ManualClock = ManualClock::new();
 
-/// A clock that costs a load, as one that an interrupt counts up does.
+/// A clock that costs one load, like a clock that an interrupt counts up.
 struct Counted;
 
 impl Clock for Counted {
@@ -53,7 +54,7 @@ static TIME_10: Breaker<TimeWindow<16>, Counted> = Breaker::new(Config::time(10,
 
 static WORD: AtomicU32 = AtomicU32::new(0);
 
-// Each operation answers a number that says whether it went as it should: `DONE`, or the ticks of a rejection.
+// Each operation returns a number that says whether it went as it should: `DONE`, or the ticks of a rejection.
 
 const DONE: u32 = 1;
 const REFUSED: u32 = 0;
@@ -105,12 +106,12 @@ fn empty<T>(_: &'static T) -> u32 {
 struct Bench {
     counter: Counter,
     over: u32,
-    /// Which lines of the budget were looked at.
+    /// Which lines of the budget were used: a bit for each.
     used: u64,
 }
 
 impl Bench {
-    /// Measures `operation`, which must answer a number other than 0, and prints its line.
+    /// Measures `operation`, which must return a number other than 0, and prints its line.
     fn line<T>(&mut self, window: &str, name: &str, operation: fn(&'static T) -> u32, subject: &'static T) {
         let taken = self.count(operation, subject) - self.count(empty, subject);
         match self.limit(window, name) {
@@ -136,7 +137,7 @@ impl Bench {
         })
     }
 
-    /// A line of the budget that limits nothing is a mistake.
+    /// Panics if a line of the budget limits nothing, because such a line is a mistake.
     fn expect_all_used(&self) {
         let ours = |line: &str| line.split_whitespace().next() == Some(board::TARGET);
         let mut lines = BUDGET.lines().enumerate().filter(|(_, line)| ours(line)).peekable();
@@ -146,7 +147,7 @@ impl Bench {
         }
     }
 
-    /// Out of line, so that all that is compared is called from the same instruction.
+    /// Not inlined, so that all operations are called from the same instruction.
     #[inline(never)]
     fn count<T>(&self, operation: fn(&'static T) -> u32, subject: &'static T) -> u32 {
         let (operation, subject) = (black_box(operation), black_box(subject));
@@ -163,7 +164,7 @@ impl Bench {
         self.line(name, "failure", failure, breaker);
         self.line(name, "recovery", success, breaker);
 
-        // How many failures it takes, to measure the last of them.
+        // We count how many failures open the circuit, and then measure the last of them.
         healthy(breaker);
         let mut needed = 0;
         while breaker.state() == State::Closed {
@@ -188,7 +189,7 @@ impl Bench {
     }
 }
 
-/// Closed, and every window full of successes.
+/// Closes the circuit and fills its window with successes.
 fn healthy<W: Window, O: Observer>(breaker: &'static Breaker<W, Counted, O>) {
     breaker.reset();
     for _ in 0..200 {

@@ -1,9 +1,10 @@
 //! Telemetry through a modem: a breaker that an application, a supervisor of higher priority and an interrupt share.
 //!
-//! A batch is measured every few seconds and sent in a dialogue of AT commands. The [plan](plan) lets the modem fall silent,
-//! be refused by the network for a time, lose its SIM card and its power; and once more fall silent while the breaker is
-//! disabled, to compare. What cannot be sent is kept, the latest first to stay. At the end the books are made up, and the
-//! simulator at the other end of the UART must have counted the same.
+//! The application measures a batch every few seconds and sends it in a dialogue of AT commands. By the [plan](plan),
+//! the modem falls silent, is refused by the network for a time, and loses its SIM card and its power. Then it falls
+//! silent once more while the breaker is disabled, for comparison. Batches that cannot be sent are kept. If there are
+//! too many, the oldest are dropped. At the end the counts are compared: the simulator at the other end of the UART
+//! must have counted the same.
 #![no_std]
 #![no_main]
 
@@ -38,19 +39,19 @@ use microbreaker::{Breaker, Config, FailureKind, OpenReason, Outcome, State, Str
 
 use crate::watch::Seen;
 
-/// Three failures in a row open it for half a minute, and twice as long each time that a probe fails, up to four minutes.
+/// Three failures in a row open the circuit for half a minute. Each failed probe doubles the time, up to four minutes.
 static MODEM: Breaker<Streak, EmbassyClock, (DefmtLog, Seen)> = Breaker::observed(
     Config::modem().open_for(Duration::from_secs(30)).open_at_most(Duration::from_secs(240)),
     EmbassyClock,
     (DefmtLog::new("modem"), Seen::new()),
 );
 
-/// Tells this device from others; a real one reads it from its chip.
+/// Distinguishes this device from others. A real device reads it from its chip.
 const DEVICE: u32 = 0x5EED;
 
 /// A batch was measured.
 static MEASURED: Signal<CriticalSectionRawMutex, ()> = Signal::new();
-/// The breaker was reset by hand: no use to sleep on.
+/// The breaker was reset by hand, so the sender should not sleep on.
 static RESET: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 /// Whether the modem has a context, as far as is known.
 static ATTACHED: AtomicBool = AtomicBool::new(false);
@@ -73,17 +74,18 @@ fn main() -> ! {
     })
 }
 
-/// The pins' interrupt: no executor, no await, and the same breaker.
+/// The pins' interrupt. It has no executor and no await, and uses the same breaker.
 fn on_pins() {
     static BEFORE: Mutex<Cell<u8>> = Mutex::new(Cell::new(0));
     let now = uart::pins();
     let before = critical_section::with(|cs| BEFORE.borrow(cs).replace(now));
     if before & !now & plan::PIN_POWER != 0 {
-        // The modem is off: no need to fail three times to know, nor to ask before it can have started.
+        // The modem is off. The breaker need not see three failures to know that, and nobody should ask before the
+        // modem can have started.
         MODEM.trip(OpenReason::Dependency, Duration::from_secs(60));
     }
     if now & !before & plan::PIN_SIM != 0 && MODEM.state() == State::Latched {
-        // Somebody put a SIM card in: worth another try.
+        // Somebody put a SIM card in, so another try is worthwhile.
         MODEM.reset();
         RESET.signal(());
     }
@@ -94,13 +96,13 @@ async fn receive(mut receiver: at::Receiver, rx: uart::Rx) {
     receiver.read_from(rx).await;
 }
 
-/// What comes unasked.
+/// Handles what the modem says unasked.
 #[embassy_executor::task]
 async fn listen(mut urcs: at::Urcs) {
     loop {
         let urc = urcs.next_message_pure().await;
         defmt::info!("unasked: {}", urc);
-        // Whatever it says, the next dialogue has to begin anew.
+        // After all other news, the next dialogue has to attach and activate anew.
         if !matches!(urc, at::Urc::Registration(at::Registration { state: 1 | 5 })) {
             ATTACHED.store(false, Ordering::Relaxed);
         }
@@ -117,12 +119,12 @@ async fn measure() {
     }
 }
 
-/// Sends what was measured, whenever the circuit lets it.
+/// Sends the measured batches, whenever the circuit admits a call.
 #[embassy_executor::task]
 async fn send(client: &'static at::Shared) {
     loop {
         MEASURED.wait().await;
-        // Asleep while the circuit is open: nothing wakes the modem.
+        // The task sleeps while the circuit is open, so nothing wakes the modem.
         while let Either::First(Err(rejected)) = select(MODEM.ready(), RESET.wait()).await {
             defmt::warn!("waiting for somebody: {}", rejected);
             RESET.wait().await;
@@ -136,7 +138,8 @@ async fn send(client: &'static at::Shared) {
     }
 }
 
-/// Talks to the modem and reports how it went. `None` if the circuit is open: another was faster, or opened it meanwhile.
+/// Talks to the modem and reports the outcome. `None`: the call was rejected. Another task took the probe, or opened
+/// the circuit meanwhile.
 async fn dialogue(
     at: &mut at::Client,
     talk: impl AsyncFnOnce(&mut at::Client) -> Result<(), Error>,
@@ -156,7 +159,7 @@ async fn dialogue(
     Some(outcome)
 }
 
-/// Sends all that is kept.
+/// Sends all batches that are kept.
 async fn flush(at: &mut at::Client) -> Result<(), Error> {
     if !ATTACHED.load(Ordering::Relaxed) {
         at.send(&at::Attach).await?;
@@ -185,7 +188,7 @@ async fn datagram(at: &mut at::Client, socket: u8, batch: ledger::Batch) -> Resu
     if (sent.socket, sent.length) == (socket, text.len()) { Ok(()) } else { Err(Error::InvalidResponse) }
 }
 
-/// Tells the operator, by a text message, of batches that were lost.
+/// Tells the operator by a text message how many batches were lost.
 async fn tell(at: &mut at::Client) -> Result<(), Error> {
     let (dropped, told) = ledger::update(|ledger| (ledger.dropped, ledger.told));
     let mut text: String<24> = String::new();
@@ -199,7 +202,7 @@ async fn tell(at: &mut at::Client) -> Result<(), Error> {
 /// What an error says about the network.
 async fn judge(at: &mut at::Client, error: &Error) -> Outcome {
     match error {
-        // No use to try again before somebody has looked.
+        // Another try is useless until somebody has looked.
         Error::CmeError(
             CmeError::SimNotInserted
             | CmeError::SimFailure
@@ -208,7 +211,7 @@ async fn judge(at: &mut at::Client, error: &Error) -> Outcome {
             | CmeError::SimPuk
             | CmeError::ServiceOptionNotSubscribed,
         ) => Outcome::Latch,
-        // The network says when: obeyed, not fought.
+        // The network says when to come back, and we obey.
         Error::CmeError(CmeError::InsufficientResources | CmeError::Congestion | CmeError::ServiceOptionOutOfOrder) => {
             match at.send(&at::ReadBackOff).await {
                 Ok(rest) => {
@@ -225,7 +228,7 @@ async fn judge(at: &mut at::Client, error: &Error) -> Outcome {
     }
 }
 
-/// Sees that the modem still answers. In an interrupt, of higher priority than all of the above.
+/// Checks that the modem still answers. It runs in an interrupt, at a higher priority than all of the above.
 #[embassy_executor::task]
 async fn supervise(client: &'static at::Shared) {
     let mut ticker = Ticker::every(ms(13_000));
@@ -234,7 +237,7 @@ async fn supervise(client: &'static at::Shared) {
         let became: fn(&mut ledger::Pings) -> &mut u32 = match MODEM.acquire() {
             Err(_) => |pings| &mut pings.rejected,
             Ok(permit) => match client.try_lock() {
-                // A probe is for the application to use: that the modem answers would not tell that the network is back.
+                // Only the application uses a probe. An answer of the modem would not show that the network is back.
                 Ok(mut at) if !permit.is_probe() => {
                     if at.send(&at::At).await.is_ok() {
                         permit.alive();
@@ -244,7 +247,8 @@ async fn supervise(client: &'static at::Shared) {
                         |pings| &mut pings.failed
                     }
                 }
-                // In use, so no need to ask. The permit is dropped: cancelled, and a probe's place is free again.
+                // If the UART is in use, there is no need to ask. The permit is dropped, so the call counts as
+                // cancelled. If it was a probe, its slot is free again.
                 _ => |pings| &mut pings.cancelled,
             },
         };
@@ -252,7 +256,7 @@ async fn supervise(client: &'static at::Shared) {
     }
 }
 
-/// Measures the outages, and makes up the books.
+/// Measures the outages, and compares the counts at the end.
 #[embassy_executor::task]
 async fn follow_the_plan() {
     let guarded = outage(plan::GUARDED).await;
@@ -306,7 +310,7 @@ struct Books {
 }
 
 impl Books {
-    /// Says what came of it; `false` if that is not what had to.
+    /// Prints whether each promise was kept. `false`: one was broken.
     fn close(&self) -> bool {
         let Self { measured, sent, dropped, kept, guarded, unguarded, pings } = *self;
         let seen = &MODEM.observer().1;

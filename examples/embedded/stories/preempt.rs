@@ -1,17 +1,20 @@
-//! Every operation of a breaker with an interrupt at each of its instructions, the interrupt calling the same breaker.
-//! Needs `ICOUNT=shift=10`.
+//! Interrupts every operation of a breaker at each of its instructions. The interrupt uses the same breaker. Needs
+//! `ICOUNT=shift=10`.
 //!
-//! The interrupt runs whole, within the operation. So what both returned, and all that is left, must be what comes of
-//! one of two orders: first the one and then the other. Both are tried on breakers of their own before; `freedom` names
-//! what else may be, and why. A breaker of plain loads and stores goes through the same, to see that it is caught.
+//! The interrupt runs completely within the operation. So the answers of both, and everything that is left, must be the
+//! result of one of two orders: the interrupt before the operation, or after it. Both orders are first tried on
+//! breakers of their own. `freedom` names every other result that is allowed, and says why. A breaker of plain loads
+//! and stores goes through the same sweep, to show that the sweep catches it.
 //!
-//! Each operation meets in each state an interrupt whose call fails, and one more, another in each state; built with
-//! `PREEMPT=all` in the environment, all thirteen. The table tells of each operation
-//! - *offsets*: instructions before which the interrupt was let come, one after the other, to the operation's end,
-//! - *waited*: at how many of them it came where the one before had come. In a critical section it waits for its end,
+//! In each state, each operation meets two interrupts: one whose call fails, and one other, which changes from state to
+//! state. If this is built with `PREEMPT=all` in the environment, each operation meets all thirteen. The table shows
+//! for each operation
+//! - *offsets*: before how many instructions the interrupt was tried, one after the other, to the operation's end,
+//! - *waited*: at how many offsets it came at the same instruction as at the offset before. In a critical section an
+//!   interrupt waits for the end,
 //! - *distinct*: how many different instructions of the program were hit,
-//! - *between*: at how many offsets the result was neither of the two orders', but one that `freedom` names,
-//! - *wrong*: at how many it was none of these.
+//! - *between*: at how many offsets the result belonged to neither order, but `freedom` allows it,
+//! - *wrong*: at how many offsets the result was none of these.
 #![no_std]
 #![no_main]
 
@@ -34,16 +37,16 @@ board::shot_handler!();
 
 const ALL: bool = option_env!("PREEMPT").is_some();
 
-/// Whether one stands for each compare-exchange and each load.
+/// Whether a critical section replaces each compare-exchange and each load.
 const CRITICAL_SECTIONS: bool = cfg!(feature = "portable-atomic");
 
-/// Where a window is more than a detail: what happens here is tried with each, all else with the simplest.
+/// The states in which the kind of window matters. They are tried with each window, all others with the simplest.
 const OF_WINDOWS: [Prepared; 3] = [Prepared::Brink, Prepared::HalfBrink, Prepared::Ramping];
 
-/// Who is met in a state: the `turn` tells which of the others.
+/// Whether an operation meets `intruder`. `turn` selects one of the others.
 fn meets(intruder: Intruder, turn: usize) -> bool {
     let other = Intruder::OTHERS[turn % Intruder::OTHERS.len()];
-    // Where each load is a critical section all takes longer; there it is the one or the other.
+    // If each load is a critical section, everything takes longer. Then only one of the two is met.
     let (first, second) =
         if CRITICAL_SECTIONS { (turn.is_multiple_of(2), !turn.is_multiple_of(2)) } else { (true, true) };
     ALL || (first && intruder == Intruder::Failure) || (second && intruder == other)
@@ -53,7 +56,7 @@ fn encounters<K: Kind>(sweeper: &mut Sweeper, operation: Operation, at: usize, s
     let mut all = Count::default();
     for (state, &prepared) in states.iter().enumerate() {
         for intruder in Intruder::OTHERS.into_iter().chain([Intruder::Failure]) {
-            // Five and twelve have no common divisor: an operation comes to meet all of them.
+            // Five and twelve have no common divisor, so over all states an operation meets all of the others.
             if meets(intruder, at + 5 * state) {
                 let encounter = Encounter::<K> { prepared, operation, intruder, kind: PhantomData };
                 all.add(sweeper.sweep(&encounter));
@@ -96,7 +99,7 @@ fn main() -> ! {
     }
     line("all", total);
 
-    // It is meant to be wrong.
+    // The naive breaker is meant to be wrong, so its violations are not printed.
     sweeper.to_print = 0;
     let mut naive = Count::default();
     for twice in Twice::ALL {
@@ -104,8 +107,8 @@ fn main() -> ! {
     }
     line("naive", naive);
 
-    // Without critical sections each offset is another instruction. (Of 400 000 on QEMU's RISC-V some three come an
-    // instruction late, so that their neighbour is hit twice.)
+    // Without critical sections each offset is another instruction. (On QEMU's RISC-V some three interrupts of 400 000
+    // come an instruction late, so that their neighbour is hit twice.)
     let all_reached = CRITICAL_SECTIONS || total.waited * 10_000 <= total.offsets;
     if !all_reached {
         board::println!("{} interrupts waited, where there is nothing to wait for", total.waited);

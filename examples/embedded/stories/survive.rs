@@ -1,7 +1,7 @@
-//! An open circuit stays open: through resets of the machine, in RAM that they leave alone, and through power cuts at any
-//! word that is written, in flash.
+//! An open circuit stays open. It survives resets of the machine in RAM that they leave alone. In flash it survives
+//! power cuts at any word that is written.
 //!
-//! One run is many boots. What they must remember of each other is kept as a firmware would keep it: in `.uninit`.
+//! One run has many boots. They remember each other's results in `.uninit`, as a firmware would.
 //!
 //! Needs `ICOUNT=shift=10,sleep=off`.
 #![no_std]
@@ -39,15 +39,15 @@ board::shot_handler!();
 const CONFIG: Config = Config::streak(3).open_for(Duration::from_millis(200)).open_at_most(Duration::from_secs(2));
 static MODEM: Breaker<Streak, EmbassyClock> = Breaker::new(CONFIG, EmbassyClock);
 
-/// What the boots of this run know of each other.
+/// What the boots of this run know about each other.
 struct Progress {
-    /// Tells a boot from power coming up.
+    /// [`MAGIC`] if there was a boot before, and anything else when power has just come up.
     magic: AtomicU32,
     phase: AtomicU32,
     resets: AtomicU32,
-    /// What the phase is at.
+    /// How far the phase has come.
     nth: AtomicU32,
-    /// What the boot before leaves for this one to check.
+    /// A value that the boot before left for this one to check.
     expected: AtomicU32,
     ram_cuts: AtomicU32,
     flash_cuts: AtomicU32,
@@ -62,7 +62,8 @@ static PROGRESS: MaybeUninit<Progress> = MaybeUninit::uninit();
 static CELLS: MaybeUninit<Cells> = MaybeUninit::uninit();
 
 fn progress() -> &'static Progress {
-    // SAFETY: it lives for ever, and is words of which every pattern of bits is valid. See `ram::retained`.
+    // SAFETY: the static lives for ever and consists of words, for which every pattern of bits is valid. See
+    // `ram::retained`.
     unsafe { &*black_box(PROGRESS.as_ptr()) }
 }
 
@@ -75,13 +76,13 @@ fn add(to: &AtomicU32, more: u32) {
     to.store(to.load(Relaxed) + more, Relaxed);
 }
 
-/// The watchdog barks, or power comes back.
+/// Resets the machine, as if by a watchdog or by power that comes back.
 fn reset() {
     add(&progress().resets, 1);
     board::reset::system()
 }
 
-/// The next phase is for the next boot.
+/// Resets the machine. The next boot runs the next phase.
 fn next_phase() {
     progress().nth.store(0, Relaxed);
     add(&progress().phase, 1);
@@ -114,7 +115,7 @@ fn main() -> ! {
     panic!("a phase ends in a reset");
 }
 
-/// Nothing was kept: whatever the memory came up with is refused, and says what it is.
+/// Nothing was kept. Whatever the memory came up with is refused, and the error says why.
 fn power_up() {
     board::start();
     let (head, noise) = (MODEM.snapshot().words()[0], 0xA5A5_A5A5);
@@ -133,7 +134,7 @@ fn power_up() {
     trip();
     ram::retained().save(&MODEM.snapshot());
     block_for(embassy_time::Duration::from_millis(80));
-    // Kept again while it lasts, so that less of it is waited for twice.
+    // Saved again during the open time, so that the next boot waits only for the remaining time.
     let snapshot = MODEM.snapshot();
     ram::retained().save(&snapshot);
     println!("power up: {} patterns refused, tripped by failures", patterns.len());
@@ -142,7 +143,7 @@ fn power_up() {
     next_phase();
 }
 
-/// Three failures.
+/// Opens the circuit by three failures.
 fn trip() {
     for _ in 0..3 {
         MODEM.acquire().expect("closed").failure();
@@ -150,7 +151,7 @@ fn trip() {
     assert_eq!(MODEM.state(), State::Open);
 }
 
-/// As firmware does it, first of all.
+/// Restores the state, as the first thing that firmware does.
 fn restore() -> Snapshot {
     board::start();
     let snapshot = ram::retained().load().expect("it was kept");
@@ -158,7 +159,7 @@ fn restore() -> Snapshot {
     snapshot
 }
 
-/// Rejects for as long as was left, and not less.
+/// Rejects for the whole remaining time, and not less.
 fn still_open() {
     let start = EmbassyClock.now();
     let snapshot = restore();
@@ -175,7 +176,7 @@ fn still_open() {
         }
     };
     let waited = EmbassyClock.now().since(start);
-    // A boot takes time too, the more of it the slower the processor.
+    // The boot takes time too, and more on a slower processor.
     assert!((left..left + 20).contains(&waited), "open for {waited} ticks of {left}");
     assert!(probe.is_probe() && MODEM.state() == State::HalfOpen);
     probe.success();
@@ -191,7 +192,7 @@ fn still_open() {
     next_phase();
 }
 
-/// The probe may be what brought the device down: not at once again.
+/// The probe may have brought the device down, so it is not tried again at once.
 fn probe_lost() {
     let snapshot = restore();
     assert_eq!(snapshot.state(), State::HalfOpen);
@@ -227,7 +228,8 @@ fn still_held() {
     next_phase();
 }
 
-/// A peer that stays away: open, half-open, open for longer, half-open …, each different from all before.
+/// The states of a breaker whose peer stays away: open, half-open, open for longer, half-open … Each differs from all
+/// before.
 fn states<const N: usize>() -> [Snapshot; N] {
     let breaker = Breaker::<Streak, _>::new(CONFIG, ManualClock::new());
     let states = core::array::from_fn(|nth| {
@@ -235,7 +237,7 @@ fn states<const N: usize>() -> [Snapshot; N] {
             0 => (0..3).for_each(|_| _ = breaker.acquire().expect("closed").failure()),
             _ if breaker.state() == State::Open => {
                 breaker.clock().advance_ticks(breaker.retry_in_ticks().expect("open for a time"));
-                // Its probe comes back without a report.
+                // The probe is ignored, so the circuit stays half-open.
                 breaker.acquire().expect("open no more").ignore();
             }
             _ => _ = breaker.acquire().expect("a probe").failure(),
@@ -261,12 +263,12 @@ fn cut_ram() {
     assert!(words.naive_wrong > 0 && instructions.naive_wrong > 0, "a check that catches nothing");
     add(&progress().ram_cuts, words.cuts + instructions.cuts);
     add(&progress().wrong, words.wrong + instructions.wrong);
-    // From shortly before there is anything to lose.
+    // The resets begin shortly before the save writes for the first time.
     progress().expected.store(first_change - 4, Relaxed);
     next_phase();
 }
 
-/// True resets, at each instruction of a save from where it begins to write.
+/// True resets, at each instruction of a save from its first write on.
 fn reset_in_ram() {
     let (mut gun, states, progress) = (Gun::new(), states::<3>(), progress());
     let nth = progress.nth.load(Relaxed);
@@ -301,8 +303,8 @@ fn cut_flash() {
     next_phase();
 }
 
-/// Tells the main loop that there is something to save. It saves nothing itself: it is called from wherever the breaker
-/// is, an interrupt included.
+/// Tells the main loop that there is something to save. It saves nothing itself, because the breaker may call it from
+/// an interrupt too.
 struct Changed(AtomicBool);
 
 impl Observer for Changed {
@@ -317,7 +319,7 @@ fn healthy_calls_write_nothing() {
     let breaker = Breaker::<Streak, _, _>::observed(CONFIG, ManualClock::new(), Changed(AtomicBool::new(false)));
     let mut save_if_changed = || {
         if breaker.observer().0.load(Relaxed) {
-            // Before the snapshot, so that a change after it is saved the next time.
+            // The flag is cleared before the snapshot, so that a change after the snapshot is saved the next time.
             breaker.observer().0.store(false, Relaxed);
             TwoMaps::save(&mut flash, &breaker.snapshot()).expect("it has power");
         }
@@ -338,7 +340,7 @@ fn healthy_calls_write_nothing() {
     assert_eq!(TwoMaps::load(&mut flash), Some(essence(&breaker.snapshot())));
 }
 
-/// True resets in the middle of saves, page erasures among them.
+/// True resets in the middle of saves, some of them during the erasure of a page.
 fn reset_in_flash() {
     const RESETS: usize = 20;
     let (states, progress) = (states::<RESETS>(), progress());
@@ -346,7 +348,7 @@ fn reset_in_flash() {
     let mut before = None;
     if nth > 0 {
         let found = TwoMaps::load(&mut Flash::new(cells()));
-        // One more than the state that the boot before found; none at first.
+        // The number of the state that the boot before found, plus one. 0: it found none.
         let held = progress.expected.load(Relaxed) as usize;
         before = held.checked_sub(1).map(|held| essence(&states[held]));
         let (is_old, is_new) = (found == before, found == Some(essence(&states[nth - 1])));
@@ -360,7 +362,7 @@ fn reset_in_flash() {
         progress.expected.store(0, Relaxed);
     }
     if let Some(state) = states.get(nth) {
-        // How much there is to cut.
+        // A whole save first, to count its words.
         let (image, mut flash) = (cells().image(), Flash::new(cells()));
         TwoMaps::save(&mut flash, state).expect("after a cut it goes on");
         let (words, erasures) = (flash.words, flash.erasures);

@@ -1,4 +1,4 @@
-//! The mps2's UART, polled: a CMSDK one. `modem`'s only way to the host.
+//! The mps2's UART (of the CMSDK), polled. It is `modem`'s only way to the host.
 
 use core::ptr;
 
@@ -6,7 +6,7 @@ const DATA: *mut u32 = 0x4000_4000 as *mut u32;
 const STATE: *mut u32 = 0x4000_4004 as *mut u32;
 const CONTROL: *mut u32 = 0x4000_4008 as *mut u32;
 const BAUD_DIVIDER: *mut u32 = 0x4000_4010 as *mut u32;
-/// Of the state: nothing more can be sent; something was received.
+/// Bits of the state: no more can be sent now; something was received.
 const FULL: u32 = 1 << 0;
 const RECEIVED: u32 = 1 << 1;
 

@@ -1,5 +1,6 @@
-//! Executed instructions, exactly, under `ICOUNT=shift=10`: one takes 1024 ns of virtual time, 25.6 counts of SysTick at
-//! 25 MHz, so two readings tell how many lie between them. Instructions, not cycles.
+//! Counts executed instructions exactly, under `ICOUNT=shift=10`. An instruction then takes 1024 ns of virtual time,
+//! which is 25.6 counts of SysTick at 25 MHz. So two readings tell how many instructions were executed between them.
+//! They are instructions, not cycles.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -12,7 +13,8 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Takes the processor's peripherals, for SysTick is its own from now on. Panics if time does not pass as it needs.
+    /// Takes the processor's peripherals: SysTick belongs to the counter from now on. Panics if time does not pass as
+    /// the counter needs.
     #[inline(never)]
     #[expect(clippy::new_without_default, reason = "once in a program")]
     pub fn new() -> Self {
@@ -29,7 +31,7 @@ impl Counter {
         counter
     }
 
-    /// One place of measurement for all that is called: what the compiler puts around an inlined closure differs.
+    /// Measures every call at the same place, because the compiler puts different code around each inlined closure.
     #[inline(never)]
     fn count_call(&self, call: fn()) -> u32 {
         self.count(core::hint::black_box(call))

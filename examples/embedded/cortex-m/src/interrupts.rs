@@ -1,4 +1,4 @@
-//! The interrupts of the stories that run [executors](crate::executor): two that no device of these boards raises.
+//! The two interrupts of the stories that run [executors](crate::executor). No device of these boards raises them.
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
@@ -11,7 +11,7 @@ enum Software {
     Pins = 31,
 }
 
-// SAFETY: always the same number, of an interrupt that each of these processors has.
+// SAFETY: the number is always the same, and each of these processors has that interrupt.
 unsafe impl InterruptNumber for Software {
     fn number(self) -> u16 {
         self as u16
@@ -26,16 +26,17 @@ pub(crate) fn raise_pins() {
     NVIC::pend(Software::Pins);
 }
 
-/// Halts until an interrupt is pending; masked ones count.
+/// Halts until an interrupt is pending, even a masked one.
 pub(crate) fn wait() {
     cortex_m::asm::wfi();
 }
 
-/// Lets them in: the tasks lowest, the pins above, the timer above all as it begins.
+/// Allows the interrupts. The tasks have the lowest priority, then come the pins. The timer keeps its initial priority,
+/// the highest.
 pub(crate) fn start() {
-    // SAFETY: nobody else changes priorities, and this is before the first interrupt.
+    // SAFETY: nobody else changes priorities, and the first interrupt comes later.
     let mut nvic = unsafe { cortex_m::Peripherals::steal() }.NVIC;
-    // SAFETY: as above; no critical section rests on priorities here.
+    // SAFETY: as above. No critical section relies on priorities here.
     unsafe {
         nvic.set_priority(Software::Tasks, 0xC0);
         nvic.set_priority(Software::Pins, 0x40);
@@ -53,7 +54,7 @@ macro_rules! handlers {
             $crate::time::tick();
         }
 
-        // SAFETY: the two interrupts that the board lets in, and no other.
+        // SAFETY: it handles the two interrupts that the board allows, and no other comes.
         #[cortex_m_rt::exception]
         unsafe fn DefaultHandler(number: i16) {
             match number {

@@ -1,4 +1,5 @@
-//! The Cortex-M machines that QEMU emulates, behind the functions that the stories need. `riscv` has the same.
+//! The Cortex-M machines that QEMU emulates, behind the functions that the stories need. `riscv` has the same
+//! functions.
 #![no_std]
 
 #[cfg(feature = "modem")]
@@ -24,10 +25,10 @@ use defmt_semihosting as _;
 pub use cortex_m_rt::entry;
 pub use semihosting::{eprintln, println, process::exit};
 
-/// What it was built for.
+/// The target that this was built for.
 pub const TARGET: &str = env!("BOARD_TARGET");
 
-/// Of the processor and SysTick, as emulated.
+/// The clock of the processor and of SysTick, as QEMU emulates it.
 pub const CORE_HZ: u32 = parse(env!("CORE_HZ"));
 
 const fn parse(text: &str) -> u32 {
@@ -42,10 +43,10 @@ const fn parse(text: &str) -> u32 {
 #[cfg(feature = "defmt")]
 defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
 
-/// What [`icount::Counter`] tries itself on.
+/// [`icount::Counter`] checks itself with these.
 #[inline(always)]
 fn eight_instructions() {
-    // SAFETY: they do nothing.
+    // SAFETY: the instructions do nothing.
     unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
 
@@ -55,14 +56,14 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     exit(101)
 }
 
-// SAFETY: prints and ends; nothing of the faulting program goes on.
+// SAFETY: the handler prints and ends the program, so nothing of the faulting program goes on.
 #[cortex_m_rt::exception]
 unsafe fn HardFault(frame: &cortex_m_rt::ExceptionFrame) -> ! {
     eprintln!("HardFault {frame:?}");
     exit(102)
 }
 
-/// Starts the time. Once, before anything waits.
+/// Starts the time. Call it once, before anything waits.
 pub fn start() {
     let mut peripherals = cortex_m::Peripherals::take().expect("once");
     time::start(&mut peripherals.SYST);

@@ -1,4 +1,4 @@
-//! The microbit's UART, polled: that of the nRF51. `modem`'s only way to the host.
+//! The microbit's UART (of the nRF51), polled. It is `modem`'s only way to the host.
 
 use core::ptr;
 
@@ -20,7 +20,7 @@ fn write(register: *mut u32, value: u32) {
     unsafe { ptr::write_volatile(register, value) };
 }
 
-/// Waits for an event and takes it back.
+/// Waits for an event and clears it.
 fn wait(event: *mut u32) {
     while read(event) == 0 {}
     write(event, 0);

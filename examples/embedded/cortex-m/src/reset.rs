@@ -1,4 +1,4 @@
-//! A reset of the whole machine, as a watchdog's is: RAM keeps its contents, everything else starts anew.
+//! A reset of the whole machine, as a watchdog makes it: RAM keeps its contents, everything else starts anew.
 
 /// Resets the machine: `SYSRESETREQ` in the system control block.
 pub fn system() -> ! {

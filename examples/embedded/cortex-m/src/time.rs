@@ -1,7 +1,7 @@
-//! embassy-time's driver on SysTick, without a tick: it counts down to the next deadline, or as far as its 24 bits reach,
-//! so that an hour of sleep takes QEMU a moment.
+//! embassy-time's driver on SysTick, without a periodic tick. SysTick counts down to the next deadline, or as far as
+//! its 24 bits reach. So an hour of sleep takes QEMU a moment.
 //!
-//! Each new deadline loses a few processor clocks. Where that matters, a board has a better timer.
+//! Each new deadline loses a few processor clocks. A board on which that matters has a better timer.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
@@ -15,29 +15,29 @@ use embassy_time_queue_utils::Queue;
 const CLOCKS: u32 = crate::CORE_HZ / TICK_HZ as u32;
 /// The most ticks that SysTick counts at once.
 const FAR: u32 = 0x00FF_FFFF / CLOCKS;
-/// The shortest period in clocks: what is due sooner is a little late.
+/// The shortest period in clocks. A deadline that is nearer is a little late.
 const NEAR: u32 = 256;
 
-/// What SysTick counts at present.
+/// The period that SysTick counts at present.
 #[derive(Clone, Copy)]
 struct Period {
-    /// When it began, in ticks, and in clocks of the one after.
+    /// When the period began: whole ticks, and the clocks after them.
     ticks: u64,
     clocks: u32,
-    /// How many clocks it has; none before the start.
+    /// How many clocks the period has. 0: before the start.
     length: u32,
 }
 
 impl Period {
-    /// The time. At the end of its period SysTick begins another of the same length, and the exception is pending until
-    /// [`tick`] has run.
+    /// The time now. At the end of a period SysTick begins another one of the same length, and the exception is pending
+    /// until [`tick`] has run.
     fn now(self) -> (u64, u32) {
         if self.length == 0 {
             return (0, 0);
         }
         let left = SYST::get_current();
         let passed = if SCB::is_pendst_pending() {
-            // Read again: the first may be of before.
+            // We read again, because the first reading may be from before the end of the period.
             2 * self.length - SYST::get_current()
         } else {
             self.length - left
@@ -58,7 +58,7 @@ embassy_time_driver::time_driver_impl!(static DRIVER: SysTickDriver = SysTickDri
 });
 
 impl SysTickDriver {
-    /// Wakes what is due and counts down to what is next.
+    /// Wakes the tasks that are due, and counts down to the next deadline.
     fn expire(&self, cs: CriticalSection<'_>, queue: &mut Queue) {
         let period = self.period.borrow(cs);
         let next = queue.next_expiration(period.get().now().0);
@@ -70,9 +70,9 @@ impl SysTickDriver {
             (*SYST::PTR).rvr.write(length - 1);
             (*SYST::PTR).cvr.write(0);
         }
-        // Zero means the end of a period: it must be seen to have begun.
+        // Zero would mean the end of a period, so we wait until the new period has begun.
         while SYST::get_current() == 0 {}
-        // The end of the period before is in `ticks` and `clocks`, if it came.
+        // If the last period has ended, `ticks` and `clocks` include that already.
         SCB::clear_pendst();
         period.set(Period { ticks, clocks, length });
     }
@@ -93,8 +93,8 @@ impl Driver for SysTickDriver {
     }
 }
 
-/// A period is over. For the `SysTick` handler, which belongs to the program, and which no handler that asks for the time
-/// may interrupt.
+/// Handles the end of a period. The program's `SysTick` handler calls this. A handler that asks for the time must not
+/// interrupt it.
 pub fn tick() {
     critical_section::with(|cs| {
         let period = DRIVER.period.borrow(cs);
@@ -105,7 +105,7 @@ pub fn tick() {
     });
 }
 
-/// Begins to count. Once, before anything waits.
+/// Begins to count. Call it once, before anything waits.
 pub fn start(systick: &mut SYST) {
     systick.set_clock_source(SystClkSource::Core);
     systick.set_reload(NEAR - 1);
@@ -121,7 +121,7 @@ pub(crate) fn frozen<T>(_: CriticalSection<'_>, what: impl FnOnce() -> T) -> T {
     const ENABLE: u32 = 1;
     // SAFETY: the counter is this driver's, and no other writes to it in a critical section.
     let counter = unsafe { &*SYST::PTR };
-    // SAFETY: stops it, and lets it go on where it stopped.
+    // SAFETY: this stops the counter. Below it goes on where it stopped.
     unsafe { counter.csr.modify(|csr| csr & !ENABLE) };
     let result = what();
     // SAFETY: as above.

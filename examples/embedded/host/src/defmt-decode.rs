@@ -1,4 +1,4 @@
-//! `defmt-decode ELF`: decodes the log of that firmware, from standard input, as it comes.
+//! `defmt-decode ELF`: decodes the log of that firmware from standard input, line by line as it comes.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use defmt_decoder::{DecodeError, Table};
 fn main() -> Result<(), Box<dyn Error>> {
     let elf = fs::read(env::args_os().nth(1).ok_or("usage: defmt-decode ELF <LOG")?)?;
     let Some(table) = Table::parse(&elf)? else {
-        // Firmware without defmt says plain text.
+        // Firmware without defmt prints plain text.
         io::copy(&mut io::stdin().lock(), &mut io::stdout().lock())?;
         return Ok(());
     };

@@ -1,4 +1,5 @@
-//! Executed instructions, exactly: under `ICOUNT=shift=0` QEMU's `minstret` counts them. Instructions, not cycles.
+//! Counts executed instructions exactly: under `ICOUNT=shift=0` QEMU's `minstret` counts them. They are instructions,
+//! not cycles.
 
 /// Counts what a closure executes, less what an empty one does.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ fn instructions() -> u32 {
 }
 
 impl Counter {
-    /// Measures the empty closure. Panics if instructions are not counted as it needs.
+    /// Measures the empty closure. Panics if instructions are not counted as the counter needs.
     #[inline(never)]
     #[expect(clippy::new_without_default, reason = "once in a program")]
     pub fn new() -> Self {
@@ -26,7 +27,7 @@ impl Counter {
         counter
     }
 
-    /// One place of measurement for all that is called: what the compiler puts around an inlined closure differs.
+    /// Measures every call at the same place, because the compiler puts different code around each inlined closure.
     #[inline(never)]
     fn count_call(&self, call: fn()) -> u32 {
         self.count(core::hint::black_box(call))

@@ -1,4 +1,4 @@
-//! The interrupts of the stories that run [executors](crate::executor): those that software raises.
+//! The interrupts of the stories that run [executors](crate::executor). Software raises them.
 
 use core::ptr;
 
@@ -7,12 +7,12 @@ use riscv::register::{mie, mip};
 const MSIP: *mut u32 = 0x0200_0000 as *mut u32;
 
 pub(crate) fn raise_tasks() {
-    // SAFETY: the CLINT's register for this hart's software interrupt.
+    // SAFETY: the address is that of the CLINT's register for this hart's software interrupt.
     unsafe { ptr::write_volatile(MSIP, 1) };
 }
 
 pub(crate) fn raise_pins() {
-    // SAFETY: nothing is delegated: it is machine mode's own handler that it calls.
+    // SAFETY: no interrupt is delegated, so this one calls machine mode's own handler.
     unsafe { mip::set_ssoft() };
 }
 
@@ -29,14 +29,14 @@ pub fn clear_pins() {
     unsafe { mip::clear_ssoft() };
 }
 
-/// Halts until an interrupt is pending; masked ones count.
+/// Halts until an interrupt is pending, even a masked one.
 pub(crate) fn wait() {
     riscv::asm::wfi();
 }
 
-/// Lets them in.
+/// Allows the interrupts.
 pub(crate) fn start() {
-    // SAFETY: their handlers exist, and no critical section is being held.
+    // SAFETY: the handlers of both interrupts exist, and no critical section is held.
     unsafe {
         mie::set_msoft();
         mie::set_ssoft();

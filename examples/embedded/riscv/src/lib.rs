@@ -1,4 +1,5 @@
-//! The RISC-V machine that QEMU emulates, behind the functions that the stories need. `cortex-m` has the same.
+//! The RISC-V machine that QEMU emulates, behind the functions that the stories need. `cortex-m` has the same
+//! functions.
 #![no_std]
 
 #[cfg(feature = "modem")]
@@ -26,13 +27,13 @@ pub use semihosting::{eprintln, println, process::exit};
 #[cfg(feature = "defmt")]
 defmt::timestamp!("{=u64:tms}", embassy_time::Instant::now().as_millis());
 
-/// What it was built for.
+/// The target that this was built for.
 pub const TARGET: &str = env!("BOARD_TARGET");
 
-/// What [`icount::Counter`] tries itself on.
+/// [`icount::Counter`] checks itself with these.
 #[inline(always)]
 fn eight_instructions() {
-    // SAFETY: they do nothing.
+    // SAFETY: the instructions do nothing.
     unsafe { core::arch::asm!(".rept 8", "nop", ".endr", options(nomem, nostack, preserves_flags)) }
 }
 
@@ -42,7 +43,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     exit(101)
 }
 
-// SAFETY: the name that riscv-rt calls, with its signature.
+// SAFETY: riscv-rt calls the function of this name, with this signature.
 #[unsafe(export_name = "ExceptionHandler")]
 fn exception(_: &riscv_rt::TrapFrame) -> ! {
     let at = riscv::register::mepc::read();
@@ -50,7 +51,7 @@ fn exception(_: &riscv_rt::TrapFrame) -> ! {
     exit(102)
 }
 
-/// Starts the time. Once, before anything waits.
+/// Starts the time. Call it once, before anything waits.
 pub fn start() {
     time::start();
 }

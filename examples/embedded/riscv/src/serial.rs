@@ -1,4 +1,4 @@
-//! The board's UART, polled: `modem`'s only way to the host. An NS16550.
+//! The board's UART (an NS16550), polled. It is `modem`'s only way to the host.
 
 use core::ptr;
 
@@ -10,7 +10,7 @@ const RECEIVED: u8 = 1 << 0;
 const FREE: u8 = 1 << 5;
 
 fn status() -> u8 {
-    // SAFETY: a register of the UART; reading it has no effect that matters here.
+    // SAFETY: the address is that of a register of the UART. Reading it has no effect that matters here.
     unsafe { ptr::read_volatile(LINE_STATUS) }
 }
 

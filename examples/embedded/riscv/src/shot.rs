@@ -1,5 +1,5 @@
-//! An interrupt at a chosen instruction. Needs `ICOUNT=shift=10`: an instruction then takes 1024 ns of virtual time, and
-//! the machine's timer (of 100 ns) comes when so many have been executed. `cortex-m` has the same.
+//! An interrupt at a chosen instruction. Needs `ICOUNT=shift=10`: an instruction then takes 1024 ns of virtual time,
+//! and the machine's timer (of 100 ns) comes when so many have been executed. `cortex-m` has the same module.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
@@ -12,7 +12,8 @@ use crate::time::{machine_time, set_machine_alarm};
 pub type Interrupt<'a> = &'a (dyn Fn() + Sync);
 
 static ARMED: Mutex<Cell<Option<Interrupt<'static>>>> = Mutex::new(Cell::new(None));
-/// The instruction before which the interrupt came; 0: not yet. Written by the handler alone while a shot is out.
+/// The instruction before which the interrupt came. 0: it has not come yet. While a shot is pending, only the handler
+/// writes this.
 static AT: AtomicU32 = AtomicU32::new(0);
 
 /// The machine's timer, for one shot at a time.
@@ -26,18 +27,18 @@ pub struct Gun {
 pub enum Landed {
     /// Within the operation, before the instruction at this address.
     Within(u32),
-    /// When the operation was over, if at all.
+    /// After the end of the operation, or not at all.
     After,
 }
 
 impl Gun {
-    /// Allows the timer to interrupt. The program defines the handler by [`shot_handler`](crate::shot_handler). Panics if
-    /// time does not pass as it needs.
+    /// Allows the timer to interrupt. The program defines the handler by [`shot_handler`](crate::shot_handler). Panics
+    /// if time does not pass as the gun needs.
     #[expect(clippy::new_without_default, reason = "once in a program")]
     pub fn new() -> Self {
         crate::time::start();
         let mut gun = Self { lead: 0 };
-        // Those that come too soon all come as soon as they are armed.
+        // Shots that are aimed too early all come as soon as they are armed.
         let soonest = gun.fire(1, &|| (), &mut || ());
         while gun.fire(2, &|| (), &mut || ()) == soonest {
             gun.lead += 1;
@@ -55,15 +56,16 @@ impl Gun {
         assert_eq!(eight, 8, "run it with ICOUNT=shift=10");
     }
 
-    /// Runs `operation`, and `interrupt` as an interrupt when `after` (1 to 600 000) instructions have been executed
-    /// since the shot was armed, of which the last few of this function are the first.
+    /// Runs `operation`, and runs `interrupt` as an interrupt when `after` (1 to 600 000) instructions have been
+    /// executed since the shot was armed. The first few of these are the last of this function.
     #[inline(never)]
     pub fn fire(&mut self, after: u32, interrupt: Interrupt<'_>, operation: &mut dyn FnMut()) -> Landed {
-        // SAFETY: nobody but the handler calls it, and it is taken from there before this function returns.
+        // SAFETY: nobody but the handler calls `interrupt`, and it is removed from `ARMED` before this function
+        // returns.
         let interrupt = unsafe { core::mem::transmute::<Interrupt<'_>, Interrupt<'static>>(interrupt) };
         critical_section::with(|cs| ARMED.borrow(cs).set(Some(interrupt)));
         AT.store(0, Ordering::Relaxed);
-        // Aimed at the middle of the instruction before, so that no rounding moves it to a neighbour.
+        // The shot is aimed at the middle of the instruction before, so that no rounding moves it to a neighbour.
         let counts = (u64::from(self.lead + after) * 2 - 1) * 512 / 100;
         set_machine_alarm(machine_time() + counts);
         compiler_fence(Ordering::SeqCst);
@@ -88,8 +90,8 @@ pub fn landed() {
     interrupt();
 }
 
-/// Defines the handler of the [`Gun`]'s interrupt, once in a program that has one. While no shot is out, the timer is
-/// embassy's.
+/// Defines the handler of the [`Gun`]'s interrupt. A program that has a [`Gun`] uses this once. While no shot is
+/// pending, the timer is embassy's.
 #[macro_export]
 macro_rules! shot_handler {
     () => {

@@ -1,7 +1,8 @@
-//! embassy-time's driver on the CLINT of QEMU's `virt`: a 10 MHz counter with a compare register, so no ticks.
+//! embassy-time's driver on the CLINT of QEMU's `virt`: a 10 MHz counter with a compare register, so it needs no tick.
 //!
-//! It counts in microseconds, but moves in milliseconds, and wakes at one: QEMU is an instruction late now and then, when the
-//! host is busy. So that is made up for at the next millisecond, rather than added up until some run is not like the others.
+//! The driver counts in microseconds, but its time moves in whole milliseconds, and it wakes tasks at these. The
+//! reason: QEMU is an instruction late now and then, when the host is busy. The next millisecond makes up for that.
+//! Otherwise the delays would add up, until one run differed from the others.
 
 use core::cell::{Cell, RefCell};
 use core::ptr;
@@ -13,14 +14,14 @@ use embassy_time_queue_utils::Queue;
 
 const MTIMECMP: *mut u32 = 0x0200_4000 as *mut u32;
 const MTIME: *const u32 = 0x0200_BFF8 as *const u32;
-/// In a millisecond: ticks, and counts of the machine's timer.
+/// Ticks in a millisecond, and counts of the machine's timer in one.
 const TICKS: u64 = TICK_HZ / 1000;
 const COUNTS: u64 = 10_000;
 
-/// The machine's timer, whole: high, low and high again until they agree.
+/// All 64 bits of the machine's timer. It reads high, low and high again, until both readings of high agree.
 pub fn machine_time() -> u64 {
     loop {
-        // SAFETY: the timer's registers, which may be read at any time.
+        // SAFETY: the addresses are those of the timer's registers, which may be read at any time.
         let (high, low, again) =
             unsafe { (ptr::read_volatile(MTIME.add(1)), ptr::read_volatile(MTIME), ptr::read_volatile(MTIME.add(1))) };
         if high == again {
@@ -29,9 +30,10 @@ pub fn machine_time() -> u64 {
     }
 }
 
-/// When the machine's timer interrupts next.
+/// Sets when the machine's timer interrupts next.
 pub fn set_machine_alarm(at: u64) {
-    // SAFETY: the compare register; its high half is never too soon while the low one changes.
+    // SAFETY: the address is that of the compare register. While its low half changes, its high half is the largest, so
+    // the alarm never comes too soon.
     unsafe {
         ptr::write_volatile(MTIMECMP.add(1), u32::MAX);
         ptr::write_volatile(MTIMECMP, at as u32);
@@ -51,7 +53,8 @@ embassy_time_driver::time_driver_impl!(static DRIVER: Clint = Clint {
 });
 
 impl Clint {
-    /// Wakes what is due and sets the alarm for the next; one already past interrupts at once.
+    /// Wakes the tasks that are due, and sets the alarm for the next deadline. If that is already past, the timer
+    /// interrupts at once.
     fn expire(&self, cs: CriticalSection<'_>, queue: &mut Queue) {
         let next = queue.next_expiration(self.now()).div_ceil(TICKS);
         set_machine_alarm(next.saturating_mul(COUNTS).saturating_add(self.frozen.borrow(cs).get()));
@@ -73,22 +76,22 @@ impl Driver for Clint {
     }
 }
 
-/// The alarm went off. For the `MachineTimer` handler, which belongs to the program.
+/// Handles the alarm. The program's `MachineTimer` handler calls this.
 pub fn tick() {
     critical_section::with(|cs| DRIVER.expire(cs, &mut DRIVER.queue.borrow(cs).borrow_mut()));
 }
 
-/// Allows the timer to interrupt. Once, before anything waits.
+/// Allows the timer to interrupt. Call it once, before anything waits.
 pub fn start() {
     set_machine_alarm(u64::MAX);
-    // SAFETY: the handler exists, and no critical section is being held.
+    // SAFETY: the handler exists, and no critical section is held.
     unsafe {
         riscv::register::mie::set_mtimer();
         riscv::interrupt::enable();
     }
 }
 
-/// Runs `what` while time stands still: what the machine counts meanwhile is left out.
+/// Runs `what` while time stands still. The driver leaves out what the machine's timer counts meanwhile.
 #[cfg(feature = "modem")]
 pub(crate) fn frozen<T>(cs: CriticalSection<'_>, what: impl FnOnce() -> T) -> T {
     let before = machine_time();

@@ -1,4 +1,4 @@
-//! What every one of these programs has, breaker or not: a radio, a timer, a panic handler.
+//! The parts that all of these programs have, with or without a breaker: a radio, a timer, a panic handler.
 #![no_std]
 
 #[cfg(feature = "defmt")]
@@ -6,7 +6,7 @@ mod log;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-// For its critical sections, which stand for compare-exchange where there is none.
+// This links its critical sections. They replace compare-exchange on cores that have none.
 #[cfg(target_arch = "arm")]
 use cortex_m as _;
 #[cfg(target_arch = "arm")]
@@ -17,7 +17,7 @@ use riscv as _;
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
 
-/// Stands for a peripheral: the compiler does not know what it reads, nor who reads what is written.
+/// Stands for a peripheral. The compiler knows neither the value of a read nor who reads a written value.
 static REGISTER: AtomicU32 = AtomicU32::new(0);
 
 /// Stands for a dialogue with the modem.

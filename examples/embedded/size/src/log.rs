@@ -1,11 +1,11 @@
-//! A logger to nowhere.
+//! A logger that writes to nowhere.
 
 use core::sync::atomic::Ordering;
 
 #[defmt::global_logger]
 struct Nowhere;
 
-// SAFETY: there is one thread and no interrupt here; a real logger takes a critical section.
+// SAFETY: there is one thread and no interrupt here. (A real logger takes a critical section.)
 unsafe impl defmt::Logger for Nowhere {
     fn acquire() {}
 

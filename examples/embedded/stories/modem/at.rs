@@ -1,5 +1,5 @@
-//! What is said to the modem: commands of 3GPP TS 27.007 and, for sockets, those of u-blox. `atat` writes, parses and tells
-//! answers from what comes unasked.
+//! The modem's language: commands of 3GPP TS 27.007 and, for sockets, those of u-blox. `atat` writes the commands,
+//! parses the answers, and separates them from messages that come unasked.
 
 use core::marker::PhantomData;
 
@@ -21,12 +21,12 @@ const URCS: usize = 4;
 #[derive(Clone, AtatResp)]
 pub(crate) struct Nothing;
 
-/// Is it there?
+/// Ask whether the modem is there.
 #[derive(AtatCmd)]
 #[at_cmd("", Nothing, timeout_ms = 1_000)]
 pub(crate) struct At;
 
-/// Attach to the network. (A modem may take minutes for it; this one's patience is the story's.)
+/// Attach to the network. (A real modem may take minutes. The time limit here suits the story.)
 #[derive(AtatCmd)]
 #[at_cmd("+CGATT=1", Nothing, timeout_ms = 10_000)]
 pub(crate) struct Attach;
@@ -36,7 +36,7 @@ pub(crate) struct Attach;
 #[at_cmd("+CGACT=1,1", Nothing, timeout_ms = 10_000)]
 pub(crate) struct Activate;
 
-/// How long the network wants to be left alone: what is left of its timer T3396.
+/// Ask how long the network wants to be left alone: the remaining time of its timer T3396.
 #[derive(AtatCmd)]
 #[at_cmd("+CABTRDP", BackOff)]
 pub(crate) struct ReadBackOff;
@@ -57,7 +57,7 @@ pub(crate) struct Socket {
     pub(crate) number: u8,
 }
 
-/// Announce a datagram: answered by a prompt, then by [`Data`] and its answer.
+/// Announce a datagram. The modem answers with a prompt. Then [`Data`] follows, and the modem's answer to that.
 #[derive(AtatCmd)]
 #[at_cmd("+USOST", Nothing, timeout_ms = 2_000)]
 pub(crate) struct SendTo {
@@ -79,7 +79,8 @@ pub(crate) struct CloseSocket {
     pub(crate) socket: u8,
 }
 
-/// Announce a text message: answered by a prompt, then by [`Data`] that ends in control-Z, and its answer.
+/// Announce a text message. The modem answers with a prompt. Then [`Data`] that ends in control-Z follows, and the
+/// modem's answer to that.
 #[derive(AtatCmd)]
 #[at_cmd("+CMGS", Nothing, timeout_ms = 2_000)]
 pub(crate) struct SendText {
@@ -92,7 +93,7 @@ pub(crate) struct TextSent {
     pub(crate) reference: u8,
 }
 
-/// What follows a prompt, as it is. `R` is what the modem then answers.
+/// The bytes that follow a prompt, unchanged. `R` is the modem's answer to them.
 pub(crate) struct Data<'a, R>(&'a [u8], PhantomData<R>);
 
 impl<'a, R> Data<'a, R> {
@@ -139,7 +140,7 @@ pub(crate) struct Context {
     pub(crate) profile: u8,
 }
 
-/// The sending half of the UART, counting.
+/// The sending half of the UART. It counts the bytes.
 pub(crate) struct Counted(uart::Tx);
 
 impl ErrorType for Counted {
@@ -158,7 +159,7 @@ impl Write for Counted {
     }
 }
 
-/// The modem, for one at a time.
+/// The modem. One task at a time may use it.
 pub(crate) type Client = atat::asynch::Client<'static, Counted, BUFFER>;
 pub(crate) type Shared = Mutex<CriticalSectionRawMutex, Client>;
 pub(crate) type Receiver = Ingress<'static, AtDigester<Urc>, Urc, BUFFER, URCS, 1>;

@@ -1,4 +1,4 @@
-//! What is kept and what is counted.
+//! The batches that are kept, and the counts.
 
 use core::cell::RefCell;
 
@@ -10,36 +10,36 @@ use crate::plan;
 /// A measurement.
 #[derive(Clone, Copy, defmt::Format)]
 pub(crate) struct Batch {
-    /// Counts up from 1: a loss, a double and a wrong order show.
+    /// Counts up from 1, so that losses, doubles and a wrong order can be seen.
     pub(crate) number: u32,
     pub(crate) decidegrees: i16,
 }
 
-/// The state of affairs.
+/// All batches and counts.
 pub(crate) struct Ledger {
     /// Measured and not yet sent, oldest first.
     pub(crate) kept: Deque<Batch, { plan::KEPT }>,
     pub(crate) measured: u32,
     /// Acknowledged by the modem.
     pub(crate) sent: u32,
-    /// Gone for want of room.
+    /// Dropped for lack of room.
     pub(crate) dropped: u32,
-    /// Of those, how many the operator was told of.
+    /// How many of the dropped batches the operator was told about.
     pub(crate) told: u32,
-    /// To the modem, all in all.
+    /// Bytes sent to the modem in all.
     pub(crate) bytes: u32,
-    /// Begun with the modem.
+    /// Dialogues begun with the modem.
     pub(crate) dialogues: u32,
-    /// By the supervisor.
+    /// The supervisor's attempts.
     pub(crate) pings: Pings,
 }
 
-/// What became of the supervisor's wish to ask whether the modem is there.
+/// How the supervisor's attempts to ask the modem ended.
 #[derive(Clone, Copy, defmt::Format)]
 pub(crate) struct Pings {
     pub(crate) alive: u32,
     pub(crate) failed: u32,
-    /// The UART was in use.
+    /// The UART was in use, or the permit was a probe.
     pub(crate) cancelled: u32,
     pub(crate) rejected: u32,
 }
@@ -55,13 +55,13 @@ static LEDGER: Mutex<RefCell<Ledger>> = Mutex::new(RefCell::new(Ledger {
     pings: Pings { alive: 0, failed: 0, cancelled: 0, rejected: 0 },
 }));
 
-/// Looks at it, or changes it.
+/// Reads or changes the ledger.
 pub(crate) fn update<T>(with: impl FnOnce(&mut Ledger) -> T) -> T {
     critical_section::with(|cs| with(&mut LEDGER.borrow(cs).borrow_mut()))
 }
 
 impl Ledger {
-    /// Keeps a new batch; the oldest makes room for it.
+    /// Keeps a new batch. If there is no room, the oldest batch is dropped.
     pub(crate) fn measure(&mut self, decidegrees: i16) {
         self.measured += 1;
         if self.kept.is_full() {
@@ -71,7 +71,7 @@ impl Ledger {
         let _ = self.kept.push_back(Batch { number: self.measured, decidegrees });
     }
 
-    /// Keeps one that could not be sent, as the oldest: if there is no more room for it, it is the one to go.
+    /// Keeps a batch that could not be sent. It is the oldest, so if there is no room, it is dropped itself.
     pub(crate) fn put_back(&mut self, batch: Batch) {
         if self.kept.push_front(batch).is_err() {
             self.dropped += 1;

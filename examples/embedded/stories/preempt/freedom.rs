@@ -1,10 +1,11 @@
-//! What may come of a meeting though it is neither of the two orders.
+//! The results that are allowed although they belong to neither of the two orders.
 //!
-//! Some operations are of several steps, each one exchange: count an outcome, then carry out the verdict; open, then
-//! say for how long; end the open time, then compete for a probe. An interrupt may fall between two of them. Even then
-//! what is left, and how it goes on, is that of one of the two orders; so are the events, and each answer, though not
-//! all of the same order. Every exception is named here, with its reason. And whatever the answers were, the counters
-//! must agree with them, and the events must be a path to the state that is left.
+//! Some operations have several steps, and each step is one exchange. They count an outcome and then carry out the
+//! verdict. They open the circuit and then give the time. They end the open time and then compete for a probe. An
+//! interrupt may come between two steps. Even then, what is left and how it goes on belong to one of the two orders. So
+//! do the events, and so does each answer, though not all of them to the same order. Every exception is named here,
+//! with its reason. In every case the counters must agree with the answers, and the events must be a path to the state
+//! that is left.
 
 use core::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::guarded::{Answer, Hand, Intruder, LONGEST, Look, Operation, Report, S
 /// Where `Pair::unaccounted` has the calls that would have been rejected.
 const WOULD_REJECT: usize = 7;
 
-/// Who meets.
+/// An operation and the interrupt that it meets.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
     pub(crate) operation: Operation,
@@ -41,7 +42,7 @@ impl Pair {
         left && told && answers && intrudes && counted && is_path(seen)
     }
 
-    /// Where both ask to open for a time: the operation's reason.
+    /// If both ask to open for a time, the operation's reason.
     fn asked(self) -> Option<OpenReason> {
         self.intruder.asks()?;
         self.operation.asks()
@@ -49,7 +50,7 @@ impl Pair {
 
     fn may_answer(self, seen: &Seen, [before, after]: [&Seen; 2]) -> bool {
         match (self.operation, seen.operation) {
-            // Counted, and then somebody else carried out the verdict, or moved on.
+            // The outcome was counted. Then the interrupt carried out the verdict, or changed the state.
             (Operation::Report(_), Answer::Effect(Effect::Counted)) => [before, after].iter().any(|order| {
                 matches!(order.operation, Answer::Effect(Effect::Opened(_) | Effect::Closed | Effect::Ramping))
             }),
@@ -57,7 +58,7 @@ impl Pair {
                 let (Answer::Status(before), Answer::Status(after)) = (before.operation, after.operation) else {
                     return false;
                 };
-                // One look at the state, and others at the rest, "a moment younger".
+                // A status reads the state first, and reads the other values a moment later.
                 let rest = look.retry_in == before.retry_in;
                 let probes = look.probes_in_flight == 0 || look.probes_in_flight == before.probes_in_flight;
                 let sums = look.sums == Sums(0, 0, 0) || look.sums == before.sums || look.sums.is_after(after.sums);
@@ -66,8 +67,8 @@ impl Pair {
                     && (probes || look.probes_in_flight == after.probes_in_flight)
                     && sums
             }
-            // Counted meanwhile: a failure of which the verdict is not carried out yet, or of which a time window has
-            // only the call so far.
+            // The interrupt counted a failure. Its verdict is not carried out yet, or a time window has counted only
+            // the call so far.
             (Operation::Tally, Answer::Tally(sums)) => {
                 matches!(after.operation, Answer::Tally(after) if sums.is_after(after))
             }
@@ -76,8 +77,8 @@ impl Pair {
     }
 
     fn may_intrude(self, seen: &Seen, [before, after]: [&Seen; 2]) -> bool {
-        // A time window counts a call before its failure: one that is in between makes the share look smaller, and sees
-        // the whole of it itself.
+        // A time window counts a call before it counts the failure. In between, the share looks smaller to the
+        // interrupt. The interrupted report itself then sees the whole share.
         let (call, effect) = before.intruder;
         if matches!(effect, Answer::Effect(Effect::Opened(_)))
             && seen.operation == after.operation
@@ -90,22 +91,22 @@ impl Pair {
         }
         let opens = self.operation.asks().is_some();
         match seen.intruder.0 {
-            // Open, and nobody has said yet for how long: the longest it can be.
+            // The circuit is open, but its time is not yet given. So the longest allowed time is assumed.
             Answer::Rejected(RejectReason::Open(_), ticks) => opens && ticks == Hand::RATE.ticks_in(LONGEST),
-            // The circuit was open already, for a time that nobody had said yet.
+            // The circuit was open already, but its time was not yet given.
             Answer::Effect(Effect::Opened(_)) => self.operation == Operation::Restore && self.asked().is_some(),
             Answer::Status(look) => {
                 let (Answer::Status(before), Answer::Status(after)) = (before.intruder.0, after.intruder.0) else {
                     return false;
                 };
                 let unsaid = opens && look == Look { retry_in: Some(LONGEST), ..after };
-                // The outcome is counted, and a probe back, but the verdict not carried out; or half-open, and no probe
-                // out yet; or lost probes are written off.
+                // The outcome is counted and the probe is back, but the verdict is not carried out. Or the circuit is
+                // half-open, and no probe is in flight yet. Or lost probes are written off.
                 let between = look.probes_in_flight <= before.probes_in_flight
                     && look.sums.is_after(before.sums)
                     && look.retry_in == Some(Duration::ZERO);
                 let acts = matches!(self.operation, Operation::Acquire | Operation::Report(_));
-                // A switch to shadow: the shadow switch was moved, but the state not yet reset.
+                // A switch to shadow has set the shadow switch, but has not yet reset the state.
                 let shadowed = self.operation == Operation::SwitchToShadow && look == Look { shadow: true, ..before };
                 unsaid || shadowed || (acts && look.is_of(before, after) && between)
             }
@@ -114,8 +115,8 @@ impl Pair {
     }
 
     /// A switch to shadow from forced open or disabled is two moves: the shadow switch first, and then a reset. The
-    /// interrupt came between them. It saw the old state in shadow, so a call that the old state rejects was admitted on
-    /// a permit that is not counted, and the observer was told that it would have been rejected.
+    /// interrupt came between them. It saw the old state in shadow, so a call that the old state rejects was admitted
+    /// on a permit that is not counted, and the observer was told that it would have been rejected.
     fn met_between_moves(self, seen: &Seen, before: &Seen) -> bool {
         self.operation == Operation::SwitchToShadow
             && match (seen.intruder, before.intruder.0) {
@@ -143,7 +144,7 @@ impl Pair {
             && alike(&events, &after.events)
     }
 
-    /// The counters, less what the answers account for: the same whatever the order.
+    /// The counters, minus the numbers that the answers account for. They are the same in both orders.
     fn unaccounted(self, seen: &Seen) -> [u32; 13] {
         let counts = &seen.counts;
         let answers = [seen.operation, seen.intruder.0, seen.intruder.1];
@@ -169,7 +170,7 @@ impl Pair {
 }
 
 impl Operation {
-    /// The reason, if it asks to open for a time.
+    /// The reason, if the operation asks to open for a time.
     fn asks(self) -> Option<OpenReason> {
         match self {
             Self::Hold | Self::Report(Report::Hold) => Some(OpenReason::Hold),
@@ -181,7 +182,7 @@ impl Operation {
 }
 
 impl Look {
-    /// State, reason, level and attempt, one look, are those of either.
+    /// Whether state, reason, level, attempt and shadow together are those of one of the two orders.
     fn is_of(self, before: Self, after: Self) -> bool {
         let head = |look: Self| (look.state, look.reason, look.level, look.attempt, look.shadow);
         head(self) == head(before) || head(self) == head(after)
@@ -189,14 +190,16 @@ impl Look {
 }
 
 impl Sums {
-    /// The sums after one outcome more at most, of which only the call may be in.
+    /// Whether these are the `earlier` sums, or the sums after one outcome more. Only the call of that outcome may be
+    /// in them.
     fn is_after(self, earlier: Self) -> bool {
         let grew = |now: u32, then: u32| now == then || now == then + 1;
         grew(self.0, earlier.0) && grew(self.1, earlier.1) && grew(self.2, earlier.2)
     }
 }
 
-/// The same events. One whose teller was overtaken before it knew for how long it opened, or ramps, does not tell it.
+/// Whether the events are the same. If a thread was overtaken before it gave the length of its open time or ramp, its
+/// event has no length.
 fn alike(seen: &[Told; 8], order: &[Told; 8]) -> bool {
     let mut rest = *order;
     let found = seen.iter().filter(|&told| *told != Told::NONE).all(|told| {
@@ -210,10 +213,10 @@ fn alike(seen: &[Told; 8], order: &[Told; 8]) -> bool {
     found && rest == [Told::NONE; 8]
 }
 
-/// The interrupt opened for a shorter time before the operation had said its own, and then the operation opened anew: one
-/// event more than where the interrupt came first, of an opening that was overtaken before anybody knew its length. Where
-/// the interrupt's own opening would have done nothing in either order (a restore's state is left by hand alone), one more:
-/// the one that lasts `intruded` ticks.
+/// The interrupt opened for a shorter time before the operation had given its own time, and then the operation opened
+/// anew. So there is one event more than if the interrupt had come first: an opening that was overtaken before its time
+/// was given. If the interrupt's own opening would have done nothing in either order (a restore's state is left by hand
+/// alone), there is another one: the opening that lasts `intruded` ticks.
 fn opened_anew(seen: &Seen, order: &Seen, reason: OpenReason, intruded: Option<u32>) -> bool {
     let mut events = seen.events;
     let mut forget =
@@ -223,7 +226,8 @@ fn opened_anew(seen: &Seen, order: &Seen, reason: OpenReason, intruded: Option<u
     overtaken && intruded && alike(&events.map(Told::without_from), &order.events.map(Told::without_from))
 }
 
-/// Each event begins where another one ended: from closed, by way of all of them, to the state that is left.
+/// Whether the events are a path: it begins at closed, uses every event once, and ends at the state that is left. Each
+/// event begins in the state in which another one ended.
 fn is_path(seen: &Seen) -> bool {
     State::ALL.iter().all(|&state| {
         let number =

@@ -1,11 +1,11 @@
-//! The breaker, every operation of it, and what can be seen of it afterwards.
+//! The breaker, its operations, and everything that can be observed afterwards.
 
 use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 
-// Of the atomics only the one that is added to: plain loads and stores are every core's own.
+// Only the atomic that is added to comes from portable-atomic. Every core has plain loads and stores of its own.
 #[cfg(not(feature = "portable-atomic"))]
 use core::sync::atomic::AtomicU32 as AddU32;
 #[cfg(feature = "portable-atomic")]
@@ -22,7 +22,7 @@ use microbreaker::{
 use crate::freedom::Pair;
 use crate::sweep::Meeting;
 
-/// The time, which stands still but for what a story says.
+/// The time. It moves only by [`pass`].
 static NOW: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Debug)]
@@ -45,7 +45,8 @@ fn pass(time: Duration) {
     NOW.store(NOW.load(SeqCst) + Hand::RATE.ticks_in(time).expect("within the horizon"), SeqCst);
 }
 
-/// The events told, in no order: of two that an interrupt tells within another's telling, either may come first.
+/// The events that the observer was notified of, in no order. If an interrupt notifies the observer during another
+/// notification, either event may come first.
 #[derive(Debug)]
 pub(crate) struct Events {
     told: AddU32,
@@ -75,7 +76,7 @@ impl Observer for Events {
     }
 }
 
-/// An event: from (3 bits) · to (3) · reason + 1 (3) · attempt (5) · 1 · how long (17). 0: none.
+/// An event: from (3 bits) · to (3) · reason + 1 (3) · attempt (5) · 1 · length (17). 0: no event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told(u32);
 
@@ -100,7 +101,7 @@ impl Told {
         State::ALL[(self.0 >> 26 & 7) as usize]
     }
 
-    /// How long; 0 if it was not told.
+    /// The length in ticks. 0: the event has none.
     pub(crate) fn lasts(self) -> u32 {
         self.0 & LENGTH
     }
@@ -131,17 +132,17 @@ impl fmt::Debug for Told {
 type Breaker<W> = microbreaker::Breaker<W, Hand, (Counters, Events)>;
 type Permit<'a, W> = microbreaker::Permit<&'a Breaker<W>>;
 
-/// A window, and settings that bring each state near.
+/// A window, and settings with which each state is a few calls away.
 pub(crate) trait Kind: Sync {
     type Window: Window + Sync;
     const NAME: &'static str;
     const CONFIG: Config;
-    /// The same but for one group of what may change while calls run: of several, a call meanwhile may see some old
-    /// and some new, as documented.
+    /// The same settings, except for one group of those that may change while calls run. If several groups changed, an
+    /// interrupted call might see some old and some new, as documented.
     const OTHER: Config;
-    /// Good calls after which one more changes nothing.
+    /// After so many successful calls, another one changes nothing.
     const FULL: u32;
-    /// Good and bad calls after which one failure more opens the circuit.
+    /// After so many successful and so many failed calls, one failure more opens the circuit.
     const BRINK: (u32, u32);
     #[expect(clippy::declare_interior_mutable_const, reason = "copied anew for each meeting")]
     const FRESH: Breaker<Self::Window> =
@@ -179,7 +180,7 @@ impl Kind for OfTheLast {
         .levels(true);
     const OTHER: Config = Self::CONFIG.minimum(2).failure_permille(250);
     const FULL: u32 = 24;
-    // With the one that opens, in the second word.
+    // With the failure that opens the circuit, the outcomes reach the window's second word.
     const BRINK: (u32, u32) = (6, 5);
 }
 
@@ -205,7 +206,7 @@ impl Kind for Both {
     const BRINK: (u32, u32) = (3, 2);
 }
 
-/// What may become of a permit.
+/// How a permit may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
     Success,
@@ -236,7 +237,7 @@ impl Report {
     }
 }
 
-/// What the thread does: all that there is to do.
+/// What the thread does: every operation of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Acquire,
@@ -258,7 +259,7 @@ pub(crate) enum Operation {
     Restore,
 }
 
-/// What `Restore` restores: a circuit that somebody opened for a while.
+/// The snapshot for `Restore`: a circuit that somebody opened for a while.
 fn kept() -> Snapshot {
     let breaker = microbreaker::Breaker::<Streak, _>::new(Config::streak(1), Hand);
     breaker.trip(OpenReason::Manual, seconds(10));
@@ -266,7 +267,7 @@ fn kept() -> Snapshot {
 }
 
 impl Operation {
-    /// Each with its name.
+    /// Each operation with its name.
     pub(crate) const ALL: [(&'static str, Self); 24] = [
         ("acquire", Self::Acquire),
         ("success", Self::Report(Report::Success)),
@@ -294,7 +295,7 @@ impl Operation {
         ("restore", Self::Restore),
     ];
 
-    /// Reads or writes the window, or begins another one.
+    /// Whether the operation reads or writes the window, or empties it.
     pub(crate) fn concerns_the_window(self) -> bool {
         use Report::{Failure, Ignore, Slow, Success};
         match self {
@@ -304,7 +305,8 @@ impl Operation {
         }
     }
 
-    /// Performs it on `breaker`, or on `own`. Answers in place: what a return would copy, the sweep would have to cross.
+    /// Performs the operation on `breaker`, or on the permit `own`. The answer is written in place: if it were
+    /// returned, the sweep would have to cross the instructions that copy it.
     fn perform<'a, K: Kind>(
         self,
         breaker: &'a Breaker<K::Window>,
@@ -347,7 +349,7 @@ impl Operation {
             Self::RetryIn => Answer::RetryIn(breaker.retry_in()),
             Self::Tally => Answer::Tally(Sums::of(breaker.tally())),
             Self::Snapshot => Answer::Kept(breaker.snapshot()),
-            // What it restores lies where its answer will.
+            // The snapshot to restore is passed in the place of the answer.
             Self::Restore => match done.answer {
                 Answer::Kept(kept) => Answer::Moved(breaker.restore(&kept, None).is_ok()),
                 _ => Answer::Nothing,
@@ -355,7 +357,7 @@ impl Operation {
         };
     }
 
-    /// Performs it where it needs no permit.
+    /// Performs an operation that needs no permit.
     fn alone<K: Kind>(self, breaker: &Breaker<K::Window>) -> Done<'_, K> {
         let mut done = Done::default();
         self.perform(breaker, None, &mut done);
@@ -363,7 +365,7 @@ impl Operation {
     }
 }
 
-/// What an operation returned: an answer, or also a permit.
+/// What an operation returned: an answer, and perhaps a permit.
 struct Done<'a, K: Kind> {
     answer: Answer,
     given: Option<Permit<'a, K::Window>>,
@@ -398,7 +400,7 @@ const TRIP: Duration = seconds(7);
 const LONG: Duration = seconds(20);
 
 impl Intruder {
-    /// The ticks, if it asks to open for a time.
+    /// The ticks, if the interrupt asks to open for a time.
     pub(crate) fn asks(self) -> Option<u32> {
         Hand::RATE.ticks_in(match self {
             Self::ShortHold => SHORT,
@@ -408,7 +410,7 @@ impl Intruder {
         })
     }
 
-    /// All but the one that fails.
+    /// All interrupts except the one whose call fails.
     pub(crate) const OTHERS: [Self; 12] = [
         Self::Success,
         Self::Cancel,
@@ -424,7 +426,7 @@ impl Intruder {
         Self::Status,
     ];
 
-    /// What acquiring came to, and what came after it.
+    /// Performs the interrupt. Returns the answers of its first operation and of the report after it.
     fn perform<K: Kind>(self, breaker: &Breaker<K::Window>) -> (Answer, Answer) {
         let call = |report: Report| {
             let Done { answer, given } = Operation::Acquire.alone::<K>(breaker);
@@ -469,7 +471,7 @@ impl Answer {
     }
 }
 
-/// A tally, or a report of one.
+/// The sums of a tally: calls, failures, slow calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sums(pub(crate) u32, pub(crate) u32, pub(crate) u32);
 
@@ -479,7 +481,7 @@ impl Sums {
     }
 }
 
-/// A breaker's status, but for the number of its generation.
+/// A breaker's status, without the number of its generation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Look {
     pub(crate) state: State,
@@ -508,7 +510,7 @@ impl Look {
     }
 }
 
-/// What the operation and the interrupt find.
+/// The state that the operation and the interrupt find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prepared {
     Fresh,
@@ -547,7 +549,7 @@ impl Prepared {
         Self::Shadow,
     ];
 
-    /// Brings a fresh breaker there. Permits: the operation's own, and one more that is out.
+    /// Brings a fresh breaker into this state. Returns the operation's own permit, and one more that is in flight.
     fn bring<K: Kind>(self, breaker: &Breaker<K::Window>) -> [Option<Permit<'_, K::Window>>; 2] {
         let call = |good: bool| {
             let permit = breaker.acquire().ok()?;
@@ -607,7 +609,7 @@ impl Prepared {
                 half();
                 let _ = (call(true), call(true));
                 pass(seconds(9));
-                // Of two calls one is admitted by now.
+                // By now the ramp admits one of two calls.
                 [breaker.acquire().or_else(|_| breaker.acquire()).ok(), old]
             }
             Self::Held => {
@@ -636,7 +638,7 @@ impl Prepared {
     }
 }
 
-/// All that can be told of a meeting afterwards.
+/// Everything that can be observed after a meeting.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) operation: Answer,
@@ -680,8 +682,8 @@ impl<K: Kind> Meeting for Encounter<K> {
         let left = Look::at::<K>(&breaker);
         let (counts, events) = (breaker.observer().0.counts(), breaker.observer().1.sorted());
 
-        // How it goes on, for what does not show: are permits stale, is a slot free, what is in the window, when does
-        // it open, and close.
+        // We go on, because the following does not show directly: whether permits are stale, whether a slot is free,
+        // what is in the window, and when the circuit opens and closes.
         let tell = |permit: Option<Permit<'_, K::Window>>, report: Report| {
             permit.map_or(Answer::Nothing, |permit| report.make(permit))
         };

@@ -1,4 +1,4 @@
-//! A breaker as one would first write it: atomic words, each read and then written. It is here to be caught.
+//! A breaker as one would first write it: atomic words, each read and then written. The sweep must catch it.
 
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -9,7 +9,7 @@ use crate::sweep::Meeting;
 const THRESHOLD: u32 = 3;
 const OPEN_FOR: u32 = 10;
 
-/// Failures in a row, and until when it is open (0: it is not).
+/// Failures in a row, and the end of the open time (0: the circuit is closed).
 #[derive(Debug)]
 struct Naive {
     failures: AtomicU32,
@@ -39,12 +39,12 @@ impl Naive {
     }
 }
 
-/// What meets itself.
+/// The operation, and an interrupt that does the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Twice {
     /// Two failures, of which the second is the third in a row: the circuit must open.
     Failure,
-    /// Two callers after the open time: one may pass.
+    /// Two callers after the open time: only one may pass.
     Acquire,
 }
 

@@ -1,4 +1,4 @@
-//! An operation, interrupted at each of its instructions in turn, and what may come of it.
+//! Interrupts an operation at each of its instructions in turn, and judges the results.
 
 use core::fmt::Debug;
 
@@ -6,27 +6,28 @@ use board::shot::{Gun, Interrupt, Landed};
 
 /// An operation and an interrupt that meet.
 pub(crate) trait Meeting: Debug {
-    /// All that can be told afterwards: what both returned, what is left, and how it goes on from there.
+    /// Everything that can be observed afterwards: what both returned, what is left, and how it goes on from there.
     type Seen: PartialEq + Debug;
 
-    /// Prepares the same situation anew, hands operation and interrupt to `interleave`, which calls each once, and looks.
+    /// Prepares the same situation anew, hands operation and interrupt to `interleave`, and observes the result.
+    /// `interleave` calls each of them once.
     fn meet(&self, interleave: impl FnOnce(Interrupt<'_>, &mut dyn FnMut())) -> Self::Seen;
 
-    /// Whether `seen` is right where it is neither what comes of the interrupt `before` the operation nor of that
-    /// `after` it.
+    /// Whether `seen` is allowed, although it differs from both orders: the interrupt `before` the operation, and the
+    /// interrupt `after` it.
     fn permits(&self, seen: &Self::Seen, before: &Self::Seen, after: &Self::Seen) -> bool;
 }
 
-/// The text that is marked, in instructions of two bytes.
+/// Bytes of the program text that can be marked, in instructions of two bytes.
 const TEXT: usize = 1 << 17;
 
 /// Which instructions were interrupted.
 struct Marks([u32; TEXT / 2 / 32]);
 
 impl Marks {
-    /// Marks an address; `true` if it was not.
+    /// Marks an address. `true`: it was not marked yet.
     fn mark(&mut self, address: u32) -> bool {
-        // Of RISC-V's addresses the first digit is RAM's.
+        // On RISC-V the first hexadecimal digit of an address only says that it is in RAM.
         let at = (address & 0x0FFF_FFFF) as usize / 2;
         let word = self.0.get_mut(at / 32).expect("code within the text that is marked");
         let bit = 1 << (at % 32);
@@ -36,18 +37,19 @@ impl Marks {
     }
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Count {
     /// Offsets at which an interrupt was tried, all of them within the operation.
     pub(crate) offsets: u32,
-    /// Offsets at which it came where the one before had come: in a critical section it waits for the end.
+    /// Offsets at which the interrupt came at the same instruction as at the offset before. In a critical section it
+    /// waits for the end.
     pub(crate) waited: u32,
     /// Different instructions that were interrupted.
     pub(crate) distinct: u32,
-    /// Offsets at which what came of it was neither of the two orders, and permitted all the same.
+    /// Offsets at which the result belonged to neither order, but was allowed.
     pub(crate) permitted: u32,
-    /// Offsets at which what came of it was wrong.
+    /// Offsets at which the result was wrong.
     pub(crate) violations: u32,
 }
 
@@ -73,12 +75,12 @@ impl Sweeper {
         Self { gun: Gun::new(), marks: Marks([0; TEXT / 2 / 32]), to_print: 20 }
     }
 
-    /// Different instructions are counted anew.
+    /// Begins to count different instructions anew.
     pub(crate) fn forget(&mut self) {
         self.marks.0.fill(0);
     }
 
-    /// Tries every offset, until one is past the end of the operation.
+    /// Tries every offset, until an offset is past the end of the operation.
     #[inline(never)]
     pub(crate) fn sweep<M: Meeting>(&mut self, meeting: &M) -> Count {
         let before = meeting.meet(|interrupt, operation| {

@@ -1,4 +1,4 @@
-//! Every word at which the power can go while a sequence of states is kept in flash.
+//! Cuts the power at every word that is written while a sequence of states is saved in flash.
 
 use microbreaker::Snapshot;
 
@@ -17,10 +17,12 @@ pub(crate) struct Count {
     pub(crate) erasures: u32,
 }
 
-/// Saves `states` one after another on a blank flash, each once for every word at which power can go while it is saved.
+/// Saves `states` one after another, beginning with a blank flash. Each is saved once for every word at which the power
+/// can fail.
 ///
-/// A keeper holds nothing in RAM, so that to begin with the flash as it was before a save is to begin the sequence anew.
-/// After each cut comes a boot; then another save that is cut too, and a boot; then one that is not.
+/// A keeper holds nothing in RAM. So it is enough to restore the flash as it was before a save, and the sequence need
+/// not begin anew. After each cut there is a boot, then another save that is cut too, then a boot, and then a save that
+/// is not cut.
 pub(crate) fn everywhere<K: Keeper>(cells: &'static Cells, states: &[Snapshot], way: Way) -> Count {
     let mut count = Count::default();
     cells.blank();
@@ -40,7 +42,7 @@ pub(crate) fn everywhere<K: Keeper>(cells: &'static Cells, states: &[Snapshot], 
             let found = K::load(&mut Flash::new(cells));
             count.cuts += 1;
             count.wrong += u32::from(found != before && found != Some(essence(state)));
-            // Anywhere within the next save, which may be repairing.
+            // This cut is somewhere in the next save, which may be repairing.
             let mut flash = Flash::cut_after(cells, cut * 7 % 97, way, || ());
             let saved = K::save(&mut flash, next).is_ok();
             let later = K::load(&mut Flash::new(cells));

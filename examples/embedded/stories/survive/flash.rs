@@ -1,24 +1,25 @@
-//! A NOR flash in RAM that a reset leaves alone, and whose power can be cut at every word.
+//! A NOR flash in RAM. A reset leaves it alone, and its power can be cut at every word.
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
-/// Bytes of a page, the least that is erased.
+/// Bytes of a page. A page is the smallest unit that can be erased.
 pub(crate) const PAGE: usize = 256;
 /// Bytes of the flash.
 pub(crate) const SIZE: usize = 4 * PAGE;
-/// What is written at once.
+/// Bytes that are written at once.
 const WORD: usize = 4;
 const WORDS: usize = SIZE / WORD;
 
-/// Each word, and a bit for each that says it was written since it was erased: for one written with ones.
+/// The words, and a bit for each that says whether it was written since its erasure. A word that was written with ones
+/// needs the bit.
 pub(crate) struct Cells {
     words: [AtomicU32; WORDS],
     written: [AtomicU32; WORDS / 32],
 }
 
-/// All of it at a moment.
+/// The whole flash at a moment.
 pub(crate) struct Image([u32; WORDS + WORDS / 32]);
 
 impl Cells {
@@ -40,7 +41,7 @@ impl Cells {
         }
     }
 
-    /// As it comes from the factory.
+    /// Makes the flash as it comes from the factory.
     pub(crate) fn blank(&self) {
         for word in &self.words {
             word.store(u32::MAX, Relaxed);
@@ -51,35 +52,35 @@ impl Cells {
     }
 }
 
-/// How a power cut leaves what was going on.
+/// How a power cut leaves an operation that it interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// The words before the cut are done, those after it are not; an erasure begins with a page's first word.
+    /// The words before the cut are done, and the words after it are not. An erasure begins with a page's first word.
     Forwards,
     /// An erasure begins with a page's last word.
     Backwards,
-    /// As `Forwards`, but of the word at the cut, only some bits have changed.
+    /// As `Forwards`, but some bits of the word at the cut have changed already.
     Torn,
 }
 
-/// The flash under power, until it is cut.
+/// The flash under power, until the power is cut.
 pub(crate) struct Flash {
     cells: &'static Cells,
     way: Way,
-    /// How many more words before the power is cut.
+    /// How many more words can be changed before the power is cut.
     left: u32,
     at_cut: fn(),
     is_dead: bool,
     /// Words written or erased so far.
     pub(crate) words: u32,
-    /// Pages erased, wholly.
+    /// Pages that were erased completely.
     pub(crate) erasures: u32,
 }
 
-/// Why the flash did not do as it was told.
+/// Why the flash refused an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It has no power.
+    /// The flash has no power.
     NoPower,
     /// The word was written before, and not erased since.
     Written,
@@ -101,7 +102,7 @@ impl Flash {
         Self::cut_after(cells, u32::MAX, Way::Forwards, || ())
     }
 
-    /// With power for `left` words; then `at_cut` is called, and after that everything fails.
+    /// A flash with power for `left` words. Then `at_cut` is called, and after that everything fails.
     pub(crate) fn cut_after(cells: &'static Cells, left: u32, way: Way, at_cut: fn()) -> Self {
         Self { cells, way, left, at_cut, is_dead: false, words: 0, erasures: 0 }
     }
@@ -119,7 +120,7 @@ impl Flash {
         }
         if self.left == 0 {
             if self.way == Way::Torn {
-                // Every other bit has made it.
+                // Every other bit has its new value already.
                 let old = word.load(Relaxed);
                 word.store(old ^ (old ^ to) & 0x5555_5555, Relaxed);
                 bits.store(bits.load(Relaxed) | bit, Relaxed);

@@ -1,4 +1,5 @@
-//! Keepers of a breaker's state in flash: one that firmware can use, one that looks like it, and one to be caught.
+//! Three keepers of a breaker's state in flash. Firmware can use the first. The second looks safe but is not. The third
+//! is wrong, and the story must catch it.
 
 use core::ops::Range;
 use core::pin::pin;
@@ -11,7 +12,8 @@ use sequential_storage::map::{MapConfig, MapStorage};
 
 use crate::flash::{Flash, PAGE, SIZE};
 
-/// What a snapshot says, less what tells it from others of the same state: state, reason and attempt; rest; age.
+/// What a snapshot says about the state: the state with its reason and attempt, the remaining time, and the age.
+/// Without the parts in which two snapshots of the same state differ.
 pub(crate) type Essence = [u32; 3];
 
 pub(crate) fn essence(snapshot: &Snapshot) -> Essence {
@@ -19,17 +21,17 @@ pub(crate) fn essence(snapshot: &Snapshot) -> Essence {
     [control, rest, age]
 }
 
-/// Nothing was kept: the flash failed, or lost its power.
+/// The state was not kept, because the flash failed or lost its power.
 #[derive(Debug)]
 pub(crate) struct NotKept;
 
-/// Keeps the latest state in flash, and nothing in RAM: every call is as the first after a boot.
+/// Keeps the latest state in flash, and nothing in RAM. So every call is like the first one after a boot.
 pub(crate) trait Keeper {
     fn save(flash: &mut Flash, snapshot: &Snapshot) -> Result<(), NotKept>;
     fn load(flash: &mut Flash) -> Option<Essence>;
 }
 
-/// Nothing here waits for anything, as a flash in RAM does not.
+/// Polls until the result is there. A flash in RAM never waits, so no waker is needed.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -39,7 +41,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A snapshot, behind the number of those before it.
+/// Bytes of an entry: its number, and then a snapshot.
 const ENTRY: usize = 4 + Snapshot::BYTES;
 /// The two halves of the flash.
 const HALVES: [Range<u32>; 2] = [0..SIZE as u32 / 2, SIZE as u32 / 2..SIZE as u32];
@@ -78,16 +80,17 @@ impl Keeper for OneMap {
     }
 }
 
-/// Two maps in turn, so that a cut leaves the entry before wherever it strikes: what power does to a page that is being
-/// erased is undefined (`embedded-storage`), and one map alone may take half a page for a whole one.
+/// Two maps, used in turn. Wherever a cut happens, the entry before it survives in the other map. One map alone is not
+/// enough: the contents of a page whose erasure was cut are undefined (`embedded-storage`), and one map may take half a
+/// page for a whole one.
 pub(crate) struct TwoMaps;
 
 impl TwoMaps {
-    /// The half with the latest entry, and that.
+    /// The half with the latest entry, the entry's number, and its snapshot.
     fn latest(flash: &mut Flash) -> Option<(usize, u32, Snapshot)> {
         let [first, second] = [0, 1].map(|half| fetch(flash, half).map(|(number, entry)| (half, number, entry)));
         match (first, second) {
-            // The difference, for they wrap.
+            // The numbers wrap, so we compare by their difference.
             (Some(one), Some(other)) => Some(if one.1.wrapping_sub(other.1) < 1 << 31 { one } else { other }),
             (one, other) => one.or(other),
         }
@@ -100,8 +103,8 @@ impl Keeper for TwoMaps {
             Some((half, number, _)) => (1 - half, number.wrapping_add(1)),
             None => (0, 0),
         };
-        // A cut before this one may have left a map that takes an entry and does not find it again, or none at all.
-        // There is nothing in it that is still needed.
+        // An earlier cut may have left a map that takes an entry and does not find it again, or no map at all. This
+        // half holds nothing that is still needed, so we may erase it.
         if store(flash, half, number, snapshot).is_err() || fetch(flash, half) != Some((number, *snapshot)) {
             block_on(map(flash, half).erase_all()).map_err(|_| NotKept)?;
             store(flash, half, number, snapshot)?;
@@ -117,7 +120,7 @@ impl Keeper for TwoMaps {
     }
 }
 
-/// One place, erased and written again, and trusted as it is: to be caught.
+/// One place that is erased and written again, and trusted without a check. The story must catch it.
 pub(crate) struct Naive;
 
 impl Keeper for Naive {

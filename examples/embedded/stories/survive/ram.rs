@@ -1,5 +1,5 @@
-//! Cuts of a save in RAM: any of its words missing, or a look at the memory at each of its instructions, which is what a
-//! reset there would leave.
+//! Cuts of a save in RAM. In one test any of its words are missing. In the other an interrupt copies the memory at each
+//! instruction of the save, because a reset at that instruction would leave the same memory.
 
 use core::hint::black_box;
 use core::mem::MaybeUninit;
@@ -14,16 +14,17 @@ use crate::keeper::{Essence, essence};
 static MEMORY: MaybeUninit<Retained> = MaybeUninit::uninit();
 const WORDS: usize = size_of::<Retained>() / 4;
 
-/// What the firmware keeps.
+/// The memory in which the firmware keeps its state.
 pub(crate) fn retained() -> &'static Retained {
-    // What is in it comes from outside the program: the compiler may take it for anything, but not for nothing.
-    // SAFETY: it lives for ever, and is words of which every pattern of bits is valid.
+    // `black_box`: the contents come from outside the program, so the compiler must take them for any value, but not
+    // for uninitialised memory.
+    // SAFETY: the static lives for ever and consists of words, for which every pattern of bits is valid.
     unsafe { &*black_box(MEMORY.as_ptr()) }
 }
 
-/// The memory under it, as a reset finds it.
+/// The words of that memory, as a reset finds them.
 fn memory() -> &'static [AtomicU32; WORDS] {
-    // SAFETY: a `Retained` is atomic words and nothing else, so that these are as many of the same.
+    // SAFETY: a `Retained` consists of atomic words and nothing else, so this is the same number of the same words.
     unsafe { &*black_box(MEMORY.as_ptr()).cast() }
 }
 
@@ -31,7 +32,7 @@ fn copy() -> [u32; WORDS] {
     memory().each_ref().map(|word| word.load(Relaxed))
 }
 
-/// As if the memory had come up with these words.
+/// Fills the memory, as if it had come up with these words.
 pub(crate) fn fill(words: impl IntoIterator<Item = u32>) {
     for (place, word) in memory().iter().zip(words) {
         place.store(word, Relaxed);
@@ -43,7 +44,7 @@ pub(crate) fn load() -> Option<Essence> {
     retained().load().ok().map(|snapshot| essence(&snapshot))
 }
 
-/// To be caught: one place without a checksum.
+/// One place without a checksum. The story must catch it.
 static NAIVE: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 
 fn save_naively(snapshot: &Snapshot) {
@@ -70,7 +71,8 @@ pub(crate) struct Count {
     pub(crate) naive_wrong: u32,
 }
 
-/// Of the words that a save writes, every subset: in whatever order they reach the memory, a reset leaves one of these.
+/// Tries every subset of the words that a save writes. In whatever order the words reach the memory, a reset leaves one
+/// of these subsets.
 pub(crate) fn every_subset(states: &[Snapshot]) -> Count {
     let mut count = Count::default();
     fill([0; WORDS]);
@@ -100,7 +102,7 @@ pub(crate) fn every_subset(states: &[Snapshot]) -> Count {
     count
 }
 
-/// The memory before the save that is cut: two states kept, of which `old` is the latest.
+/// Prepares the memory before the save that is cut. It holds two states, and `old` is the latest.
 fn prepare(older: &Snapshot, old: &Snapshot) -> [u32; WORDS] {
     fill([0; WORDS]);
     retained().save(older);
@@ -108,7 +110,8 @@ fn prepare(older: &Snapshot, old: &Snapshot) -> [u32; WORDS] {
     copy()
 }
 
-/// At each instruction of a save a look at the memory. Also the first after which it had changed.
+/// Copies the memory at each instruction of a save. Also returns the first instruction after which the memory had
+/// changed.
 pub(crate) fn every_instruction(gun: &mut Gun, [older, old, new]: [&Snapshot; 3]) -> (Count, u32) {
     let (mut count, mut first_change, before) = (Count::default(), None, prepare(older, old));
     for after in 1.. {
@@ -135,7 +138,7 @@ pub(crate) fn every_instruction(gun: &mut Gun, [older, old, new]: [&Snapshot; 3]
     (count, first_change.expect("the save was seen"))
 }
 
-/// A save that `reset` ends after so many instructions. Returns if it was over by then.
+/// Begins a save, and calls `reset` after `after` instructions of it. Returns if the save was over by then.
 pub(crate) fn reset_within(gun: &mut Gun, after: u32, reset: fn(), [older, old, new]: [&Snapshot; 3]) {
     prepare(older, old);
     gun.fire(after, &reset, &mut || retained().save(new));

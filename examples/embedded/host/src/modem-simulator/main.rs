@@ -1,6 +1,6 @@
-//! `modem-simulator COMMAND…`: runs a firmware under QEMU (`cargo run …`, with `SERIAL` set for its runner) and is the modem
-//! at the other end of its UART, in the firmware's own virtual time. Ends as the command does, or with 1 if the firmware's
-//! books are not its own.
+//! `modem-simulator COMMAND…`: runs a firmware under QEMU (`cargo run …`, with `SERIAL` set for its runner) and
+//! simulates the modem at the other end of its UART, in the firmware's own virtual time. It exits with the command's
+//! code, or with 1 if the firmware's counts differ from its own.
 
 mod modem;
 #[path = "../../../stories/modem/plan.rs"]
@@ -48,7 +48,7 @@ fn run(command: &mut Command, socket: &std::path::Path) -> Result<ExitCode, Box<
     Ok(ExitCode::from(code.max(1)))
 }
 
-/// Waits for QEMU to connect; `None` if the command ends before. It may have to build first.
+/// Waits for QEMU to connect. `None`: the command ended before that. The command may have to build first.
 fn accept(listener: &UnixListener, child: &mut Child) -> io::Result<Option<UnixStream>> {
     listener.set_nonblocking(true)?;
     loop {
@@ -67,7 +67,7 @@ fn accept(listener: &UnixListener, child: &mut Child) -> io::Result<Option<UnixS
     }
 }
 
-/// Answers the board's frames until it hangs up; see `shared/uart.rs` for what is in them.
+/// Answers the board's frames until the board hangs up. `shared/uart.rs` describes the frames.
 fn serve(mut stream: UnixStream, modem: &mut Modem) -> Result<(), Box<dyn Error>> {
     let mut board = BufReader::new(stream.try_clone()?);
     loop {

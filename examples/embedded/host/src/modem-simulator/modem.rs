@@ -1,20 +1,20 @@
-//! The modem, and what befalls it.
+//! The modem, and the script of its faults.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use crate::plan;
 
-/// What befalls it.
+/// What happens to the modem.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// Hangs.
+    /// The modem hangs.
     Silent,
-    /// Works again, as after a restart.
+    /// The modem works again, as after a restart.
     Back,
     /// The network drops the context, and has no resources for a new one.
     Congestion,
-    /// The SIM card fails, is out, is in.
+    /// The SIM card fails; is taken out; is put in.
     SimFails,
     SimOut,
     SimIn,
@@ -35,17 +35,17 @@ const SCRIPT: [(u32, Event); 10] = [
     (plan::UNGUARDED + plan::OUTAGE, Event::Back),
 ];
 
-/// What is awaited after a prompt.
+/// The data that the modem expects after a prompt.
 #[derive(Clone, Copy, Debug)]
 enum Data {
     Datagram { length: usize },
     Text,
 }
 
-/// How far it has come.
+/// How far the connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    /// Hears nothing, says nothing.
+    /// The modem neither hears nor says anything.
     Dead,
     On,
     Attached,
@@ -53,21 +53,21 @@ enum Stage {
     Socket,
 }
 
-/// Whether the network takes a context.
+/// Whether the network accepts a context.
 #[derive(Clone, Copy, Debug)]
 enum Network {
     Free,
-    /// No, and it has not said yet how long.
+    /// The network refuses, and has not yet said for how long.
     Full,
-    /// Not until then.
+    /// The network refuses until this time.
     FullUntil(u32),
 }
 
-/// What went to the modem while it was silent.
+/// What the board sent to the modem while it was silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Outage {
     bytes: u32,
-    /// Commands, but for the supervisor's: one is as far as a dialogue comes.
+    /// Commands, without those of the supervisor. A dialogue comes no further than its first command.
     dialogues: u32,
 }
 
@@ -76,15 +76,15 @@ pub(crate) struct Modem {
     now: u32,
     script: VecDeque<(u32, Event)>,
     pins: u8,
-    /// What it will say, and when, in order.
+    /// What the modem will say, and when, in order of time.
     speech: VecDeque<(u32, Vec<u8>)>,
-    /// What it has been told of a command or data.
+    /// The part of a command or of data that has arrived.
     heard: Vec<u8>,
     data: Option<Data>,
 
     stage: Stage,
     network: Network,
-    /// Of TS 27.007: what it says of the SIM card instead of attaching.
+    /// The error of TS 27.007 about the SIM card with which the modem refuses to attach.
     sim_error: Option<u16>,
 
     /// The numbers of the batches that arrived.
@@ -119,14 +119,14 @@ impl Modem {
         self.pins
     }
 
-    /// When it does something by itself.
+    /// When the modem next does something by itself.
     pub(crate) fn next(&self) -> Option<u32> {
         let speech = self.speech.front().map(|&(at, _)| at);
         let script = self.script.front().map(|&(at, _)| at);
         speech.into_iter().chain(script).min()
     }
 
-    /// The board's time is `now`.
+    /// Moves the modem's time on to `now`, the board's.
     pub(crate) fn advance(&mut self, now: u32) {
         if now < self.now {
             self.complain(&format!("time went back from {} to {now} ms", self.now));
@@ -140,7 +140,7 @@ impl Modem {
         }
     }
 
-    /// What it has said by now: at most so many bytes.
+    /// Takes what the modem has said by now, at most `most` bytes.
     pub(crate) fn take(&mut self, most: usize) -> Vec<u8> {
         let mut said = Vec::new();
         while let Some((at, bytes)) = self.speech.front_mut()
@@ -156,7 +156,7 @@ impl Modem {
         said
     }
 
-    /// The board sent bytes.
+    /// Receives bytes that the board sent.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         if self.stage == Stage::Dead {
             if let Some(outage) = self.outages.last_mut().filter(|_| self.pins & plan::PIN_POWER != 0) {
@@ -183,7 +183,7 @@ impl Modem {
         }
     }
 
-    /// Whether the board's books say the same as these.
+    /// Compares the board's counts with the modem's own. `true`: they agree.
     pub(crate) fn compare(&mut self, books: &[u8]) -> bool {
         let books: Vec<u32> =
             books.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("4"))).collect();
@@ -213,7 +213,7 @@ impl Modem {
         self.agreed
     }
 
-    /// Whether the books were compared and all was well.
+    /// Whether the counts were compared and agreed.
     pub(crate) fn agreed(&self) -> bool {
         self.agreed
     }
@@ -260,7 +260,7 @@ impl Modem {
         }
     }
 
-    /// It forgets everything.
+    /// The modem forgets everything, and is at `stage`.
     fn restart(&mut self, stage: Stage) {
         self.stage = stage;
         self.data = None;
@@ -268,7 +268,7 @@ impl Modem {
         self.speech.clear();
     }
 
-    /// Says a line, `after` so many ms.
+    /// Says a line after `after` ms.
     fn say(&mut self, after: u32, line: &str) {
         self.speak(after, format!("\r\n{line}\r\n"));
     }
@@ -316,7 +316,7 @@ impl Modem {
                     self.data = Some(Data::Datagram { length });
                     self.speak(30, "\r\n@".to_owned());
                 }
-                // Operation not allowed: its socket is gone, or its context.
+                // "Operation not allowed": the socket or the context is gone.
                 _ => self.say(30, "+CME ERROR: 3"),
             },
         }
@@ -325,7 +325,7 @@ impl Modem {
     fn activate(&mut self) {
         let until = match self.network {
             Network::Free => self.now,
-            // The first refusal starts its timer.
+            // The first refusal starts the network's timer.
             Network::Full => self.now + plan::BACK_OFF * 1000,
             Network::FullUntil(until) => until,
         };
@@ -345,7 +345,8 @@ impl Modem {
         match text.split_once(' ').map(|(number, value)| (number.parse(), value.parse::<i16>())) {
             Some((Ok(number), Ok(_))) => {
                 self.batches.push(number);
-                // The oldest are to be dropped: none comes that is older than all that fit, but for the time to connect.
+                // The board should drop the oldest batches. So no batch is older than the number that it keeps, plus
+                // the time to connect.
                 let fit = u32::try_from(plan::KEPT).expect("a few") + 2;
                 let age = self.now.saturating_sub(number * plan::BATCH_EVERY);
                 if age > fit * plan::BATCH_EVERY {
@@ -362,7 +363,7 @@ impl Modem {
         if !text.ends_with(" lost\x1A") {
             self.complain(&format!("a text message {text:?}"));
         }
-        // The first does not get through: network out of order.
+        // The first message does not get through: "network out of order".
         if self.texts == 1 {
             self.say(1_500, "+CMS ERROR: 38");
         } else {
@@ -389,7 +390,7 @@ impl fmt::Display for Modem {
 mod tests {
     use super::*;
 
-    /// A command, and what is said to it within a second.
+    /// Sends a command, and returns what the modem says within a second.
     fn ask(modem: &mut Modem, command: &str) -> String {
         modem.receive(command.as_bytes());
         modem.advance(modem.now + 1000);
@@ -410,7 +411,7 @@ mod tests {
         assert_eq!(ask(modem, batch), format!("\r\n+USOST: 0,{}\r\n\r\nOK\r\n", batch.len()));
     }
 
-    /// The books of a board that measured `measured` batches and sent `sent`.
+    /// Compares the counts of a board that measured `measured` batches and sent `sent`.
     fn books(modem: &mut Modem, measured: u32, sent: u32) -> bool {
         modem.script.clear();
         modem.outages = vec![Outage { bytes: 1, dialogues: 1 }, Outage { bytes: 3, dialogues: 3 }];

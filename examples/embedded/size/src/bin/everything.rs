@@ -1,4 +1,4 @@
-//! Every operation on every window: to see what symbols they bring. Never run.
+//! Every operation on every window. `measure` reads which symbols they bring. This is never run.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A streak that is kept over resets.
+//! A streak whose state is kept over resets.
 #![no_std]
 #![no_main]
 
@@ -9,7 +9,7 @@ static RETAINED: Retained = Retained::new();
 
 fn keep(breaker: &Breaker<Streak, Uptime>) {
     if let Ok(snapshot) = RETAINED.load() {
-        // Wrong only by another clock, which is a cold start.
+        // A restore fails only if the clock has another rate. Then this is a cold start.
         let _ = breaker.restore(&snapshot, None);
     }
     RETAINED.save(&breaker.snapshot());

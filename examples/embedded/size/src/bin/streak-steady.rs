@@ -1,4 +1,4 @@
-//! A streak without jitter: a live setting, so the code is the same.
+//! A streak without jitter. Jitter is a live setting, so the code is the same.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What no firmware gets by a breaker: to see that `measure` sees it. Never run.
+//! The things that a breaker must not bring into firmware. They show that `measure` finds them. This is never run.
 #![no_std]
 #![no_main]
 
