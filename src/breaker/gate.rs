@@ -21,37 +21,51 @@ use crate::terms::rejected::{RejectReason, Rejected};
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
-/// use microbreaker::{Breaker, Config, Error, Gate, GuardExt, ManualClock, RejectReason, Rejected, Streak};
+/// use microbreaker::{Breaker, Config, Error, Gate, GuardExt, ManualClock, OpenReason, Permit, RejectReason, Rejected};
+/// use microbreaker::{Streak, TickRate};
 ///
-/// /// A breaker whose calls are counted.
-/// struct Counted {
-///     breaker: Breaker<Streak, ManualClock>,
-///     calls: AtomicU32,
+/// type Peer = Breaker<Streak, ManualClock>;
+///
+/// /// A breaker with so many calls left.
+/// struct Limited {
+///     left: AtomicU32,
+///     breaker: Peer,
 /// }
 ///
-/// impl<'a> Gate for &'a Counted {
-///     type Permit = microbreaker::Permit<&'a Breaker<Streak, ManualClock>>;
+/// static RATE: TickRate = TickRate::new(1, 1);
+/// const USED_UP: Rejected = Rejected::new(RejectReason::Open(OpenReason::Budget), None, &RATE);
+///
+/// impl<'a> Gate for &'a Limited {
+///     type Permit = Permit<&'a Peer>;
 ///
 ///     fn enter(self) -> Result<Self::Permit, Rejected> {
-///         self.calls.fetch_add(1, Ordering::Relaxed);
-///         self.breaker.acquire()
+///         let take = |left: u32| left.checked_sub(1);
+///         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| USED_UP)?;
+///         self.breaker.acquire().inspect_err(|_| {
+///             self.left.fetch_add(1, Ordering::Relaxed); // not used after all
+///         })
 ///     }
 ///
 ///     fn look(&self) -> Result<(), Rejected> {
-///         self.breaker.peek()
+///         if self.left.load(Ordering::Relaxed) == 0 { Err(USED_UP) } else { self.breaker.peek() }
 ///     }
 ///
-///     fn notify_rejected(&self, _: RejectReason) {}
+///     fn notify_rejected(&self, _: RejectReason) {} // nobody observes it
 /// }
 ///
-/// let counted = Counted { breaker: Breaker::new(Config::streak(3), ManualClock::new()), calls: AtomicU32::new(0) };
+/// let limited = Limited { left: AtomicU32::new(10), breaker: Breaker::new(Config::streak(3), ManualClock::new()) };
 /// # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
 /// # let test = core::pin::pin!(async {
-/// let result: Result<u8, Error<&str>> = async { Ok(7) }.guarded(&counted).await;
-/// assert_eq!((result, counted.calls.load(Ordering::Relaxed)), (Ok(7), 1));
+/// for _ in 0..10 {
+///     assert_eq!(async { Ok::<_, &str>(7) }.guarded(&limited).await, Ok(7));
+/// }
+/// assert_eq!(async { Ok::<_, &str>(7) }.guarded(&limited).await, Err(Error::Rejected(USED_UP)));
 /// # });
 /// # assert!(core::future::Future::poll(test, &mut context).is_ready());
 /// ```
+///
+/// If a limit is to get its place back when the call ends, let a permit of your own hold both, and implement [`Report`] for
+/// it by passing each method on.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reference to a breaker",
     label = "hold it by `&'static` or `Arc`",

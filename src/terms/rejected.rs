@@ -53,8 +53,19 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    /// A rejection by a [`Gate`](crate::Gate) of your own: why, and in how many ticks of a clock at `rate` to ask again
+    /// (`None` if time alone will not help). For a limit that is used up the reason is
+    /// `Open(OpenReason::Budget)`.
+    ///
+    /// ```
+    /// use microbreaker::{OpenReason, RejectReason, Rejected, TickRate};
+    ///
+    /// static SECONDS: TickRate = TickRate::new(1, 1);
+    /// let used_up = Rejected::new(RejectReason::Open(OpenReason::Budget), Some(60), &SECONDS);
+    /// assert_eq!(used_up.retry_in(), Some(std::time::Duration::from_secs(60)));
+    /// ```
     #[inline]
-    pub(crate) const fn new(reason: RejectReason, ticks: Option<u32>, rate: &'static TickRate) -> Self {
+    pub const fn new(reason: RejectReason, ticks: Option<u32>, rate: &'static TickRate) -> Self {
         Self { reason, ticks, rate }
     }
 
@@ -84,7 +95,8 @@ impl Rejected {
         }
     }
 
-    /// [`retry_in`](Self::retry_in) in ticks of the breaker's clock, without the conversion.
+    /// [`retry_in`](Self::retry_in) in ticks of the clock of the breaker, or of the gate, that rejected the call. It does
+    /// without the conversion.
     pub const fn retry_in_ticks(&self) -> Option<u32> {
         self.ticks
     }
