@@ -412,22 +412,30 @@ impl Config {
             };
         }
         // A setting that the window type cannot hold is an error. If it were ignored, the window would silently count
-        // something else.
-        let streak = match (self.streak, capacity.streak) {
-            (Some(failures), true) => check!(within!(Streak, failures as u32)),
-            (Some(failures), false) => return Err((Field::Streak, failures as u32, Bound::NotInType)),
-            (None, true) => return missing!(Streak),
-            (None, false) => 0,
+        // something else. It is looked for first: a preset for another window type also lacks what this type needs, and
+        // the error is to name the mistake that was made.
+        if let (Some(failures), false) = (self.streak, capacity.streak) {
+            return Err((Field::Streak, failures as u32, Bound::NotInType));
+        }
+        if let (Some(calls), false) = (self.count, capacity.count) {
+            return Err((Field::Count, calls as u32, Bound::NotInType));
+        }
+        if let (Some((buckets, _)), 0) = (self.time, capacity.time_slots) {
+            return Err((Field::Buckets, buckets as u32, Bound::NotInType));
+        }
+        let streak = match self.streak {
+            Some(failures) => check!(within!(Streak, failures as u32)),
+            None if capacity.streak => return missing!(Streak),
+            None => 0,
         };
         let slow = self.slow_permille.is_some();
-        let count = match (self.count, capacity.count) {
-            (Some(calls), true) => check!(within!(Count, calls as u32, most capacity.calls(slow))),
-            (Some(calls), false) => return Err((Field::Count, calls as u32, Bound::NotInType)),
-            (None, true) => return missing!(Count),
-            (None, false) => 0,
+        let count = match self.count {
+            Some(calls) => check!(within!(Count, calls as u32, most capacity.calls(slow))),
+            None if capacity.count => return missing!(Count),
+            None => 0,
         };
-        let (buckets, shift) = match (self.time, capacity.time_slots > 0) {
-            (Some((buckets, bucket)), true) => {
+        let (buckets, shift) = match self.time {
+            Some((buckets, bucket)) => {
                 const MOST: u32 = Field::Buckets.most();
                 let most = if capacity.time_slots < MOST { capacity.time_slots } else { MOST };
                 let buckets = check!(within!(Buckets, buckets as u32, most most));
@@ -439,11 +447,8 @@ impl Config {
                 }
                 (buckets, bucket.trailing_zeros())
             }
-            (Some((buckets, _)), false) => {
-                return Err((Field::Buckets, buckets as u32, Bound::NotInType));
-            }
-            (None, true) => return missing!(Buckets),
-            (None, false) => (1, 0),
+            None if capacity.time_slots > 0 => return missing!(Buckets),
+            None => (1, 0),
         };
         let time = BUCKETS_LESS_ONE.of(buckets - 1) | BUCKET_SHIFT.of(shift);
         Ok(Shape(STREAK.of(streak) | COUNT.of(count) | time | COUNTS_SLOW.flag(slow)))
