@@ -81,9 +81,10 @@
 //! | `(A, B)` | either | both | the sum |
 //!
 //! Take a streak where calls are few (a modem, a database connection), a count window for a busy upstream, and a time window
-//! where what happened long ago should not count. [`Config`] has presets: [`modem`](Config::modem),
-//! [`database`](Config::database), [`upstream`](Config::upstream). A configuration that cannot work does not compile in a
-//! `static`, and is a [`ConfigError`] at run time. The bytes are of a 32-bit target, settings included (`.ci/check/sizes`).
+//! where what happened long ago should not count. [`Config`] has presets: [`modem`](Config::modem) and
+//! [`database`](Config::database) for a [`Streak`], [`upstream`](Config::upstream) for a
+//! `CountWindow<{ count_words(100, false) }>`. A configuration that cannot work does not compile in a `static`, and is a
+//! [`ConfigError`] at run time. The bytes are of a 32-bit target, settings included (`.ci/check/sizes`).
 //!
 //! # A server
 //!
@@ -95,7 +96,8 @@
 //!
 //! Take no features, or `embassy-time` for its clock, `defmt` for logs, and `portable-atomic` on cores without
 //! compare-exchange. Ask before the radio is woken ([`Breaker::peek`]), sleep until [`Breaker::retry_in`], report the
-//! network's own back-off timers by [`Permit::hold`], and keep a [`Snapshot`] over deep sleep and resets.
+//! network's own back-off timers by [`Permit::hold`], and keep the state: in a [`Retained`] over resets and deep sleep, in a
+//! [`Snapshot`] over power cuts.
 //!
 //! # Recipes
 //!
@@ -112,11 +114,14 @@
 //!   tells.
 //! - A report on a permit of an earlier generation changes nothing, save that a hold or a latch counts while the circuit is
 //!   open.
-//! - Nothing happens early: durations become ticks rounded up, and a period is lengthened by its clock's
-//!   [slack](Clock::SLACK).
-//! - No call waits for another: there is no lock and no spinning on unfinished work, from interrupts either.
-//! - Only two things panic: a bad configuration given to [`Breaker::new`] (in a `static` at compile time) and a [`TickRate`] of
-//!   zero. Futures of this crate may panic if they are polled again after they were ready.
+//! - Nothing happens early by a clock that keeps its contract (`CoarseClock` says when it does not): durations become ticks
+//!   rounded up, and a period is lengthened by its clock's [slack](Clock::SLACK).
+//! - No call waits for another, in an interrupt either: the breaker has no lock and does not spin on unfinished work. Beside
+//!   it, a `Registry` takes a lock to create or change a breaker, a `Meter` for a transition or a reading, `Monitors` to add,
+//!   remove or list breakers, and `Lazy` to create.
+//! - Only two things panic: a bad configuration given to [`Breaker::new`] or [`Breaker::observed`] (in a `static` at compile
+//!   time), and a [`TickRate`] that is zero or faster than 2³⁰ Hz. Futures of this crate may panic if they are polled again
+//!   after they were ready.
 //!
 //! Each promise has a check that was seen to fail when the line it guards is broken: `loom-tests/README.md` in the repository
 //! names them. What wraps, and when that matters, is in [`bounds`].
@@ -146,7 +151,7 @@ mod terms;
 // The core.
 pub use breaker::Breaker;
 pub use breaker::call::GuardExt;
-pub use breaker::gate::{Gate, Report};
+pub use breaker::gate::{Gate, GateHolder, Report};
 pub use breaker::holder::Holder;
 pub use breaker::permit::Permit;
 pub use breaker::settle::{AtOnce, Settle};

@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use crate::breaker::Breaker;
-use crate::breaker::gate::{Gate, Report};
+use crate::breaker::gate::{GateHolder, Report};
 use crate::breaker::timed::Timed;
 use crate::clock::Clock;
 use crate::machine::window::Window;
@@ -110,7 +110,7 @@ pub trait GuardExt: Future + Sized {
     /// Cancel safety: dropping the guarded future drops the permit, see [`Permit`](crate::Permit). The breaker sees a
     /// timeout around the future only if [`Config::slow_after`](crate::Config::slow_after) is less than that timeout:
     /// then the dropped call counts as a failure.
-    fn guarded<T, E, G: Gate>(self, gate: G) -> impl Future<Output = Result<T, Error<E>>>
+    fn guarded<T, E, G: GateHolder>(self, gate: G) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,
     {
@@ -118,7 +118,7 @@ pub trait GuardExt: Future + Sized {
     }
 
     /// [`guarded`](Self::guarded), with a classifier that decides what a result means.
-    fn guarded_with<T, E, G: Gate, K>(self, gate: G, classify: K) -> impl Future<Output = Result<T, Error<E>>>
+    fn guarded_with<T, E, G: GateHolder, K>(self, gate: G, classify: K) -> impl Future<Output = Result<T, Error<E>>>
     where
         Self: Future<Output = Result<T, E>>,
         K: Classify<Result<T, E>>,

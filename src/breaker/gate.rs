@@ -1,5 +1,6 @@
 //! The seam between a breaker and the code that makes calls through it: how that code asks, and how it reports.
 
+use core::ops::Deref;
 use core::time::Duration;
 
 use crate::breaker::Breaker;
@@ -7,82 +8,160 @@ use crate::breaker::admit::admit_in;
 use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::clock::{Clock, Ticks};
+use crate::machine::window::Window;
 use crate::terms::event::Effect;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::Outcome;
 use crate::terms::rejected::{RejectReason, Rejected};
 
-/// Something that admits or rejects calls. The tower layer, [`guarded`](crate::GuardExt::guarded) and `Lazy` ask a gate
-/// before each call.
+/// Something that admits or rejects calls. The tower layer, [`guarded`](crate::GuardExt::guarded) and `Lazy` take every
+/// [reference](GateHolder) to a gate: a `&'static`, an `Arc`, a registry's member.
 ///
-/// Every [`Holder`] of a breaker is a gate: a `&'static`, an `Arc`, a registry's member. Implement `Gate` for anything
-/// that you put in front of a breaker, such as a limit of your own. Ask the limit first, then the breaker. If the
-/// breaker rejects the call, give back what you took from the limit.
+/// A [`Breaker`] is a gate. Implement `Gate` for a type of your own that stands in front of a breaker, such as a limit. Ask
+/// the limit first, then the breaker. If the breaker rejects the call, give back what you took from the limit.
 ///
 /// ```
+/// use std::ops::Deref;
+/// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
+///
 /// use microbreaker::{Breaker, Config, Error, Gate, GuardExt, ManualClock, OpenReason, Permit, RejectReason, Rejected};
 /// use microbreaker::{Streak, TickRate};
 ///
 /// type Peer = Breaker<Streak, ManualClock>;
 ///
-/// /// A breaker with so many calls left.
+/// /// At most so many calls in flight, and a breaker behind that.
 /// struct Limited {
-///     left: AtomicU32,
+///     free: AtomicU32,
 ///     breaker: Peer,
 /// }
 ///
 /// static RATE: TickRate = TickRate::new(1, 1);
-/// const USED_UP: Rejected = Rejected::new(RejectReason::Open(OpenReason::Budget), None, &RATE);
+/// const FULL: Rejected = Rejected::new(RejectReason::Open(OpenReason::Budget), None, &RATE);
 ///
-/// impl<'a> Gate for &'a Limited {
-///     type Permit = Permit<&'a Peer>;
+/// /// A place that was taken. It is given back when the permit that holds it is reported or dropped, and when the breaker
+/// /// rejects the call.
+/// struct Place<H: Deref<Target = Limited>>(H);
 ///
-///     fn enter(self) -> Result<Self::Permit, Rejected> {
-///         let take = |left: u32| left.checked_sub(1);
-///         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| USED_UP)?;
-///         self.breaker.acquire().inspect_err(|_| {
-///             self.left.fetch_add(1, Ordering::Relaxed); // not used after all
-///         })
+/// impl<H: Deref<Target = Limited>> Drop for Place<H> {
+///     fn drop(&mut self) {
+///         self.0.free.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// impl<H: Deref<Target = Limited>> Deref for Place<H> {
+///     type Target = Peer;
+///
+///     fn deref(&self) -> &Peer {
+///         &self.0.breaker
+///     }
+/// }
+///
+/// impl Gate for Limited {
+///     type Permit<H: Deref<Target = Self>> = Permit<Place<H>>;
+///
+///     fn enter_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<Place<H>>, Rejected> {
+///         let take = |free: u32| free.checked_sub(1);
+///         holder.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| FULL)?;
+///         Breaker::acquire_in(Place(holder))
 ///     }
 ///
 ///     fn look(&self) -> Result<(), Rejected> {
-///         if self.left.load(Ordering::Relaxed) == 0 { Err(USED_UP) } else { self.breaker.peek() }
+///         if self.free.load(Ordering::Relaxed) == 0 { Err(FULL) } else { self.breaker.peek() }
 ///     }
 ///
-///     fn notify_rejected(&self, _: RejectReason) {} // nobody observes it
+///     fn notify_rejected(&self, reason: RejectReason) {
+///         Gate::notify_rejected(&self.breaker, reason);
+///     }
 /// }
 ///
-/// let limited = Limited { left: AtomicU32::new(10), breaker: Breaker::new(Config::streak(3), ManualClock::new()) };
+/// let breaker = Breaker::new(Config::streak(3), ManualClock::new());
+/// let limited = Arc::new(Limited { free: AtomicU32::new(1), breaker });
 /// # let mut context = core::task::Context::from_waker(core::task::Waker::noop());
 /// # let test = core::pin::pin!(async {
-/// for _ in 0..10 {
-///     assert_eq!(async { Ok::<_, &str>(7) }.guarded(&limited).await, Ok(7));
-/// }
-/// assert_eq!(async { Ok::<_, &str>(7) }.guarded(&limited).await, Err(Error::Rejected(USED_UP)));
+/// let inner = Arc::clone(&limited);
+/// let outer = async { async { Ok::<_, Error<&str>>(7) }.guarded(inner).await }.guarded(limited.clone()).await;
+/// assert!(matches!(outer, Err(Error::Inner(Error::Rejected(FULL)))), "one call was in flight");
+/// assert_eq!(async { Ok::<_, &str>(7) }.guarded(limited).await, Ok(7), "its place is free again");
 /// # });
 /// # assert!(core::future::Future::poll(test, &mut context).is_ready());
 /// ```
-///
-/// If a limit is to get its place back when the call ends, let a permit of your own hold both, and implement [`Report`] for
-/// it by passing each method on.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no reference to a breaker",
-    label = "hold it by `&'static` or `Arc`",
-    note = "a gate is anything that derefs to a `Breaker`, or a type of yours that implements `Gate`"
-)]
 pub trait Gate: Sized {
-    /// The permission to make one call, and the duty to report its outcome.
-    type Permit: Report;
+    /// The permission to make one call, and the duty to report its outcome. It owns how the gate is held.
+    type Permit<H: Deref<Target = Self>>: Report;
 
     /// Asks to make a call, like [`Breaker::acquire_in`].
-    fn enter(self) -> Result<Self::Permit, Rejected>;
+    fn enter_in<H: Deref<Target = Self>>(holder: H) -> Result<Self::Permit<H>, Rejected>;
 
-    /// What [`enter`](Self::enter) would return now. It takes no permit and changes nothing: see [`Breaker::peek`].
+    /// What [`enter_in`](Self::enter_in) would return now. It takes no permit and changes nothing: see [`Breaker::peek`].
     fn look(&self) -> Result<(), Rejected>;
 
-    /// Notifies the observer that the caller rejected a call because of [`look`](Self::look), without asking `enter`.
+    /// Notifies the observer that the caller rejected a call because of [`look`](Self::look), without asking `enter_in`.
     fn notify_rejected(&self, reason: RejectReason);
+}
+
+/// A reference to a [`Gate`], of any kind: `&`, `&'static`, `Arc` and everything else that derefs to one. Integrations take
+/// it. It is sealed: every such reference implements it, and nothing else can.
+///
+/// A reference to an `Arc` is none: write `&*arc`, or clone the `Arc`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reference to a breaker",
+    label = "hold it by `&*arc`, `Arc::clone(&arc)` or `&'static`",
+    note = "it must deref to a `Breaker`, or to a type of yours that implements `Gate`"
+)]
+pub trait GateHolder: Sized {
+    /// The permission to make one call.
+    type Permit: Report;
+
+    /// See [`Gate::enter_in`].
+    fn enter(self) -> Result<Self::Permit, Rejected>;
+
+    /// See [`Gate::look`].
+    fn look(&self) -> Result<(), Rejected>;
+
+    /// See [`Gate::notify_rejected`].
+    fn notify_rejected(&self, reason: RejectReason);
+}
+
+#[diagnostic::do_not_recommend]
+impl<H> GateHolder for H
+where
+    H: Deref,
+    H::Target: Gate,
+{
+    type Permit = <H::Target as Gate>::Permit<H>;
+
+    #[inline(always)]
+    fn enter(self) -> Result<Self::Permit, Rejected> {
+        H::Target::enter_in(self)
+    }
+
+    #[inline(always)]
+    fn look(&self) -> Result<(), Rejected> {
+        (**self).look()
+    }
+
+    fn notify_rejected(&self, reason: RejectReason) {
+        (**self).notify_rejected(reason);
+    }
+}
+
+impl<W: Window, C: Clock, O: Observer> Gate for Breaker<W, C, O> {
+    type Permit<H: Deref<Target = Self>> = Permit<H>;
+
+    #[inline(always)]
+    fn enter_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
+        admit_in(holder)
+    }
+
+    #[inline]
+    fn look(&self) -> Result<(), Rejected> {
+        self.peek()
+    }
+
+    fn notify_rejected(&self, reason: RejectReason) {
+        self.observer.on_reject(reason);
+    }
 }
 
 /// A permit, as integrations need it. [`Permit`] implements it, and so should every type that carries a permit.
@@ -97,6 +176,9 @@ pub trait Report: Sized {
 
     /// Whether this is a half-open probe.
     fn is_probe(&self) -> bool;
+
+    /// The degradation level when the permit was given: see [`Permit::level`].
+    fn level(&self) -> u8;
 
     /// Whether the observer wants to know how long the call takes.
     fn times_calls(&self) -> bool;
@@ -115,24 +197,6 @@ pub trait Report: Sized {
     fn has_outlasted_half_of_its_lease(&self) -> bool;
 }
 
-impl<H: Holder> Gate for H {
-    type Permit = Permit<H>;
-
-    #[inline(always)]
-    fn enter(self) -> Result<Permit<H>, Rejected> {
-        admit_in(self)
-    }
-
-    #[inline]
-    fn look(&self) -> Result<(), Rejected> {
-        self.breaker().peek()
-    }
-
-    fn notify_rejected(&self, reason: RejectReason) {
-        Breaker::notify_rejected(self.breaker(), reason);
-    }
-}
-
 impl<H: Holder> Report for Permit<H> {
     #[inline(always)]
     fn record(self, outcome: Outcome) -> Effect {
@@ -146,6 +210,11 @@ impl<H: Holder> Report for Permit<H> {
     #[inline]
     fn is_probe(&self) -> bool {
         Self::is_probe(self)
+    }
+
+    #[inline]
+    fn level(&self) -> u8 {
+        Self::level(self)
     }
 
     #[inline(always)]

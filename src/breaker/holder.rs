@@ -1,10 +1,11 @@
 //! How a permit reaches its breaker.
 
 /// A reference to a breaker, of any kind: `&`, `&'static`, `Arc`, and every other type that derefs to a breaker. The
-/// trait is implemented for all of them and is sealed.
+/// trait is implemented for all of them and is sealed. A reference to an `Arc` is no holder: write `&*arc`, or clone the
+/// `Arc`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reference to a breaker",
-    label = "hold it by `&'static` or `Arc`",
+    label = "hold it by `&'static`, `Arc::clone(&arc)` or `&*arc`",
     note = "a holder is anything that derefs to a `Breaker`"
 )]
 pub trait Holder: sealed::Holds {}

@@ -84,17 +84,19 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         Ok(())
     }
 
-    /// Switches the breaker to `mode`. If a switch brought the breaker to that mode, nothing changes: a circuit that is open
-    /// and switched [on](Mode::On) stays open, and its window is kept. A breaker that is switched from off or open to on or
-    /// shadow begins anew, closed.
+    /// Switches the breaker to `mode`. If the last switch was to this mode, nothing changes, unless somebody called
+    /// [`reset`](Self::reset), [`force_open`](Self::force_open) or [`disable`](Self::disable) since.
     ///
-    /// [`force_open`](Self::force_open) and [`disable`](Self::disable) leave the shadow switch alone, so a breaker in shadow
-    /// may be forced open or disabled too. It then admits every call. A switch to shadow closes it anew, and a switch to
-    /// off ends the shadow.
+    /// From off or open to on or shadow, the breaker begins anew, closed. Between on and shadow, the state and the
+    /// window are kept: from shadow to on, a circuit that is open in shadow begins to reject. Call
+    /// [`reset`](Self::reset) first for a fresh start.
     ///
-    /// A switch is two moves, of the state and of the shadow switch. Their order is such that no call is rejected
-    /// between two modes that would both admit it. Serialise your operators: if two switch at once, the result may have
-    /// the state of one and the shadow switch of the other.
+    /// `force_open` and `disable` do not end the shadow. A breaker in shadow that is forced open or disabled admits
+    /// every call; a switch to shadow or to on then begins anew, closed.
+    ///
+    /// A switch is two moves, of the state and of the shadow. Their order is such that no call is rejected between two
+    /// modes that would both admit it. Serialise your operators: if two switch at once, the result may have the state
+    /// of one and the shadow of the other.
     pub fn switch(&self, mode: Mode) {
         match mode {
             Mode::On => {

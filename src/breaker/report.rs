@@ -12,7 +12,6 @@ use crate::platform::atomics::panicking;
 use crate::terms::event::{CallReport, Effect, ReportKind};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
-use crate::terms::rejected::RejectReason;
 use crate::terms::state::OpenReason;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
@@ -191,11 +190,6 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Whether more than half of the lease is over since the latest probe was admitted.
     pub(super) fn has_outlasted_half_of_its_lease(&self) -> bool {
         self.probes.age(&self.clock) > self.live.lease() / 2
-    }
-
-    /// Notifies the observer of a rejection that the caller decided by [`peek`](Self::peek) alone.
-    pub(super) fn notify_rejected(&self, reason: RejectReason) {
-        self.observer.on_reject(reason);
     }
 
     /// Counts an outcome in the window.

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use async_lock::Mutex;
 
-use crate::breaker::gate::{Gate, Report};
+use crate::breaker::gate::{GateHolder, Report};
 use crate::breaker::timed::Timed;
 use crate::terms::outcome::{AnyError, Classify, FailureKind, Outcome};
 use crate::terms::rejected::{Error, Rejected};
 
-/// A client `T`, created at the first admitted call, and the [gate](Gate) that its creation and its calls go through: a
+/// A client `T`, created at the first admitted call, and the [gate](crate::Gate) that its creation and its calls go through: a
 /// breaker by reference, by `Arc`, and so on. It works on any runtime.
 ///
 /// One caller creates the client and the others wait for it. If the breaker would admit no call when a caller comes,
@@ -89,7 +89,7 @@ impl<T, G> Lazy<T, G> {
     }
 }
 
-impl<T, G: Gate + Clone> Lazy<T, G> {
+impl<T, G: GateHolder + Clone> Lazy<T, G> {
     /// The client. If there is none, it is created on a permit of its own, which is reported as a success or a failure.
     /// A client that exists is given out whatever the state of the circuit is; guard the calls that you make with it.
     ///

@@ -431,7 +431,8 @@ fn what_cannot_work_is_a_typed_error() {
     let text = "idle_after must be at least 16 ticks (it is 0ns, the least is 15.625ms)";
     assert_eq!(short.map(drop).unwrap_err().to_string(), text);
     let bad: Result<Hosts, _> = RegistryBuilder::new("hosts", Config::count(9)).build(clock());
-    assert_eq!(bad.unwrap_err().field, Field::Streak);
+    let error = bad.unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Count, Bound::NotInType));
 }
 
 #[test]

@@ -9,8 +9,11 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::breaker::holder::Holder;
+use crate::breaker::Breaker;
+use crate::clock::Clock;
+use crate::machine::window::Window;
 use crate::platform::named::named;
+use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
 use crate::terms::tally::{Status, Tally};
 
@@ -54,9 +57,8 @@ pub struct Health<'a> {
 
 impl<'a> Health<'a> {
     /// Reads `breaker` now.
-    #[expect(clippy::needless_pass_by_value, reason = "a holder is a reference itself")]
-    pub fn of(name: &'a str, breaker: impl Holder) -> Self {
-        Self { name, status: breaker.breaker().status() }
+    pub fn of<W: Window, C: Clock, O: Observer>(name: &'a str, breaker: &Breaker<W, C, O>) -> Self {
+        Self { name, status: breaker.status() }
     }
 
     /// The condition of this breaker.

@@ -16,7 +16,6 @@ use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::Breaker;
-use crate::breaker::holder::Holder;
 use crate::clock::Clock;
 use crate::config::error::ConfigError;
 use crate::config::table::settings;
@@ -29,12 +28,15 @@ macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)+) => {
         /// All options of a [`Config`], and the [`Mode`]. Each of them may be left out.
         ///
-        /// The options are flat: each has the name of the method of [`Config`] that it calls. So a file and environment
-        /// variables have the same names, and an error names the field as it is written there. Times are texts with
-        /// their unit (`"5s"`, `"250ms"`, `"1m 30s"`), as `humantime` reads them. Numbers and switches may be texts
-        /// too, since the environment has only texts. An option that the base may have set and that these settings may
-        /// switch off is `"off"` then (`Some(None)`): the share of failures, the slow limit with its share, and the
-        /// ramp.
+        /// The options are flat: each has the name of the method of [`Config`] that sets it, with three exceptions.
+        /// `buckets` and `bucket` are the two values of [`Config::time`], and `mode` is a mode of [`Breaker::switch`].
+        /// So a file and environment variables have the same names, and an error names the field as it is written
+        /// there.
+        ///
+        /// Times are texts with their unit (`"5s"`, `"250ms"`, `"1m 30s"`), as `humantime` reads them. Numbers and
+        /// switches may be texts too, since the environment has only texts. `"off"` (in Rust `Some(None)`) switches off
+        /// what the base has set: as `failure_permille` the share of failures, as `slow_after` the slow limit with its
+        /// share, as `ramp` the ramp.
         ///
         /// An unknown name or an invalid value is an error that names the field. If you flatten these settings into a
         /// struct of your own, every name that is not a field of that struct is read as one of these.
@@ -189,8 +191,8 @@ impl Settings {
         Ok(breaker)
     }
 
-    /// `base` with the options that are given here in place of its own. Nothing is checked until a breaker is made of
-    /// it. Of the mode, it keeps only whether the breaker starts in shadow.
+    /// `base`, in which each option that is given here replaces its own. Nothing is checked until a breaker is made of
+    /// the result. A configuration has no mode: the result only says whether the breaker starts in shadow.
     pub fn over(&self, base: Config) -> Config {
         let mut config = self.set(base);
         if self.buckets.is_some() || self.bucket.is_some() {
@@ -206,13 +208,19 @@ impl Settings {
     }
 
     /// Applies these settings [over](Self::over) `base` to a breaker while calls run: it calls
-    /// [`Breaker::reconfigure`], and then switches to the mode, if one is given. Let `base` be the same as when the
-    /// breaker was made. On an error nothing changes, not even the mode.
-    #[expect(clippy::needless_pass_by_value, reason = "a holder is a reference itself")]
-    pub fn apply(&self, base: Config, breaker: impl Holder) -> Result<(), NotApplied> {
-        breaker.breaker().reconfigure(&self.over(base)).map_err(NotApplied)?;
+    /// [`Breaker::reconfigure`], and then switches to the mode, if one is given. On an error nothing changes, not even
+    /// the mode.
+    ///
+    /// Let `base` be the same as when the breaker was made. An option that the file no longer gives is the base's
+    /// again. Only the mode stays as it is if the file no longer gives it.
+    pub fn apply<W: Window, C: Clock, O: Observer>(
+        &self,
+        base: Config,
+        breaker: &Breaker<W, C, O>,
+    ) -> Result<(), NotApplied> {
+        breaker.reconfigure(&self.over(base)).map_err(NotApplied)?;
         if let Some(mode) = self.mode {
-            breaker.breaker().switch(mode);
+            breaker.switch(mode);
         }
         Ok(())
     }

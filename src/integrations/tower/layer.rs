@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::breaker::gate::Gate;
+use crate::breaker::gate::GateHolder;
 use crate::breaker::settle::AtOnce;
 use crate::integrations::tower::guarding::Guarding;
 use crate::integrations::tower::service::{BreakerService, Turn};
@@ -72,8 +72,8 @@ pub struct BreakerLayer<G, S = AtOnce, R = ()> {
     guard: Guarding<G, S, R>,
 }
 
-impl<G: Gate> BreakerLayer<G> {
-    /// A layer with a [gate](Gate): as a rule, a breaker by `&'static`, or by an `Arc`, whose count each call then
+impl<G: GateHolder> BreakerLayer<G> {
+    /// A layer with a [gate](crate::Gate): as a rule, a breaker by `&'static`, or by an `Arc`, whose count each call then
     /// writes. `Ok` is a success and `Err` a failure.
     pub const fn new(gate: G) -> Self {
         Self { guard: Guarding { gate, settle: AtOnce(AnyError), refuse: (), sleep: None } }

@@ -27,7 +27,7 @@ use core::time::Duration;
 
 use tower_service::Service;
 
-use crate::breaker::gate::Gate;
+use crate::breaker::gate::GateHolder;
 use crate::breaker::settle::{AtOnce, Settle};
 use crate::breaker::timed::Timed;
 use crate::integrations::tower::future::{BreakerFuture, Refuse, Stage};
@@ -83,7 +83,7 @@ impl<I, G, S, R> BreakerService<I, G, S, R> {
 impl<Q, I, T, G, S, R> Service<Q> for BreakerService<I, G, S, R>
 where
     I: Service<Q>,
-    G: Gate + Clone,
+    G: GateHolder + Clone,
     S: Settle<G::Permit, Result<I::Response, I::Error>, Output = Result<T, I::Error>> + Clone,
     R: Refuse<T, I::Error> + Clone,
 {

@@ -79,7 +79,7 @@ impl Guard {
 
     /// Applies changed settings to the running breaker. After an error the old settings stay in force.
     pub(crate) fn apply(&self, settings: &Settings) -> Result<(), microbreaker::settings::NotApplied> {
-        settings.apply(self.base, &*self.breaker)
+        settings.apply(self.base, &self.breaker)
     }
 }
 
