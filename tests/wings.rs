@@ -1,12 +1,14 @@
 //! The plan of `src/`: imports go down from wing to wing, no files import each other in a circle, and foreign crates stay in
 //! their places. The plan itself is told in `src/README.md`.
 //!
-//! What is read: every `crate::` and `super::` path and the first name of every other path, outside comments, strings and
-//! unit tests. What a folder's door re-exports of its own files is not an import.
+//! What is read: every path, in `use`, elsewhere and in macros, outside comments, strings and unit tests. What a folder's
+//! door re-exports of its own files is not an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The wings from the ground up. A wing may import from itself and from lower floors.
 const FLOORS: [&[&str]; 9] = [
@@ -57,6 +59,7 @@ const LONG_FOR_A_REASON: [(&str, &str); 3] = [
 ];
 
 /// What a source file imports.
+#[derive(Default)]
 struct File {
     /// Its module path with slashes: `machine/window/count`; a folder's door has the folder's.
     module: String,
@@ -65,63 +68,166 @@ struct File {
     imports: BTreeSet<String>,
     /// First names of other paths.
     foreign: BTreeSet<String>,
+    /// Ways around this test: another name for the crate, `extern crate`, a file that is taken in by its path.
+    detours: BTreeSet<String>,
 }
 
-/// The text without comments, strings, unit tests, and what only the documentation uses.
-fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let text = text.split("#[cfg(all(test").next().unwrap_or_default();
-    // What only the documentation's links need.
-    let text = text.lines().scan(false, |of_docs, line| {
-        let skipped = *of_docs;
-        *of_docs = line == "#[cfg(doc)]";
-        Some(if skipped { "" } else { line })
-    });
-    let text: String = text.flat_map(|line| [line, "\n"]).collect();
-    let mut code = String::new();
-    let mut rest = text.as_str();
-    while let Some(c) = rest.chars().next() {
-        let skip = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if c == '"' {
-            let mut end = 1;
-            let bytes = rest.as_bytes();
-            while end < bytes.len() && bytes[end] != b'"' {
-                end += if bytes[end] == b'\\' { 2 } else { 1 };
+/// Reads the tokens of a file, of macros' bodies too.
+struct Reader {
+    file: File,
+    /// The module that the tokens stand in: the file's, or an inline one below it.
+    module: Vec<String>,
+}
+
+impl Reader {
+    /// All tokens of a block or a file. What only a test or the documentation compiles is passed over.
+    fn read(&mut self, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut at = 0;
+        while at < tokens.len() {
+            if is_passed_over(&tokens[at..]) {
+                at += 2;
+                // The item: to its semicolon or its braces.
+                while at < tokens.len() {
+                    at += 1;
+                    match &tokens[at - 1] {
+                        TokenTree::Punct(punct) if punct.as_char() == ';' => break,
+                        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => break,
+                        _ => {}
+                    }
+                }
+                continue;
             }
-            (end + 1).min(rest.len())
-        } else {
-            code.push(c);
-            c.len_utf8()
-        };
-        rest = &rest[skip..];
+            match &tokens[at] {
+                TokenTree::Ident(name) if name == "use" => {
+                    let end = tokens[at..].iter().position(|token| is(token, ';')).map_or(tokens.len(), |end| at + end);
+                    let shows = at > 0 && matches!(&tokens[at - 1], TokenTree::Ident(name) if name == "pub");
+                    self.tree(&tokens[at + 1..end], &[], shows);
+                    at = end;
+                }
+                TokenTree::Ident(name) if name == "extern" && is_word(tokens.get(at + 1), "crate") => {
+                    self.file.detours.insert(format!("extern crate {}", tokens[at + 2]));
+                    at += 2;
+                }
+                TokenTree::Ident(name) if name == "mod" && matches!(tokens.get(at + 2), Some(TokenTree::Group(_))) => {
+                    let Some(TokenTree::Group(body)) = tokens.get(at + 2) else { unreachable!("just seen") };
+                    self.module.push(tokens[at + 1].to_string());
+                    self.read(body.stream());
+                    self.module.pop();
+                    at += 2;
+                }
+                TokenTree::Ident(name) if (name == "include" && is_punct(tokens.get(at + 1), '!')) => {
+                    self.file.detours.insert("include!".into());
+                }
+                TokenTree::Ident(_) => {
+                    let (path, next) = path(&tokens, at);
+                    if path.len() > 1 {
+                        self.names(&path);
+                    }
+                    at = next - 1;
+                }
+                TokenTree::Group(group) => {
+                    if group.delimiter() == Delimiter::Bracket
+                        && is_word(group.stream().into_iter().next().as_ref(), "path")
+                    {
+                        self.file.detours.insert("#[path]".into());
+                    }
+                    self.read(group.stream());
+                }
+                _ => {}
+            }
+            at += 1;
+        }
     }
-    code
+
+    /// A tree of `use`, below `prefix`. If it is public it `shows` what the folder's own files define: that is no import.
+    fn tree(&mut self, tokens: &[TokenTree], prefix: &[String], shows: bool) {
+        for member in tokens.split(|token| is(token, ',')).filter(|member| !member.is_empty()) {
+            let mut whole = prefix.to_vec();
+            let mut branches = false;
+            let mut renamed = false;
+            for token in member {
+                match token {
+                    TokenTree::Ident(name) if name == "as" => renamed = true,
+                    TokenTree::Ident(name) if !renamed => whole.push(name.to_string()),
+                    TokenTree::Group(group) => {
+                        branches = true;
+                        let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+                        self.tree(&inner, &whole, shows);
+                    }
+                    _ => {}
+                }
+            }
+            if branches {
+                continue;
+            }
+            if whole.iter().all(|name| ["crate", "self", "super"].contains(&name.as_str())) && renamed {
+                self.file.detours.insert(format!("use {} as", whole.join("::")));
+            }
+            let own =
+                whole.first().is_some_and(|name| name == "self") && whole.get(1).is_some_and(|name| name != "super");
+            if !(shows && own) {
+                self.names(&whole);
+            }
+        }
+    }
+
+    fn names(&mut self, path: &[String]) {
+        let mut rest = path;
+        let mut base = match path[0].as_str() {
+            "crate" => Vec::new(),
+            "self" | "super" => self.module.clone(),
+            // At the root a wing's name needs no `crate::`.
+            first if self.file.module == "lib" && FLOORS.iter().any(|wings| wings.contains(&first)) => Vec::new(),
+            first => {
+                self.file.foreign.insert(first.trim_start_matches("r#").to_owned());
+                return;
+            }
+        };
+        while let Some(first) = rest.first() {
+            match first.as_str() {
+                "crate" | "self" => {}
+                "super" => _ = base.pop(),
+                _ => break,
+            }
+            rest = &rest[1..];
+        }
+        base.extend_from_slice(rest);
+        self.file.imports.insert(base.join("/"));
+    }
 }
 
-/// All paths of two names or more, `use` trees opened: `a::{b, c::d}` is `a::b` and `a::c::d`. Of a tree that is public
-/// (`pub use self::...`) nothing is told: it shows what the folder's own files define.
-fn paths(code: &str) -> Vec<String> {
-    let mut paths = Vec::new();
-    for statement in code.split_inclusive([';', '}', '{']) {
-        let statement = statement.trim();
-        if statement.starts_with("pub use self::") {
-            continue;
+/// Whether an attribute begins here that leaves the next item to tests or to the documentation.
+fn is_passed_over(tokens: &[TokenTree]) -> bool {
+    let (Some(hash), Some(TokenTree::Group(attribute))) = (tokens.first(), tokens.get(1)) else { return false };
+    let text = attribute.to_string().replace(char::is_whitespace, "");
+    is(hash, '#') && (text == "[cfg(test)]" || text == "[cfg(doc)]" || text.starts_with("[cfg(all(test,"))
+}
+
+fn is(token: &TokenTree, punctuation: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == punctuation)
+}
+
+fn is_punct(token: Option<&TokenTree>, punctuation: char) -> bool {
+    token.is_some_and(|token| is(token, punctuation))
+}
+
+fn is_word(token: Option<&TokenTree>, word: &str) -> bool {
+    matches!(token, Some(TokenTree::Ident(name)) if name == word)
+}
+
+/// The names of a path that begins at a token, and where it ends.
+fn path(tokens: &[TokenTree], mut at: usize) -> (Vec<String>, usize) {
+    let mut names = Vec::new();
+    while let Some(TokenTree::Ident(name)) = tokens.get(at) {
+        names.push(name.to_string());
+        at += 1;
+        if !(is_punct(tokens.get(at), ':') && is_punct(tokens.get(at + 1), ':')) {
+            break;
         }
-        let words: String =
-            statement.chars().map(|c| if c.is_alphanumeric() || "_:".contains(c) { c } else { ' ' }).collect();
-        paths.extend(words.split_whitespace().filter(|word| word.contains("::")).map(str::to_owned));
+        at += 2;
     }
-    // A tree's members, below its prefix.
-    let mut rest = code;
-    while let Some(at) = rest.find("::{") {
-        let start = rest[..at].rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).map_or(0, |at| at + 1);
-        let prefix = &rest[start..at];
-        let end = rest[at..].find('}').map_or(rest.len(), |end| at + end);
-        paths.extend(rest[at + 3..end].split(',').map(|member| format!("{prefix}::{}", member.trim())));
-        rest = &rest[at + 3..];
-    }
-    paths
+    (names, at)
 }
 
 fn read(root: &Path, folder: &Path, files: &mut Vec<File>) {
@@ -134,37 +240,17 @@ fn read(root: &Path, folder: &Path, files: &mut Vec<File>) {
             let relative = path.strip_prefix(root).unwrap().with_extension("");
             let is_door = relative.ends_with("mod");
             let module = if is_door { relative.parent().unwrap().to_path_buf() } else { relative.clone() };
-            let module = module.to_str().unwrap().replace('\\', "/");
-            files.push(file(module, &text));
+            files.push(file(&module.to_str().unwrap().replace('\\', "/"), &text));
         }
     }
 }
 
-fn file(module: String, text: &str) -> File {
-    let (mut imports, mut foreign) = (BTreeSet::new(), BTreeSet::new());
-    for path in paths(&code(text)) {
-        let names: Vec<&str> = path.split("::").filter(|name| !name.is_empty()).collect();
-        let Some((&first, rest)) = names.split_first() else { continue };
-        match first {
-            "crate" => _ = imports.insert(rest.join("/")),
-            "super" => {
-                // Of a door the folder above, of a file its folder.
-                let ups = 1 + rest.iter().take_while(|&&name| name == "super").count();
-                let mut above: Vec<&str> = module.split('/').collect();
-                for _ in 0..ups {
-                    above.pop();
-                }
-                above.extend(rest.iter().skip_while(|&&name| name == "super"));
-                imports.insert(above.join("/"));
-            }
-            // At the root a wing's name needs no `crate::`.
-            _ if module == "lib" && FLOORS.iter().any(|wings| wings.contains(&first)) => {
-                imports.insert(names.join("/"));
-            }
-            _ => _ = foreign.insert(first.to_owned()),
-        }
-    }
-    File { module, lines: text.lines().count(), imports, foreign }
+fn file(module: &str, text: &str) -> File {
+    let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{module}: {error}"));
+    let file = File { module: module.into(), lines: text.lines().count(), ..File::default() };
+    let mut reader = Reader { file, module: module.split('/').map(str::to_owned).collect() };
+    reader.read(tokens);
+    reader.file
 }
 
 fn house() -> Vec<File> {
@@ -269,12 +355,24 @@ fn trespassers(files: &[File]) -> Vec<String> {
     found
 }
 
+/// Ways around this test, as `file: way`. The stand-ins for the platform are taken in by their path.
+fn detours(files: &[File]) -> Vec<String> {
+    let found = files.iter().flat_map(|file| file.detours.iter().map(|way| (wing(&file.module), &file.module, way)));
+    found
+        .filter(|(wing, _, way)| {
+            !(*wing == "platform" && *way == "#[path]" || *wing == "lib" && *way == "extern crate std")
+        })
+        .map(|(_, module, way)| format!("{module}: {way}"))
+        .collect()
+}
+
 #[test]
 fn imports_go_down() {
     let files = house();
     assert_eq!(steps_up(&files), Vec::<String>::new());
     assert_eq!(circles(&files), Vec::<String>::new());
     assert_eq!(trespassers(&files), Vec::<String>::new());
+    assert_eq!(detours(&files), Vec::<String>::new());
 
     let arrows = arrows(&files);
     let between: BTreeSet<(&str, &str)> = arrows
@@ -314,6 +412,8 @@ fn no_file_is_a_warehouse() {
 #[test]
 fn every_dependency_has_a_place() {
     let manifest = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let tables = manifest.matches("dependencies]").count();
+    assert_eq!(tables, 2, "one table of dependencies and one of dev-dependencies");
     let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
     let names = section.lines().filter_map(|line| line.split_once(' ')).map(|(name, _)| name.replace('-', "_"));
     let names: Vec<String> = names.filter(|name| !name.starts_with('#')).collect();
@@ -324,7 +424,7 @@ fn every_dependency_has_a_place() {
 }
 
 fn made_up(files: &[(&str, &str)]) -> Vec<File> {
-    files.iter().map(|(module, text)| file((*module).into(), text)).collect()
+    files.iter().map(|(module, text)| file(module, text)).collect()
 }
 
 #[test]
@@ -334,6 +434,20 @@ fn a_step_up_is_found() {
     assert_eq!(up("use crate::breaker::{Breaker, permit::Permit};\n"), ["terms/state -> breaker"]);
     assert_eq!(up("fn f() -> crate::breaker::Breaker {}\n"), ["terms/state -> breaker"]);
     assert_eq!(up("use super::super::breaker::Breaker;\n"), ["terms/state -> breaker"]);
+    assert_eq!(up("use self::super::super::breaker::Breaker;"), ["terms/state -> breaker"]);
+    assert_eq!(up("pub use self::super::super::breaker::Breaker;"), ["terms/state -> breaker"]);
+    assert_eq!(up("use crate::{clock::Ticks, breaker::{self, permit}};"), ["terms/state -> breaker"]);
+    assert_eq!(up("mod inner { use super::super::super::breaker::Breaker; }"), ["terms/state -> breaker"]);
+    assert_eq!(up("macro_rules! m { () => { $crate::breaker::Breaker } }"), ["terms/state -> breaker"]);
+    assert_eq!(up("fn f() { crate :: breaker :: Breaker }"), ["terms/state -> breaker"]);
+    assert_eq!(
+        up(r##"const C: (char, &str) = ('"', r#"a"b"#); use crate::breaker::Breaker;"##),
+        ["terms/state -> breaker"]
+    );
+    let after_tests =
+        "#[cfg(test)]\nmod tests { use crate::breaker::Breaker; }\npub(crate) use crate::breaker::Breaker as B;";
+    assert_eq!(up(after_tests), ["terms/state -> breaker"]);
+    assert_eq!(up("#[cfg(test)]\nmod tests { use crate::breaker::Breaker; }"), Vec::<String>::new());
     assert_eq!(up("use crate::HORIZON;"), ["terms/state -> lib"], "the root shows names, it defines none");
     let sideways = made_up(&[("terms/state", "use crate::config::Config;"), ("config", "")]);
     assert_eq!(steps_up(&sideways), ["terms/state -> config"], "two wings of one floor know nothing of each other");
@@ -356,5 +470,19 @@ fn a_foreign_crate_outside_its_place_is_found() {
     assert_eq!(of("machine/timer", "use serde::Serialize;"), ["machine/timer: serde"]);
     assert_eq!(of("integrations/grpc", "fn f(map: &http::HeaderMap) {}"), Vec::<String>::new());
     assert_eq!(of("breaker/call", "fn f() { tracing::info!(\"{}\", 1) }"), ["breaker/call: tracing"]);
+    for text in ["use tracing;", "use tracing as t;", "use {tracing as t};", "#[tracing::instrument] fn f() {}"] {
+        assert_eq!(of("breaker/call", text), ["breaker/call: tracing"], "{text}");
+    }
     assert_eq!(of("integrations/serder", "use serde::Serialize;"), ["integrations/serder: serde"]);
+}
+
+#[test]
+fn a_way_around_is_found() {
+    let of = |text| detours(&made_up(&[("breaker/call", text)]));
+    assert_eq!(of("use crate as me;"), ["breaker/call: use crate as"]);
+    assert_eq!(of("use super as up;"), ["breaker/call: use super as"]);
+    assert_eq!(of("extern crate tracing as t;"), ["breaker/call: extern crate tracing"]);
+    assert_eq!(of("#[path = \"../machine/timer.rs\"] mod timer;"), ["breaker/call: #[path]"]);
+    assert_eq!(of("include!(\"../machine/timer.rs\");"), ["breaker/call: include!"]);
+    assert_eq!(of("use crate::clock::Ticks as T;"), Vec::<String>::new());
 }
