@@ -200,10 +200,11 @@ pub trait Clock {
     /// The exact rate. The durations of a configuration are converted to ticks with it, once, rounded up.
     const RATE: TickRate;
 
-    /// By how many ticks the difference of two readings may exceed the time between them: 1 for a clock that rounds
-    /// down. A breaker lengthens its periods by this, so that none ends early. If it is more than 1, the breaker also
-    /// shortens the measured time of a call by the excess over 1, so that no call is slow too soon. It is 0 only if
-    /// time moves in whole ticks, as in a simulation.
+    /// By how many ticks two readings may be further apart than the true time between them.
+    ///
+    /// It is 1 for a clock that rounds down, more for a clock that may lag, and 0 only if time moves in whole ticks, as
+    /// in a simulation. A breaker lengthens its periods by this many ticks, so that none ends early. From the measured
+    /// time of a call it takes off all but one of them, so that no call is slow too soon.
     const SLACK: u32 = 1;
 
     /// The current reading.

@@ -116,13 +116,14 @@ impl Config {
     // No preset sets a slow limit: see `slow_after`.
 
     /// A database or another service behind a connection: five failures in a row open the circuit for 30 s, doubling up
-    /// to 8 minutes; then two successes, one after the other, close it.
+    /// to 8 minutes; then two successes, one after the other, close it. For a [`Streak`](crate::Streak).
     pub const fn database() -> Self {
         Self::streak(5).open_for(Duration::from_secs(30)).open_at_most(Duration::from_secs(480)).probes(2).at_once(1)
     }
 
     /// A busy upstream: 50 % failures among the last 100 calls open the circuit for 5 s, doubling up to 1 minute; then
-    /// 3 of 5 probes close it, and the load comes back over 10 s.
+    /// 3 of 5 probes close it, and the load comes back over 10 s. For a
+    /// [`CountWindow<{ count_words(100, false) }>`](crate::CountWindow).
     pub const fn upstream() -> Self {
         Self::count(100)
             .open_for(Duration::from_secs(5))
@@ -134,7 +135,7 @@ impl Config {
 
     /// A low-power modem: three failures in a row open the circuit for 1 minute, doubling up to 1 hour, so that a dead
     /// network does not drain the battery. There is one probe at a time, which may take 3 minutes. The network's own
-    /// back-off timers are obeyed up to 24 hours.
+    /// back-off timers are obeyed up to 24 hours. For a [`Streak`](crate::Streak).
     pub const fn modem() -> Self {
         Self::streak(3)
             .open_for(Duration::from_secs(60))
@@ -204,9 +205,9 @@ impl Config {
     /// The number of calls that must be in the window before a share is judged (1 to 4095; default: all calls of a
     /// count window, 20 calls of a time window). A streak alone ignores this setting.
     ///
-    /// The call that reaches the minimum is judged even if it is a success. After that call, successes are not judged
-    /// any more. This holds also if a time window falls below the minimum during a lull and reaches it again: there the
-    /// next failure or slow call is judged.
+    /// The call that reaches the minimum is judged even if it is a success. After that call, only failures and slow
+    /// calls are judged. Suppose a time window falls below the minimum during a lull. The success that reaches the
+    /// minimum again is not judged, but the next failure or slow call is.
     pub const fn minimum(mut self, calls: u16) -> Self {
         self.minimum = Some(calls);
         self
