@@ -5,7 +5,7 @@
 /// `Arc`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reference to a breaker",
-    label = "hold it by `&'static`, `Arc::clone(&arc)` or `&*arc`",
+    label = "hold it by `&*arc`, `Arc::clone(&arc)` or `&'static`",
     note = "a holder is anything that derefs to a `Breaker`"
 )]
 pub trait Holder: sealed::Holds {}

@@ -45,9 +45,9 @@ fn ticks_after(passed: Duration) -> Ticks {
 
 /// A clock that a background thread advances about once a millisecond, so that a reading is one load.
 ///
-/// The thread starts at the first reading, which waits for the start, and lives as long as the process. Call
-/// [`start`](Self::start) early to choose the moment and to learn whether the thread could start. If it could not, each
-/// reading asks [`StdClock`].
+/// The thread lives as long as the process. Call [`start`](Self::start) in `main`: otherwise the first reading starts
+/// the thread and waits for it, once. `start` also tells whether the thread could start. If it could not, each reading
+/// asks [`StdClock`].
 ///
 /// The clock lags the true time by a millisecond or two, more on a starved machine, and never leads it. Its periods are
 /// lengthened by 3 ticks for that. If the lag is larger when a circuit opens, the open time is shorter by the excess.

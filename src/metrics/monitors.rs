@@ -19,7 +19,7 @@ use crate::metrics::reading::Reading;
 /// | --- | --- | --- |
 /// | `circuit_breaker_calls_total` | `name`, `outcome` | admitted calls that have ended: `success`, `failure`, `alive`, `ignored`, `cancelled`, `hold`, `latch` |
 /// | `circuit_breaker_slow_calls_total` | `name` | successes and failures that were slow |
-/// | `circuit_breaker_rejected_total` | `name` | calls rejected; by the tower layer also an error of the inner service's readiness for which the circuit admitted no call |
+/// | `circuit_breaker_rejected_total` | `name` | calls rejected. The tower layer also counts here each error of the inner service's readiness, if the circuit admitted no call for it |
 /// | `circuit_breaker_would_reject_total` | `name` | calls admitted in shadow that would have been rejected |
 /// | `circuit_breaker_transitions_total` | `name`, `from`, `to` | transitions; the seven that a breaker makes by itself are shown from the start, each other one from its first |
 /// | `circuit_breaker_state` | `name`, `state` | 1 for the present state, 0 for the six others |

@@ -11,9 +11,10 @@ named! {
         /// The breaker decides which calls are admitted.
         #[default]
         On => "on",
-        /// The breaker admits all calls and records nothing, as if it were not there.
+        /// The breaker admits all calls and records nothing, as if it were not there (state
+        /// [`disabled`](crate::State::Disabled)).
         Off => "off",
-        /// The breaker rejects all calls, for maintenance.
+        /// The breaker rejects all calls, for maintenance (state [`forced_open`](crate::State::ForcedOpen)).
         Open => "open",
         /// The breaker changes its states as in mode on, but it admits the calls that it would reject. The permit of
         /// such a call counts nowhere; the breaker notifies the observer by

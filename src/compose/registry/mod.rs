@@ -98,8 +98,8 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 /// The reading's calls, rejections, transitions and times are then those of all breakers that share the meter,
 /// including breakers that are gone. Its states and probes are those of the present breakers whose label is the meter's
 /// name (none, if that name is no label). Open seconds are added up: two open breakers add two seconds each second. So
-/// while `n` breakers are open, [readings](crate::metrics::Reading) are due `n` times as often (for a thousand at 1024
-/// Hz: every half hour).
+/// if `n` breakers are open, take a [reading](crate::metrics::Reading) `n` times as often. For a thousand open breakers
+/// at 1024 Hz, that is every half hour.
 pub struct Registry<K, W, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     admin: Mutex<Admin<K>>,

@@ -73,8 +73,8 @@ pub struct BreakerLayer<G, S = AtOnce, R = ()> {
 }
 
 impl<G: GateHolder> BreakerLayer<G> {
-    /// A layer with a [gate](crate::Gate): as a rule, a breaker by `&'static`, or by an `Arc`, whose count each call then
-    /// writes. `Ok` is a success and `Err` a failure.
+    /// A layer with a [gate](crate::Gate). As a rule this is a breaker, held by `&'static` or by an `Arc`. With an `Arc`,
+    /// each call writes its count. `Ok` is a success and `Err` a failure.
     pub const fn new(gate: G) -> Self {
         Self { guard: Guarding { gate, settle: AtOnce(AnyError), refuse: (), sleep: None } }
     }
