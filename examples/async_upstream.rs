@@ -21,7 +21,8 @@ const LIMIT: Duration = Duration::from_millis(200);
 static UPSTREAM: Breaker<CountWindow<{ count_words(10, false) }>, StdClock> =
     Breaker::new(Config::count(10).open_for(Duration::from_secs(1)).probes(2), StdClock::new());
 
-/// A call: a connection, and an answer of five bytes. `timeout` stands inside of what is guarded.
+/// A call: a connection, and an answer of five bytes. `timeout` stands inside of what is guarded. The `?` makes its
+/// `Elapsed` an `io::Error` of kind `TimedOut`, which `IoError` takes for a failure.
 async fn ask(address: &str) -> io::Result<[u8; 5]> {
     let call = async {
         let mut answer = [0; 5];

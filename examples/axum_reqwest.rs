@@ -27,6 +27,7 @@ static UPSTREAM: Breaker<Streak, StdClock> =
 fn by_status(result: &reqwest::Result<reqwest::Response>) -> Outcome {
     match result {
         Ok(response) => HttpStatus::of(response.status(), response.headers()),
+        Err(error) if error.is_builder() => Outcome::Ignored, // the request was never sent
         Err(error) if error.is_timeout() => Outcome::Failure(FailureKind::Timeout),
         Err(error) => IoError::within(error).unwrap_or(Outcome::Failure(FailureKind::Other)),
     }

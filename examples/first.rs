@@ -49,7 +49,8 @@ fn main() {
     assert_eq!(PEER.state(), State::Open);
     assert_eq!(ASKED.load(Ordering::Relaxed), 5, "the last five calls did not reach the peer");
 
-    // A caller without other work sleeps until it makes sense to ask again.
+    // A caller without other work sleeps until it makes sense to ask again. That is 1.001 s or a little more: a breaker
+    // adds a tick of the clock, which may have rounded, and jitter may add up to a quarter.
     while let Err(rejected) = PEER.peek() {
         let time = rejected.retry_in().expect("an open circuit knows its time; a latched one would not");
         println!("the peer is left alone for {time:?}");
