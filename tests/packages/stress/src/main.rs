@@ -1,4 +1,4 @@
-//! `cargo run --release -p stress [operations] [threads]`: hammers a breaker of each window with as many operations in
+//! `cargo run --profile measure -p stress [operations] [threads]`: hammers a breaker of each window with as many operations in
 //! all, and checks afterwards that nothing was lost and nothing was made up:
 //!
 //! - The observer is told each permit given, each report or drop (but for permits forgotten on purpose) and each
