@@ -761,5 +761,14 @@ fn a_count_window_of_more_words_than_it_can_number_holds_nothing() {
     assert_eq!(made::<CountWindow<128>>(Config::count(1023)), Ok(()));
     let error = made::<CountWindow<129>>(Config::count(1)).unwrap_err();
     assert_eq!((error.field, error.value, error.bound), (Field::Count, 1, Bound::AtMost(0)));
-    assert!(made::<CountWindow<0>>(Config::count(1)).is_err());
+}
+
+#[test]
+fn a_count_window_without_words_holds_nothing_in_a_pair_either() {
+    let error = made::<CountWindow<0>>(Config::count(1)).unwrap_err();
+    assert_eq!((error.field, error.value, error.bound), (Field::Count, 1, Bound::AtMost(0)));
+    let error = made::<(CountWindow<0>, Streak)>(Config::streak(1)).unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Count, Bound::AtLeast(1)));
+    let error = made::<(CountWindow<0>, Streak)>(Config::streak(1).and_count(1)).unwrap_err();
+    assert_eq!((error.field, error.bound), (Field::Count, Bound::AtMost(0)));
 }

@@ -72,7 +72,7 @@ const fn per_chunk(slow: bool) -> u32 {
 const fn calls_in(words: u32, slow: bool) -> u32 {
     let calls = words.saturating_sub(1) * per_chunk(slow) + 1;
     // There are at most 2^7 slots, and N has ten bits.
-    if words > 128 {
+    if words == 0 || words > 128 {
         0
     } else if calls > 1023 {
         1023
@@ -417,11 +417,8 @@ impl<const WORDS: usize> CountWindow<WORDS> {
 }
 
 impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
-    const CAPACITY: Capacity = Capacity {
-        count: Self::WORDS > 0,
-        calls: [calls_in(Self::WORDS, false), calls_in(Self::WORDS, true)],
-        ..Capacity::NONE
-    };
+    const CAPACITY: Capacity =
+        Capacity { count: true, calls: [calls_in(Self::WORDS, false), calls_in(Self::WORDS, true)], ..Capacity::NONE };
     const SHARES: bool = true;
     const WRITES: bool = false;
     // The head is of generation 0 and begins with lap 1, because chunks that were never written carry lap 0.
