@@ -36,6 +36,11 @@ fn the_root_shows_the_core_and_the_rooms() {
         .partition(|name| name.starts_with(char::is_lowercase) && !name.contains('_') || name == "embassy_time");
     println!("{} names at the root, {} rooms besides metrics and bounds", names.len(), rooms.len());
     assert!(names.len() <= 55, "the root is the core, about fifty names: {names:?}");
+    // Nothing is defined there but these two rooms.
+    let defined: Vec<&str> =
+        lib.lines().filter(|line| line.starts_with("pub ") && !line.starts_with("pub use ")).collect();
+    assert_eq!(defined, ["pub mod bounds;", "pub mod metrics;"]);
+    assert!(!lib.contains("macro_export"), "a macro would stand at the root");
     let expected = [
         "defmt",
         "embassy_time",
