@@ -3,7 +3,6 @@
 use core::ops::Deref;
 
 use crate::breaker::Breaker;
-use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::breaker::ticket::{PANICKING, PROBE, REASON, REFUSED, TIMED, TIMELESS, Ticket, UNCOUNTED, probe_of};
 use crate::clock::{Clock, Ticks};
@@ -38,7 +37,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// ```
     #[inline(always)]
     pub fn acquire_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
-        admit_in(holder)
+        match holder.admit() {
+            Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
+            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &C::RATE })),
+        }
     }
 
     /// Admits or rejects a call. The paths of a healthy and of an open circuit are inlined into the caller; all others
@@ -138,15 +140,6 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         }
         self.observer.on_reject(reason);
         Err((reason, ticks))
-    }
-}
-
-/// Asks for a permit that owns its reference to the breaker.
-#[inline(always)]
-pub(super) fn admit_in<H: Holder>(holder: H) -> Result<Permit<H>, Rejected> {
-    match holder.breaker().admit() {
-        Ok(ticket) => Ok(Permit { holder, ticket, reported: false }),
-        Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &<H::Clock as Clock>::RATE })),
     }
 }
 

@@ -4,7 +4,6 @@ use core::ops::Deref;
 use core::time::Duration;
 
 use crate::breaker::Breaker;
-use crate::breaker::admit::admit_in;
 use crate::breaker::holder::Holder;
 use crate::breaker::permit::Permit;
 use crate::clock::{Clock, Ticks};
@@ -151,7 +150,7 @@ impl<W: Window, C: Clock, O: Observer> Gate for Breaker<W, C, O> {
 
     #[inline(always)]
     fn enter_in<H: Deref<Target = Self>>(holder: H) -> Result<Permit<H>, Rejected> {
-        admit_in(holder)
+        Self::acquire_in(holder)
     }
 
     #[inline]
