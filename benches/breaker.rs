@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use microbreaker::{Breaker, Clock, CoarseClock, Config, Effect, ManualClock, State, StdClock, Streak, Window};
+use microbreaker::quanta::QuantaClock;
+use microbreaker::{Breaker, Clock, CoarseClock, Config, Effect, LiveWindow, ManualClock, State, StdClock, Streak};
 
 use guarded::{
     Count100, OneInTen, Padded, Pair, Time10, by_call, by_permit, count, cycle, first_failure, healthy, load,
@@ -23,7 +24,7 @@ use guarded::{
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
 /// Measures calls on a healthy breaker.
-fn on_healthy<W: Window, C: Clock, T>(
+fn on_healthy<W: LiveWindow, C: Clock, T>(
     group: &mut Group,
     name: &str,
     breaker: &Breaker<W, C>,
@@ -45,7 +46,7 @@ fn floors(criterion: &mut Criterion) {
 }
 
 fn closed_ok(criterion: &mut Criterion) {
-    fn window<W: Window, C: Clock + Copy>(group: &mut Group, name: &str, config: Config, clock: C) {
+    fn window<W: LiveWindow, C: Clock + Copy>(group: &mut Group, name: &str, config: Config, clock: C) {
         let breaker = Padded(healthy::<W, C>(config, clock));
         // The optimiser knows nothing about this reference, as if it came from another module.
         let breaker = &black_box(&breaker).0;
@@ -61,7 +62,7 @@ fn closed_ok(criterion: &mut Criterion) {
 }
 
 fn ten_percent_failures(criterion: &mut Criterion) {
-    fn window<W: Window>(group: &mut Group, name: &str, config: Config) {
+    fn window<W: LiveWindow>(group: &mut Group, name: &str, config: Config) {
         let breaker = Padded(healthy::<W, _>(config, CoarseClock));
         let breaker = &black_box(&breaker).0;
         let mut outcomes = OneInTen::default();
@@ -80,7 +81,7 @@ fn ten_percent_failures(criterion: &mut Criterion) {
 }
 
 fn open_reject(criterion: &mut Criterion) {
-    fn window<W: Window, C: Clock + Copy>(group: &mut Group, name: &str, config: Config, clock: C) {
+    fn window<W: LiveWindow, C: Clock + Copy>(group: &mut Group, name: &str, config: Config, clock: C) {
         let breaker = Padded(open::<W, C>(config, clock));
         let breaker = &black_box(&breaker).0;
         group.bench_function(name, |b| b.iter(|| rejection(breaker)));
@@ -91,6 +92,7 @@ fn open_reject(criterion: &mut Criterion) {
     window::<Count100, _>(&mut group, "count-coarse-clock", count(), CoarseClock);
     window::<Time10, _>(&mut group, "time-coarse-clock", time(), CoarseClock);
     window::<Pair, _>(&mut group, "pair-coarse-clock", pair(), CoarseClock);
+    window::<Streak, _>(&mut group, "streak-quanta-clock", streak(), QuantaClock);
     window::<Streak, _>(&mut group, "streak-std-clock", streak(), StdClock);
     window::<Count100, _>(&mut group, "count-std-clock", count(), StdClock);
     window::<Time10, _>(&mut group, "time-std-clock", time(), StdClock);
@@ -98,7 +100,7 @@ fn open_reject(criterion: &mut Criterion) {
 }
 
 fn half_open(criterion: &mut Criterion) {
-    fn window<W: Window>(group: &mut Group, name: &str, config: Config) {
+    fn window<W: LiveWindow>(group: &mut Group, name: &str, config: Config) {
         let clock = ManualClock::new();
         let breaker = Padded(nervous::<W>(config, &clock));
         let breaker = &black_box(&breaker).0;
@@ -127,7 +129,7 @@ fn two_threads(criterion: &mut Criterion) {
         together(group, &format!("{name}-shared"), |_, calls| body(&targets[0].0, calls));
     }
 
-    fn window<W: Window + Sync>(group: &mut Group, name: &str, config: Config, nervously: Config) {
+    fn window<W: LiveWindow + Sync>(group: &mut Group, name: &str, config: Config, nervously: Config) {
         let make = || healthy::<W, _>(config, CoarseClock);
         each_and_shared(group, &format!("closed-ok-{name}"), make, |breaker, calls| {
             for _ in 0..calls {

@@ -12,11 +12,12 @@ use std::thread;
 use std::time::Duration;
 
 use guarded::{
-    Count100, OneInTen, Pair, Time10, by_call, by_permit, count, cycle, first_failure, healthy, nervous, open, pair,
-    rejection, streak, work,
+    Count24, Count100, OneInTen, Pair, Time10, by_call, by_permit, count, cycle, first_failure, healthy, nervous, open,
+    pair, rejection, streak, work,
 };
+use microbreaker::quanta::QuantaClock;
 use microbreaker::{
-    Breaker, Clock, CoarseClock, Config, CountWindow, ManualClock, StdClock, Streak, Ticks, TimeWindow, Window,
+    Breaker, Clock, CoarseClock, Config, CountWindow, LiveWindow, ManualClock, StdClock, Streak, Ticks, TimeWindow,
     count_words,
 };
 
@@ -34,19 +35,19 @@ fn measured<T>(calls: u32, mut call: impl FnMut() -> T) {
 type Case = (&'static str, fn(u32));
 
 /// Makes guarded calls on a healthy breaker that the optimiser knows nothing about.
-fn on<W: Window>(calls: u32, config: Config, mut call: impl FnMut(&Breaker<W, CoarseClock>) -> Result<u32, ()>) {
+fn on<W: LiveWindow>(calls: u32, config: Config, mut call: impl FnMut(&Breaker<W, CoarseClock>) -> Result<u32, ()>) {
     let breaker = healthy::<W, _>(config, CoarseClock);
     let breaker = black_box(&breaker);
     measured(calls, || call(breaker));
 }
 
-fn rejects<W: Window, C: Clock>(calls: u32, config: Config, clock: C) {
+fn rejects<W: LiveWindow, C: Clock>(calls: u32, config: Config, clock: C) {
     let breaker = open::<W, _>(config, clock);
     let breaker = black_box(&breaker);
     measured(calls, || rejection(breaker));
 }
 
-fn cycles<W: Window>(calls: u32, config: Config) {
+fn cycles<W: LiveWindow>(calls: u32, config: Config) {
     let clock = ManualClock::new();
     let breaker = nervous::<W>(config, &clock);
     let breaker = black_box(&breaker);
@@ -65,6 +66,7 @@ fn slow(config: Config) -> Config {
 
 const CASES: &[Case] = &[
     ("nothing", |calls| measured(calls, || 0)),
+    ("coarse-reading", |calls| measured(calls, || CoarseClock.now())),
     ("empty-call", |calls| measured(calls, || work(true))),
     ("empty-call-failing", |calls| measured(calls, || work(false))),
     ("empty-call-one-in-ten", |calls| {
@@ -76,6 +78,7 @@ const CASES: &[Case] = &[
     ("streak-slow-limit-ok", |calls| on::<Streak>(calls, slow(streak()), |breaker| by_permit(breaker, true))),
     ("count-ok", |calls| on::<Count100>(calls, count(), |breaker| by_permit(breaker, true))),
     ("count-ok-by-call", |calls| on::<Count100>(calls, count(), |breaker| by_call(breaker, true))),
+    ("count-24-ok", |calls| on::<Count24>(calls, Config::count(24), |breaker| by_permit(breaker, true))),
     ("count-1000-ok", |calls| {
         on::<Count1000>(calls, Config::count(1000), |breaker| by_permit(breaker, true));
     }),
@@ -83,7 +86,14 @@ const CASES: &[Case] = &[
     ("time-ok-by-call", |calls| on::<Time10>(calls, time(), |breaker| by_call(breaker, true))),
     ("time-8-lanes-ok", |calls| on::<TimeWindow<16, 8>>(calls, time(), |breaker| by_permit(breaker, true))),
     ("pair-ok", |calls| on::<Pair>(calls, pair(), |breaker| by_permit(breaker, true))),
-    ("streak-failing", |calls| on::<Streak>(calls, streak(), |breaker| by_permit(breaker, false))),
+    // All but one in two hundred, lest the circuit open.
+    ("streak-failing", |calls| {
+        let mut failures = 0;
+        on::<Streak>(calls, streak(), |breaker| {
+            failures = if failures == 199 { 0 } else { failures + 1 };
+            by_permit(breaker, failures == 0)
+        });
+    }),
     ("streak-one-in-ten", |calls| {
         let mut outcomes = OneInTen::default();
         on::<Streak>(calls, streak(), |breaker| by_permit(breaker, outcomes.next()));
@@ -91,6 +101,10 @@ const CASES: &[Case] = &[
     ("count-one-in-ten", |calls| {
         let mut outcomes = OneInTen::default();
         on::<Count100>(calls, count(), |breaker| by_permit(breaker, outcomes.next()));
+    }),
+    ("count-24-one-in-ten", |calls| {
+        let mut outcomes = OneInTen::default();
+        on::<Count24>(calls, Config::count(24), |breaker| by_permit(breaker, outcomes.next()));
     }),
     ("count-1000-one-in-ten", |calls| {
         let mut outcomes = OneInTen::default();
@@ -106,6 +120,10 @@ const CASES: &[Case] = &[
     ("streak-reject", |calls| rejects::<Streak, _>(calls, streak(), CoarseClock)),
     ("count-reject", |calls| rejects::<Count100, _>(calls, count(), CoarseClock)),
     ("streak-reject-std-clock", |calls| rejects::<Streak, _>(calls, streak(), StdClock)),
+    ("streak-reject-quanta-clock", |calls| {
+        QuantaClock::start();
+        rejects::<Streak, _>(calls, streak(), QuantaClock);
+    }),
     ("streak-half-open-cycle", |calls| cycles::<Streak>(calls, first_failure()[0])),
     ("count-half-open-cycle", |calls| cycles::<Count100>(calls, first_failure()[1])),
 ];

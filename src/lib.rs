@@ -75,16 +75,32 @@
 //!
 //! | window | opens on | a healthy call | bytes of the breaker |
 //! | --- | --- | --- | --- |
-//! | [`Streak`] | failures in a row | loads only | 64 |
-//! | [`CountWindow`] | a share of exactly the last N calls | loads only, once full of successes | 88 for 100 calls, 108 where slow calls count |
-//! | [`TimeWindow`] | a share of the calls in the last B buckets of time | one clock reading, one write | 256 for 10 buckets in 16 slots |
+//! | [`Streak`] | failures in a row | loads only | 56 |
+//! | [`CountWindow`] | a share of exactly the last N calls | loads only, once full of successes | 60 for up to 24 calls (12 where slow calls count), 84 for 100 (104) |
+//! | [`TimeWindow`] | a share of the calls in the last B buckets of time | one clock reading, one write | 252 for 10 buckets in 16 slots |
 //! | `(A, B)` | either | both | the sum |
+//! | [`Fixed<W, P>`](Fixed) | what `W` opens on | what it is for `W` | 44 less: 12 for a streak |
 //!
 //! Take a streak where calls are few (a modem, a database connection), a count window for a busy upstream, and a time window
 //! where what happened long ago should not count. [`Config`] has presets: [`modem`](Config::modem) and
 //! [`database`](Config::database) for a [`Streak`], [`upstream`](Config::upstream) for a
 //! `CountWindow<{ count_words(100, false) }>`. A configuration that cannot work does not compile in a `static`, and is a
-//! [`ConfigError`] at run time. The bytes are of a 32-bit target, settings included (`.ci/check/sizes`).
+//! [`ConfigError`] at run time. With [`Fixed`], the settings are constants of a type, a [`Policy`]: they take no memory, and
+//! what they do not use is not linked. The bytes are of a 32-bit target, settings included (`.ci/check/sizes`).
+//!
+//! # Choosing a clock
+//!
+//! | clock | feature | a reading | take it |
+//! | --- | --- | --- | --- |
+//! | `StdClock` | `std` | an `Instant::now` and a little | if nothing speaks for another |
+//! | `CoarseClock` | `std` | one load | where each call reads the clock (a [`TimeWindow`], a slow-call limit) or many are rejected, and a thread that wakes up each millisecond is no matter |
+//! | `quanta::QuantaClock` | `quanta` | a look at the cycle counter: half of an `Instant::now` (`.ci/check/quanta`) | there too, without such a thread, or in a process that forks |
+//! | `embassy_time::EmbassyClock` | `embassy-time` | that of embassy's driver | in firmware on embassy |
+//! | [`ManualClock`] | | one load | in tests: it moves when it is told to |
+//! | your own [`Clock`] | | | elsewhere |
+//!
+//! The first three show the same time at 1024 Hz, so a [`Snapshot`] goes over from one to another. A snapshot by a clock of
+//! another rate is a [`SnapshotError`].
 //!
 //! # A server
 //!
@@ -97,7 +113,14 @@
 //! Take no features, or `embassy-time` for its clock, `defmt` for logs, and `portable-atomic` on cores without
 //! compare-exchange. Ask before the radio is woken ([`Breaker::peek`]), sleep until [`Breaker::retry_in`], report the
 //! network's own back-off timers by [`Permit::hold`], and keep the state: in a [`Retained`] over resets and deep sleep, in a
-//! [`Snapshot`] over power cuts.
+//! [`Snapshot`] over power cuts. If something says that the network is back, [`Breaker::half_open`] ends an open time early.
+//!
+//! # Layers above
+//!
+//! What stands above a breaker decides *whether* and *how long*; the breaker alone moves. A layer opens a circuit by
+//! [`Breaker::trip`] for a reason of its own (a budget, a dependency, an outlier of a group, another instance), and ends that
+//! early by [`Breaker::release`]. If all members of a group would reject a call, [`Breaker::acquire_anyway`] makes it all the
+//! same. [`Circuit`] is the object-safe face of every breaker, for lists of breakers of different types.
 //!
 //! # Recipes
 //!
@@ -110,12 +133,17 @@
 //!
 //! - At most N probes are admitted in a half-open state, and at most `at_once` are in flight together. A probe that is ignored
 //!   or cancelled gives its slot to the next caller. A lost probe ends by its lease in an ordinary verdict: nothing wedges.
-//! - Failures that reach the threshold open the circuit, whatever the interleaving. One caller opens it, and one [`Event`]
-//!   tells.
+//! - Failures that reach the threshold open the circuit, whatever the interleaving: no trip is lost that every order of the
+//!   reports gives, and none is made that no order gives. In a [`TimeWindow`] this has three bounds, which its page states: a
+//!   bucket that ends during a report, a success that completes the minimum, and the slow threshold. One caller opens the
+//!   circuit, and one [`Event`] tells.
 //! - A report on a permit of an earlier generation changes nothing, save that a hold or a latch counts while the circuit is
 //!   open.
-//! - Nothing happens early by a clock that keeps its contract (`CoarseClock` says when it does not): durations become ticks
-//!   rounded up, and a period is lengthened by its clock's [slack](Clock::SLACK).
+//! - A hold is never lost to a shorter time of anybody's but an operator's. A layer never ends or shortens a time that is not
+//!   its own.
+//! - One `acquire` makes at most one move that an observer is told of, whatever the observer does meanwhile.
+//! - Nothing happens early by a clock that keeps its contract (`CoarseClock` and `QuantaClock` say when they do not):
+//!   durations become ticks rounded up, and a period is lengthened by its clock's [slack](Clock::SLACK).
 //! - No call waits for another, in an interrupt either: the breaker has no lock and does not spin on unfinished work. Beside
 //!   it, a `Registry` takes a lock to create or change a breaker, a `Meter` for a transition or a reading, `Monitors` to add,
 //!   remove or list breakers, and `Lazy` to create.
@@ -151,6 +179,7 @@ mod terms;
 // The core.
 pub use breaker::Breaker;
 pub use breaker::call::GuardExt;
+pub use breaker::circuit::{Circuit, Ticket};
 pub use breaker::gate::{Gate, GateHolder, Report};
 pub use breaker::holder::Holder;
 pub use breaker::permit::Permit;
@@ -161,12 +190,13 @@ pub use clock::{Clock, HORIZON, ManualClock, TickRate, Ticks};
 #[cfg(feature = "std")]
 pub use clock::{CoarseClock, StdClock};
 pub use config::error::{Bound, ConfigError, Field};
+pub use config::policy::Policy;
 pub use config::{Config, ProbeRule};
-pub use machine::window::{CountWindow, Streak, TimeWindow, Window, count_words};
+pub use machine::window::{CountWindow, Fixed, LiveWindow, Streak, TimeWindow, Window, count_words};
 #[cfg(microbreaker_counting)]
 pub use platform::atomics::counted;
 pub use platform::lanes::{LaneCount, Lanes};
-pub use terms::event::{CallReport, Effect, Event, ReportKind};
+pub use terms::event::{CallReport, Effect, Event, ReportKind, Tripped};
 pub use terms::mode::Mode;
 pub use terms::observer::Observer;
 pub use terms::outcome::{AnyError, Classify, CustomKind, ErrorIf, FailureKind, Outcome, Persistence};
@@ -192,6 +222,8 @@ pub use integrations::grpc;
 pub use integrations::http;
 #[cfg(feature = "std")]
 pub use integrations::io;
+#[cfg(feature = "quanta")]
+pub use integrations::quanta;
 #[cfg(feature = "serde")]
 pub use integrations::serde::{health, settings};
 #[cfg(feature = "tower")]

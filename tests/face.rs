@@ -35,7 +35,7 @@ fn the_root_shows_the_core_and_the_rooms() {
         .filter(|name| name != "counted")
         .partition(|name| name.starts_with(char::is_lowercase) && !name.contains('_') || name == "embassy_time");
     println!("{} names at the root, {} rooms besides metrics and bounds", names.len(), rooms.len());
-    assert!(names.len() <= 55, "the root is the core, about fifty names: {names:?}");
+    assert!(names.len() < 60, "the root is the core, fewer than sixty names: {names:?}");
     // Nothing is defined there but these two rooms.
     let defined: Vec<&str> =
         lib.lines().filter(|line| line.starts_with("pub ") && !line.starts_with("pub use ")).collect();
@@ -51,6 +51,7 @@ fn the_root_shows_the_core_and_the_rooms() {
         "io",
         "keyed",
         "lazy",
+        "quanta",
         "registry",
         "settings",
         "tower",

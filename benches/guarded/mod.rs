@@ -12,9 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, State, Streak, TimeWindow, Window, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, LiveWindow, ManualClock, State, Streak, TimeWindow, count_words,
 };
 
+pub(crate) type Count24 = CountWindow<{ count_words(24, false) }>;
 pub(crate) type Count100 = CountWindow<{ count_words(100, false) }>;
 pub(crate) type Time10 = TimeWindow<16>;
 pub(crate) type Pair = (Streak, Count100);
@@ -29,7 +30,7 @@ pub(crate) fn work(good: bool) -> Result<u32, ()> {
 /// A guarded call with a permit.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "each benchmark stands for a call site, and its floor has no call around it")]
-pub(crate) fn by_permit<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
+pub(crate) fn by_permit<W: LiveWindow, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
     let Ok(permit) = breaker.acquire() else { return Err(()) };
     let result = work(good);
     match result {
@@ -43,14 +44,14 @@ pub(crate) fn by_permit<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool
 /// their floor.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
-pub(crate) fn by_call<W: Window, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
+pub(crate) fn by_call<W: LiveWindow, C: Clock>(breaker: &Breaker<W, C>, good: bool) -> Result<u32, ()> {
     breaker.call(|| work(good)).map_err(|_| ())
 }
 
 /// A rejection, and a look at when to ask again.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
-pub(crate) fn rejection<W: Window, C: Clock>(breaker: &Breaker<W, C>) -> Option<u32> {
+pub(crate) fn rejection<W: LiveWindow, C: Clock>(breaker: &Breaker<W, C>) -> Option<u32> {
     breaker.acquire().err().and_then(|rejected| rejected.retry_in_ticks())
 }
 
@@ -94,8 +95,9 @@ impl OneInTen {
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
 
+/// The longest streak that is counted in the word that decides.
 pub(crate) fn streak() -> Config {
-    Config::streak(1023)
+    Config::streak(255)
 }
 
 /// A share of 50 % trips, so one failure in ten does not; but every failure is counted and judged.
@@ -113,14 +115,14 @@ pub(crate) fn pair() -> Config {
 }
 
 /// A breaker that has been healthy for a while: its window is full, and a verdict was made with the minimum reached.
-pub(crate) fn healthy<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
+pub(crate) fn healthy<W: LiveWindow, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
     let breaker = Breaker::new(config, clock);
     warm_up(&breaker);
     breaker
 }
 
 #[inline(never)]
-pub(crate) fn warm_up<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
+pub(crate) fn warm_up<W: LiveWindow, C: Clock>(breaker: &Breaker<W, C>) {
     for _ in 0..1000 {
         assert_eq!(by_permit(breaker, true), Ok(7));
     }
@@ -130,7 +132,7 @@ pub(crate) fn warm_up<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
 /// measured.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
-pub(crate) fn time_healthy<W: Window, C: Clock, T>(
+pub(crate) fn time_healthy<W: LiveWindow, C: Clock, T>(
     breaker: &Breaker<W, C>,
     calls: u64,
     mut call: impl FnMut(&Breaker<W, C>) -> T,
@@ -139,7 +141,7 @@ pub(crate) fn time_healthy<W: Window, C: Clock, T>(
 }
 
 /// Resets the breaker and fills its window with successes.
-pub(crate) fn all_good<W: Window, C: Clock>(breaker: &Breaker<W, C>) {
+pub(crate) fn all_good<W: LiveWindow, C: Clock>(breaker: &Breaker<W, C>) {
     breaker.reset();
     warm_up(breaker);
 }
@@ -181,7 +183,7 @@ pub(crate) fn timed<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
 pub(crate) const STRETCH: u64 = 4_000_000;
 
 /// A breaker that is open, and stays open for longer than any run.
-pub(crate) fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
+pub(crate) fn open<W: LiveWindow, C: Clock>(config: Config, clock: C) -> Breaker<W, C> {
     let breaker = Breaker::new(config.open_for(Duration::from_secs(86_400)).minimum(1), clock);
     while breaker.state() == State::Closed {
         let _ = by_permit(&breaker, false);
@@ -191,7 +193,7 @@ pub(crate) fn open<W: Window, C: Clock>(config: Config, clock: C) -> Breaker<W, 
 }
 
 /// A breaker that trips at its first failure, opens for one tick and closes after one successful probe.
-pub(crate) fn nervous<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
+pub(crate) fn nervous<W: LiveWindow>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
     // The time is shorter than a tick and rounded up to one. Without jitter and backoff it stays the same.
     let tick = Duration::from_micros(900);
     let breaker = Breaker::new(config.minimum(1).open_for(tick).jitter(false).backoff_1024ths(1024), clock);
@@ -205,7 +207,7 @@ pub(crate) fn nervous<W: Window>(config: Config, clock: &ManualClock) -> Breaker
 /// probe, and the probe's success closes it. That takes two permits and three transitions. Returns whether the failure
 /// opened the circuit, and the effect of the probe.
 #[inline]
-pub(crate) fn cycle<W: Window>(breaker: &Breaker<W, &ManualClock>) -> (Option<bool>, Option<Effect>) {
+pub(crate) fn cycle<W: LiveWindow>(breaker: &Breaker<W, &ManualClock>) -> (Option<bool>, Option<Effect>) {
     let opened = breaker.acquire().ok().map(|permit| matches!(permit.failure(), Effect::Opened(_)));
     breaker.clock().advance_ticks(1);
     (opened, breaker.acquire().ok().map(microbreaker::Permit::success))

@@ -3,20 +3,20 @@
 
 mod common;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::{Events, OPEN, done, explore, plain, shared, ticks};
+use common::{Events, Hand, OPEN, come_due, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
-use microbreaker::{Breaker, Config, CountWindow, Effect, ManualClock, Outcome, ProbeRule, State, Streak, Window};
+use microbreaker::{
+    Breaker, Config, CountWindow, Effect, FailureKind, ManualClock, Outcome, Permit, Policy, ProbeRule, State, Streak,
+};
 
-type Shared<W> = Arc<Breaker<W, ManualClock, Events>>;
+const LEASE: u32 = 8;
 
-/// A breaker whose open time has just passed: the next `acquire` makes it half-open.
-fn due<W: Window>(config: Config) -> Shared<W> {
-    let breaker: Shared<W> = shared(config, ManualClock::new(), Events::default());
-    breaker.trip(microbreaker::OpenReason::Manual, ticks(OPEN));
-    breaker.clock().advance_ticks(OPEN);
-    breaker
+policies! {
+    One = plain(Config::streak(1).lease(ticks(LEASE)));
+    Doubling = plain(Config::streak(1).lease(ticks(LEASE))).backoff_1024ths(2048);
 }
 
 /// Counts the probes that are certainly in flight: between the return of `acquire` and the beginning of the report.
@@ -42,24 +42,28 @@ impl Gauge {
 #[test]
 fn at_most_n_are_admitted_and_at_once_out_while_probes_are_cancelled() {
     explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1).probes(2).at_once(1)));
+        let config = plain(Config::streak(1).probes(2).at_once(1));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), Events::default());
+        come_due(&breaker);
         breaker.acquire().unwrap().ignore();
         let gauge = std::sync::Arc::new(Gauge::default());
-        let probe = |outcome: Outcome, counts: bool| {
+        let probe = |outcomes: &'static [Outcome]| {
             let (breaker, gauge) = (Arc::clone(&breaker), std::sync::Arc::clone(&gauge));
             Box::new(move || {
-                if let Ok(permit) = breaker.acquire() {
-                    if permit.is_probe() {
-                        gauge.enter(1);
-                        // Another thread's probe would be admitted here, if the breaker allowed it.
-                        loom::thread::yield_now();
-                        gauge.leave(counts, 2);
+                for &outcome in outcomes {
+                    if let Ok(permit) = breaker.acquire() {
+                        if permit.is_probe() {
+                            gauge.enter(1);
+                            // Another thread's probe would be admitted here, if the breaker allowed it.
+                            loom::thread::yield_now();
+                            gauge.leave(outcome == Outcome::Success, 2);
+                        }
+                        permit.record(outcome);
                     }
-                    permit.record(outcome);
                 }
             }) as Box<dyn FnOnce() + Send>
         };
-        common::race([probe(Outcome::Success, true), probe(Outcome::Ignored, false), probe(Outcome::Success, true)]);
+        common::race([probe(&[Outcome::Ignored, Outcome::Success]), probe(&[Outcome::Success])]);
         assert!(matches!(breaker.state(), State::HalfOpen | State::Closed));
         let generations = breaker.observer().count(|event| event.to == State::HalfOpen);
         assert_eq!(generations, 1);
@@ -67,38 +71,115 @@ fn at_most_n_are_admitted_and_at_once_out_while_probes_are_cancelled() {
 }
 
 #[test]
-fn a_written_off_probe_neither_counts_nor_frees_anothers_slot() {
+fn one_caller_at_a_time_has_the_only_probe() {
+    explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {
+        come_due(&breaker);
+        let gauge = std::sync::Arc::new(Gauge::default());
+        let ask = |cancels: bool| {
+            let (breaker, gauge) = (Arc::clone(&breaker), std::sync::Arc::clone(&gauge));
+            Box::new(move || {
+                if let Ok(permit) = breaker.acquire() {
+                    assert!(permit.is_probe());
+                    gauge.enter(1);
+                    loom::thread::yield_now();
+                    if cancels {
+                        gauge.leave(false, 1);
+                        drop(permit);
+                    } else {
+                        std::mem::forget(permit);
+                    }
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        common::race([ask(true), ask(false)]);
+        assert_eq!(breaker.observer().count(|event| event.to == State::HalfOpen), 1, "a slot that came back is no event");
+    });
+}
+
+/// Whoever makes the circuit half-open has its first probe, and it counts among those in flight though no word but the
+/// first has changed.
+#[test]
+fn of_two_callers_at_the_end_of_an_open_time_one_has_the_probe() {
     explore(|| {
-        let config = Config::count(3).minimum(3).probes(3).at_once(1).probe_rule(ProbeRule::Rates).lease(ticks(8));
-        let breaker = due::<CountWindow<2>>(plain(config));
-        let lost = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-        breaker.clock().advance_ticks(8);
-        let late = Arc::clone(&breaker);
+        let config = plain(Config::streak(1).probes(2).at_once(1));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), Events::default());
+        come_due(&breaker);
+        let admitted = std::sync::Arc::new(AtomicU32::new(0));
+        let ask = || {
+            let (breaker, admitted) = (Arc::clone(&breaker), std::sync::Arc::clone(&admitted));
+            Box::new(move || {
+                if let Ok(permit) = breaker.acquire() {
+                    admitted.fetch_add(1, Ordering::Relaxed);
+                    std::mem::forget(permit);
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        common::race([ask(), ask()]);
+        assert_eq!(admitted.load(Ordering::Relaxed), 1);
+        assert_eq!(breaker.status().probes_in_flight, 1);
+    });
+}
+
+#[test]
+fn a_verdict_and_a_leases_end_exclude_each_other() {
+    explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {
+        come_due(&breaker);
+        let late = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        breaker.clock().advance_ticks(LEASE);
+        let effect = std::sync::Arc::new(Mutex::new(Effect::Stale));
+        let told = std::sync::Arc::clone(&effect);
+        let asking = Arc::clone(&breaker);
         common::race([
-            Box::new(move || {
-                // Either the lost probe is written off and this one is in flight, or the lost probe reported first and
-                // freed the slot.
-                let second = late.acquire().unwrap();
-                assert!(late.acquire().is_err(), "the slot is taken, whatever the lost probe does");
-                assert_eq!(second.success(), Effect::Counted);
-            }),
-            Box::new(move || {
-                let effect = lost.success();
-                assert!(matches!(effect, Effect::Counted | Effect::Stale));
+            Box::new(move || *told.lock().unwrap() = late.success()),
+            Box::new(move || match asking.acquire() {
+                Ok(permit) => assert!(!permit.is_probe(), "admitted by the success alone"),
+                Err(rejected) => assert_eq!(rejected.retry_in_ticks(), Some(OPEN)),
             }),
         ]);
-        // One more probe completes the three results, so none was counted twice and none was lost.
-        assert_eq!(breaker.status().probes_in_flight, 0);
-        assert!(matches!(breaker.acquire().unwrap().success(), Effect::Closed));
+        let status = breaker.status();
+        match *effect.lock().unwrap() {
+            Effect::Closed => assert_eq!(status.state, State::Closed),
+            Effect::Stale => assert_eq!((status.state, status.attempt), (State::Open, 1)),
+            // The other caller carried a verdict out: this one, or that of the lease.
+            Effect::Counted => assert_eq!(status.attempt, u8::from(status.state == State::Open)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(breaker.observer().count(|event| event.from == State::HalfOpen), 1);
+    });
+}
+
+/// Of many probes, the lost ones end together: no slot comes free before.
+#[test]
+fn a_lost_probe_of_several_ends_the_state_for_all_of_them() {
+    explore(|| {
+        let rates = Config::count(3).minimum(3).probes(3).at_once(2).probe_rule(ProbeRule::Rates).lease(ticks(LEASE));
+        let breaker = shared::<CountWindow<3>, _, _>(plain(rates), ManualClock::new(), Events::default());
+        come_due(&breaker);
+        std::mem::forget(breaker.acquire().unwrap());
+        let late = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        breaker.clock().advance_ticks(LEASE);
+        let asking = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(late.success())),
+            Box::new(move || {
+                // The other probe's result makes room for a third one. Its lease begins with it.
+                if let Ok(third) = asking.acquire() {
+                    assert_ne!(third.success(), Effect::Stale, "written off for the lost one");
+                }
+            }),
+        ]);
+        let ended = breaker.observer().count(|event| event.from == State::HalfOpen);
+        assert!(ended <= 1, "{:?}", breaker.observer().all());
+        assert_eq!(ended == 1, breaker.state() == State::Open);
     });
 }
 
 #[test]
 fn a_probe_that_has_just_begun_is_not_written_off_for_an_older_one() {
-    explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1).probes(1).lease(ticks(8))));
+    explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {
+        come_due(&breaker);
         let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-        breaker.clock().advance_ticks(8);
+        breaker.clock().advance_ticks(LEASE);
         race!(breaker;
             |breaker| {
                 // The old probe gives its slot back, and a new probe takes it. The new lease begins now.
@@ -114,28 +195,29 @@ fn a_probe_that_has_just_begun_is_not_written_off_for_an_older_one() {
 }
 
 #[test]
-fn the_tick_of_the_latest_admission_never_goes_back() {
+fn a_probe_is_not_written_off_at_the_tick_it_was_admitted_at() {
     explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1).lease(ticks(8))));
+        let breaker = shared::<Streak, _, _>(One::CONFIG, ManualClock::new(), Events::default());
+        come_due(&breaker);
         // Half-open, with its one slot free.
         breaker.acquire().unwrap().ignore();
         race!(breaker;
             |breaker| {
                 // In loom's memory model this thread alone moves the clock, and only once.
-                breaker.clock().advance_ticks(8);
+                breaker.clock().advance_ticks(LEASE);
                 if let Ok(probe) = breaker.acquire() {
                     assert_ne!(probe.success(), Effect::Stale, "written off at the tick it was admitted at");
                 }
             },
-            |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
+            |breaker| done(breaker.acquire().map(Permit::ignore)),
         );
     });
 }
 
 #[test]
 fn a_dropped_permit_always_returns_its_slot() {
-    explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1)));
+    explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {
+        come_due(&breaker);
         race!(breaker;
             |breaker| drop(breaker.acquire()),
             |breaker| drop(breaker.acquire()),
@@ -146,15 +228,18 @@ fn a_dropped_permit_always_returns_its_slot() {
 }
 
 #[test]
-fn a_lost_probe_ends_in_one_verdict() {
-    explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1).lease(ticks(8))));
+fn a_lost_probe_ends_in_one_verdict_and_a_longer_time() {
+    explore_both!(Streak, Doubling, Hand::default(), Events::default(); |breaker| {
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance(OPEN);
         std::mem::forget(breaker.acquire().unwrap());
-        breaker.clock().advance_ticks(8);
-        race!(breaker;
-            |breaker| assert!(breaker.acquire().is_err()),
-            |breaker| assert!(breaker.acquire().is_err()),
-        );
+        assert_eq!(breaker.acquire().unwrap_err().retry_in_ticks(), Some(LEASE));
+        breaker.clock().advance(LEASE);
+        let ask = |breaker: Arc<Breaker<_, _, _>>| {
+            let rejected = breaker.acquire().map(|_| ()).expect_err("open");
+            assert_eq!(rejected.retry_in_ticks(), Some(2 * OPEN));
+        };
+        race!(breaker; |breaker| ask(breaker), |breaker| ask(breaker));
         let status = breaker.status();
         assert_eq!((status.state, status.attempt), (State::Open, 1), "ordinary backoff, once");
         assert_eq!(breaker.observer().count(|event| event.from == State::HalfOpen), 1);
@@ -164,9 +249,10 @@ fn a_lost_probe_ends_in_one_verdict() {
 #[test]
 fn two_verdicts_of_one_generation_are_one_transition() {
     explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1).probes(2).successes(1)));
-        let (good, bad) =
-            (Breaker::acquire_in(Arc::clone(&breaker)).unwrap(), Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        let config = plain(Config::streak(1).probes(2).successes(1));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), Events::default());
+        come_due(&breaker);
+        let [good, bad] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
         let third = Arc::clone(&breaker);
         common::race([
             Box::new(move || done(good.success())),
@@ -182,11 +268,12 @@ fn two_verdicts_of_one_generation_are_one_transition() {
 
 #[test]
 fn a_latch_is_never_lost_to_a_plain_verdict() {
-    for other in [Outcome::Failure(microbreaker::FailureKind::Other), Outcome::Success] {
+    for other in [Outcome::Failure(FailureKind::Other), Outcome::Success] {
         explore(move || {
-            let breaker = due::<Streak>(plain(Config::streak(1).probes(2).successes(2)));
-            let latch = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
-            let plain = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+            let config = plain(Config::streak(1).probes(2).successes(2));
+            let breaker = shared::<Streak, _, _>(config, ManualClock::new(), Events::default());
+            come_due(&breaker);
+            let [latch, plain] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
             let other_thread = Arc::clone(&breaker);
             common::race([
                 Box::new(move || assert_eq!(latch.latch(), Effect::Latched)),
@@ -203,8 +290,7 @@ fn a_latch_is_never_lost_to_a_plain_verdict() {
 
 #[test]
 fn a_straggler_of_the_closed_period_changes_no_probe() {
-    explore(|| {
-        let breaker: Shared<Streak> = shared(plain(Config::streak(1)), ManualClock::new(), Events::default());
+    explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {
         let old = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
         breaker.acquire().unwrap().failure();
         breaker.clock().advance_ticks(OPEN);
@@ -218,12 +304,12 @@ fn a_straggler_of_the_closed_period_changes_no_probe() {
 
 #[test]
 fn a_caller_of_an_older_half_open_state_touches_no_newer_one() {
-    explore(|| {
-        let breaker = due::<Streak>(plain(Config::streak(1)));
+    explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {
+        come_due(&breaker);
         // Half-open, with its one slot free.
         breaker.acquire().unwrap().ignore();
         race!(breaker;
-            |breaker| done(breaker.acquire().map(microbreaker::Permit::ignore)),
+            |breaker| done(breaker.acquire().map(Permit::ignore)),
             |breaker| {
                 breaker.hold(ticks(OPEN));
                 breaker.clock().advance_ticks(OPEN);

@@ -1,17 +1,27 @@
-//! Rings: writers that are delayed by a lap, and failures that come late to a clean window.
+//! Rings, and windows that turn in one word: writers that are delayed by a lap, and failures that come late to a clean
+//! window.
 #![cfg(feature = "models")]
 
 mod common;
 
 use common::{Still, done, explore, plain, shared, ticks};
 use loom::sync::Arc;
-use microbreaker::{Breaker, Config, CountWindow, ManualClock, TimeWindow};
+use microbreaker::{Breaker, Config, CountWindow, LiveWindow, ManualClock, TimeWindow};
 
 #[test]
 fn a_late_failure_never_sticks_in_a_clean_window() {
+    // Three outcomes in chunks of two: the third success makes the window clean.
+    a_late_failure_never_sticks::<CountWindow<3>>();
+}
+
+#[test]
+fn a_late_failure_never_sticks_in_a_clean_word() {
+    a_late_failure_never_sticks::<CountWindow<1>>();
+}
+
+fn a_late_failure_never_sticks<W: LiveWindow + Send + Sync + 'static>() {
     explore(|| {
-        // Three outcomes in chunks of two: the third success makes the window clean.
-        let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        let breaker = shared::<W, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
         breaker.acquire().unwrap().success();
         breaker.acquire().unwrap().success();
         race!(breaker;
@@ -31,10 +41,40 @@ fn a_late_failure_never_sticks_in_a_clean_window() {
 }
 
 #[test]
+fn a_full_word_that_turns_is_exact() {
+    explore(|| {
+        // F S S: full, warm and quiet.
+        let breaker = shared::<CountWindow<1>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        for good in [false, true, true] {
+            let permit = breaker.acquire().unwrap();
+            if good {
+                permit.success()
+            } else {
+                permit.failure()
+            };
+        }
+        race!(breaker;
+            |breaker| done(breaker.acquire().unwrap().failure()),
+            |breaker| {
+                breaker.acquire().unwrap().success();
+                breaker.acquire().unwrap().success();
+            },
+            |breaker| {
+                let tally = breaker.tally();
+                // Between the two failures there may be two successes, and then the window is clean for a moment.
+                assert!(tally.total == 3 && tally.failed <= 1, "{tally:?}");
+            },
+        );
+        // Wherever the failure falls among the two successes, the last three hold it alone.
+        assert_eq!((breaker.tally().total, breaker.tally().failed), (3, 1));
+    });
+}
+
+#[test]
 fn a_writer_delayed_by_a_lap_neither_erases_nor_revives() {
     explore(|| {
         // The ring is two chunks of two: after five outcomes it comes round to the slot that the delayed writer read.
-        let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        let breaker = shared::<CountWindow<3>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
         race!(breaker;
             |breaker| done(breaker.acquire().unwrap().failure()),
             |breaker| for good in [false, true, false, true, true] {
@@ -57,7 +97,7 @@ fn a_writer_delayed_by_a_lap_neither_erases_nor_revives() {
 fn a_sum_that_meets_a_recycled_chunk_is_not_short() {
     explore(|| {
         // Three chunks of two, F S | S S: the third outcome from here takes the place of the first chunk.
-        let breaker = shared::<CountWindow<3>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        let breaker = shared::<CountWindow<4>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
         for good in [false, true, true, true] {
             let permit = breaker.acquire().unwrap();
             if good {
@@ -119,7 +159,7 @@ fn a_success_beside_one_that_begins_a_chunk_is_not_lost() {
         // A window of four in chunks of two, with three chunks in the ring. The second chunk is left full and clean.
         // Two failures and two successes follow, so that the next outcome begins a chunk in that one's place.
         let config = plain(Config::count(4).minimum(1).failure_permille(1000));
-        let breaker = shared::<CountWindow<3>, _, _>(config, Still, ());
+        let breaker = shared::<CountWindow<4>, _, _>(config, Still, ());
         for good in [true, true, true, true, false, false, true, true] {
             let permit = breaker.acquire().unwrap();
             if good {
@@ -142,7 +182,7 @@ fn a_success_beside_one_that_begins_a_chunk_is_not_lost() {
 fn a_sum_that_comes_round_to_a_chunk_just_begun_is_not_short() {
     explore(|| {
         // The ring is two chunks of two, and holds F S | S: the second outcome from here takes the first chunk's place.
-        let breaker = shared::<CountWindow<2>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
+        let breaker = shared::<CountWindow<3>, _, _>(plain(Config::count(3).failure_permille(1000)), Still, ());
         breaker.acquire().unwrap().failure();
         breaker.acquire().unwrap().success();
         breaker.acquire().unwrap().success();
@@ -160,7 +200,7 @@ fn a_bucket_that_a_new_generation_clears_is_not_taken_for_an_older_lap() {
     explore(|| {
         // The slot's old word carries the tag of the bucket to come: 254 laps and a generation later.
         let breaker = shared::<TimeWindow<2>, _, _>(plain(Config::time(2, ticks(64))), ManualClock::new(), ());
-        breaker.acquire().unwrap().success();
+        breaker.acquire().unwrap().failure();
         let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
         let resetting = Arc::clone(&breaker);
         common::race([
@@ -180,7 +220,7 @@ fn a_bucket_that_an_old_writer_counts_into_is_cleared_all_the_same() {
         // The slot's old word carries the tag of the bucket to come: 256 laps later.
         let config = plain(Config::time(2, ticks(64)).minimum(100));
         let breaker = shared::<TimeWindow<2>, _, _>(config, ManualClock::new(), ());
-        breaker.acquire().unwrap().success();
+        breaker.acquire().unwrap().failure();
         let [one, other] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
         let later = Arc::clone(&breaker);
         common::race([

@@ -15,10 +15,12 @@
 
 mod admit;
 pub(crate) mod call;
+pub(crate) mod circuit;
+mod deadline;
 pub(crate) mod gate;
 pub(crate) mod holder;
+pub(crate) mod layer;
 mod operate;
-mod period;
 pub(crate) mod permit;
 pub(crate) mod read;
 mod report;
@@ -29,15 +31,18 @@ mod ticket;
 pub(crate) mod timed;
 mod transition;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SLACK_MAX};
 use crate::config::Config;
 use crate::config::error::ConfigError;
-use crate::config::live::{ConfigWords, Live, Shape};
-use crate::machine::control::{ControlWord, StateCell};
-use crate::machine::probes::Probes;
+use crate::config::live::Live;
+use crate::config::policy::Policy;
+use crate::config::source::{ConfigWords, Source};
+use crate::machine::cell::Cell;
 use crate::machine::scope::Scope;
-use crate::machine::timer::Timer;
-use crate::machine::window::Window;
+use crate::machine::window::fixed::{Fixed, Folded};
+use crate::machine::window::sealed::Sealed;
+use crate::machine::window::{LiveWindow, Window};
+use crate::machine::word::{Fresh, RUN_MAX, Word};
 use crate::platform::atomics::{const_fn, initial};
 use crate::terms::observer::Observer;
 
@@ -48,18 +53,15 @@ use crate::terms::observer::Observer;
 /// bounded number of steps, apart from retries, and it retries only because another caller made progress. The breaker
 /// holds no lock and allocates no memory.
 #[derive(Debug)]
-pub struct Breaker<W, C, O = ()> {
-    state: StateCell,
-    live: Live,
-    timer: Timer,
-    probes: Probes,
-    shape: Shape,
+pub struct Breaker<W: Window, C, O = ()> {
+    cell: Cell,
+    settings: W::Settings,
     window: W,
     clock: C,
     observer: O,
 }
 
-impl<W: Window, C: Clock> Breaker<W, C> {
+impl<W: LiveWindow, C: Clock> Breaker<W, C> {
     const_fn! {
         /// A closed breaker without an observer.
         ///
@@ -77,7 +79,7 @@ impl<W: Window, C: Clock> Breaker<W, C> {
     }
 }
 
-impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
+impl<W: LiveWindow, C: Clock, O: Observer> Breaker<W, C, O> {
     const_fn! {
         /// A closed breaker with an observer.
         ///
@@ -86,26 +88,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         /// [`try_observed`](Self::try_observed) returns the error instead.
         pub const fn observed(config: Config, clock: C, observer: O) -> Self {
             match config.words(const { &C::RATE }, W::CAPACITY) {
-                Ok(words) => Self::assemble(&words, clock, observer),
+                Ok(words) => Self::live(&words, clock, observer),
                 Err(error) => panic!("{}", error.sentence()),
-            }
-        }
-    }
-
-    /// Whether a generation begins cold: whether its successes are judged until the minimum of calls is reached.
-    pub(super) const COLD: bool = W::SHARES;
-
-    const_fn! {
-        pub(super) const fn assemble(words: &ConfigWords, clock: C, observer: O) -> Self {
-            Self {
-                state: StateCell::new(Self::COLD),
-                live: Live::new(words),
-                timer: Timer::new(),
-                probes: Probes::new(),
-                shape: words.shape,
-                window: initial!(take W),
-                clock,
-                observer,
             }
         }
     }
@@ -113,7 +97,94 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Like [`observed`](Self::observed), for settings that are only known at run time.
     pub fn try_observed(config: Config, clock: C, observer: O) -> Result<Self, ConfigError> {
         let words = config.words(const { &C::RATE }, W::CAPACITY)?;
-        Ok(Self::assemble(&words, clock, observer))
+        Ok(Self::live(&words, clock, observer))
+    }
+
+    const_fn! {
+        const fn live(words: &ConfigWords, clock: C, observer: O) -> Self {
+            const { assert!(C::SLACK <= SLACK_MAX, "a clock's SLACK may be at most 1023") };
+            Self {
+                cell: Cell::new(Word::initial(Self::fresh(words.shape().streak()))),
+                settings: Live::new(words),
+                window: initial!(take W),
+                clock,
+                observer,
+            }
+        }
+    }
+}
+
+impl<W: LiveWindow, P: Policy, C: Clock> Breaker<Fixed<W, P>, C> {
+    const_fn! {
+        /// A closed breaker with the settings of the [`Policy`] `P`, without an observer. Settings that cannot work do not
+        /// compile.
+        pub const fn fixed(clock: C) -> Self {
+            Self::fixed_observed(clock, ())
+        }
+    }
+}
+
+impl<W: LiveWindow, P: Policy, C: Clock, O: Observer> Breaker<Fixed<W, P>, C, O> {
+    const_fn! {
+        /// A closed breaker with the settings of the [`Policy`] `P`, and with an observer. Settings that cannot work do not
+        /// compile.
+        pub const fn fixed_observed(clock: C, observer: O) -> Self {
+            const { assert!(C::SLACK <= SLACK_MAX, "a clock's SLACK may be at most 1023") };
+            let fresh = Self::fresh(const { Folded::<W, P>::words::<C>().shape().streak() });
+            Self {
+                cell: Cell::new(Word::initial(fresh)),
+                settings: Folded::NEW,
+                window: initial!(take Fixed<W, P>),
+                clock,
+                observer,
+            }
+        }
+    }
+}
+
+impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
+    /// Whether the window judges by shares, above a minimum of calls.
+    pub(super) const SHARES: bool = W::SHARES;
+    /// Whether there may be more than one probe.
+    pub(super) const MANY: bool = <W::Settings as Source>::MANY;
+    /// Whether there may be a ramp.
+    pub(super) const RAMPS: bool = <W::Settings as Source>::RAMPS;
+    /// Whether a closed circuit may remember its attempt.
+    pub(super) const REMEMBERS: bool = <W::Settings as Source>::REMEMBERS;
+
+    /// How a generation begins in which outcomes are counted, if a streak trips at `streak`.
+    pub(super) const fn fresh(streak: u32) -> Fresh {
+        if W::SHARES {
+            Fresh::COLD
+        } else if W::IN_WORD && streak > RUN_MAX {
+            Fresh::ELSEWHERE
+        } else {
+            Fresh::EMPTY
+        }
+    }
+
+    /// [`fresh`](Self::fresh), for the streak that is configured.
+    #[inline(always)]
+    pub(super) fn anew(&self) -> Fresh {
+        Self::fresh(if W::IN_WORD { self.settings.shape::<C>().streak() } else { 0 })
+    }
+
+    /// Whether a streak is counted in the word.
+    #[inline(always)]
+    pub(super) fn counts_in_word(&self) -> bool {
+        W::IN_WORD && self.settings.shape::<C>().streak() <= RUN_MAX
+    }
+
+    /// Whether something stands in the counts: results of probes, calls of a ramp, a run.
+    #[inline(always)]
+    pub(super) fn uses_counts(&self) -> bool {
+        Self::MANY || Self::RAMPS || self.counts_a_run()
+    }
+
+    /// Whether a run stands in the counts.
+    #[inline(always)]
+    pub(super) fn counts_a_run(&self) -> bool {
+        W::RUN_IN_COUNTS || W::IN_WORD && !self.counts_in_word()
     }
 
     /// The observer.
@@ -127,14 +198,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     #[inline]
-    pub(super) fn scope(&self, word: ControlWord) -> Scope<'_, C> {
+    pub(super) fn scope(&self, word: Word) -> Scope<'_, W::Settings, C> {
         Scope {
-            state: &self.state,
+            cell: &self.cell,
             generation: word.generation(),
-            live: &self.live,
-            shape: &self.shape,
+            settings: &self.settings,
             clock: &self.clock,
-            level: word.level(),
+            level: if W::IN_WORD { 0 } else { word.level() },
         }
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::breaker::holder::Holder;
 use crate::breaker::ticket::Ticket;
-use crate::terms::event::Effect;
+use crate::terms::event::{Effect, ReportKind};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
 
@@ -46,36 +46,44 @@ impl<H: Holder> Permit<H> {
 
     /// Reports that the peer answered, but that the answer says nothing about its health. For a probe this is a
     /// success; the window does not count it.
-    pub fn alive(self) -> Effect {
-        self.record(Outcome::Alive)
+    #[inline]
+    pub fn alive(mut self) -> Effect {
+        self.reported = true;
+        self.holder.breaker().settle_alive(self.ticket)
     }
 
     /// Reports that the call tells nothing about the peer. Nothing is counted, and a probe's slot is given back.
-    pub fn ignore(self) -> Effect {
-        self.record(Outcome::Ignored)
+    #[inline]
+    pub fn ignore(mut self) -> Effect {
+        self.reported = true;
+        self.holder.breaker().settle_neutral(self.ticket, ReportKind::Ignored)
     }
 
     /// Reports that the peer said when to come back. It opens the circuit for `time`, at least for one tick and at most
     /// for [`Config::hold_at_most`](crate::Config::hold_at_most).
     ///
-    /// A circuit that is already open can only be lengthened. There a hold counts even if its permit is stale. In every
-    /// other state a hold on a stale permit changes nothing.
-    pub fn hold(self, time: Duration) -> Effect {
-        self.record(Outcome::Hold(time))
+    /// If the circuit is open because of failures or slow calls, the longer of the two times is kept, and the reason becomes
+    /// Hold. A hold only lengthens a hold, replaces the time of a [layer](crate::OpenReason::is_of_a_layer) even if it is
+    /// shorter, and does nothing against a circuit that was opened by hand. While the circuit is open, a hold counts even if
+    /// its permit is stale; in every other state a hold on a stale permit changes nothing.
+    pub fn hold(mut self, time: Duration) -> Effect {
+        self.reported = true;
+        self.holder.breaker().settle_hold(self.ticket, time)
     }
 
     /// Reports that nobody should ask again until somebody [resets](crate::Breaker::reset) the breaker: it latches the
     /// circuit. A latch on a stale permit counts only if the circuit is open, as a [hold](Self::hold) does.
-    pub fn latch(self) -> Effect {
-        self.record(Outcome::Latch)
+    pub fn latch(mut self) -> Effect {
+        self.reported = true;
+        self.holder.breaker().settle_latch(self.ticket)
     }
 
     /// Reports any outcome.
     #[inline(always)]
     pub fn record(mut self, outcome: Outcome) -> Effect {
         self.reported = true;
-        // The two ordinary outcomes have paths of their own. If the outcome is a constant, the compiler chooses the
-        // path.
+        // Each outcome has a path of its own. If the outcome is a constant, the compiler chooses the path, and the others are
+        // not linked.
         match outcome {
             Outcome::Success => self.holder.breaker().settle_success(self.ticket),
             Outcome::Failure(FailureKind::Other) => self.holder.breaker().settle_failure(self.ticket),
@@ -122,7 +130,7 @@ impl<H: Holder> Permit<H> {
     /// [`Config::levels`](crate::Config::levels) is on.
     #[inline]
     pub fn level(&self) -> u8 {
-        if self.is_probe() { 0 } else { self.ticket.word.kept_level() }
+        self.ticket.level()
     }
 
     /// Whether this is a half-open probe.
@@ -131,15 +139,16 @@ impl<H: Holder> Permit<H> {
         self.ticket.is_probe()
     }
 
-    /// The generation in which the permit was given. It is the generation of the [`Event`](crate::Event) that began it.
-    /// The permit's report counts while this generation lasts.
+    /// The generation in which the permit was given: that of the [`Event`](crate::Event) that began it, or a later one if the
+    /// permit is a probe after one that was cancelled. The permit's report counts while this generation lasts.
     #[inline]
     pub fn generation(&self) -> u32 {
         self.ticket.word.generation().number()
     }
 
-    /// Whether the permit's report counts. It does not count if the breaker was disabled when the permit was given, or
-    /// if the call was admitted only because of [shadow](crate::Mode::Shadow).
+    /// Whether the permit's report counts. It does not count if the breaker was disabled when the permit was given, or if the
+    /// call was admitted only because of [shadow](crate::Mode::Shadow) or
+    /// [anyway](crate::Breaker::acquire_anyway).
     #[inline]
     pub fn is_counted(&self) -> bool {
         !self.ticket.is_uncounted()

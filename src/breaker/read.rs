@@ -4,8 +4,10 @@ use core::time::Duration;
 
 use crate::breaker::Breaker;
 use crate::clock::Clock;
-use crate::machine::control::ControlWord;
+use crate::config::source::Source;
+use crate::machine::counts::Counts;
 use crate::machine::window::Window;
+use crate::machine::word::Word;
 use crate::terms::observer::Observer;
 use crate::terms::rejected::{RejectReason, Rejected};
 use crate::terms::state::State;
@@ -30,7 +32,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// ```
     #[inline]
     pub fn peek(&self) -> Result<(), Rejected> {
-        if self.state.peek().is_quiet() || self.live.rules().shadow() { Ok(()) } else { self.peek_unhealthy() }
+        if self.cell.peek().is_quiet() || self.settings.rules::<C>().shadow() { Ok(()) } else { self.peek_unhealthy() }
     }
 
     #[inline(never)]
@@ -50,35 +52,42 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// The state, by one load. An open circuit whose time is over still shows as open: it moves when the next caller
     /// asks.
     pub fn state(&self) -> State {
-        self.state.peek().state()
+        self.cell.peek().state()
     }
 
     /// The state, and the number of half-open probes in flight.
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "metrics ask for it"))]
     pub(crate) fn state_and_probes(&self) -> (State, u8) {
-        let word = self.state.load();
+        let word = self.cell.load();
         (word.state(), self.probes_in_flight(word))
     }
 
-    pub(super) fn probes_in_flight(&self, word: ControlWord) -> u8 {
-        if word.state() == State::HalfOpen { self.probes.out(word.generation()) } else { 0 }
+    pub(super) fn probes_in_flight(&self, word: Word) -> u8 {
+        if !word.is_half_open() {
+            0
+        } else if Self::MANY {
+            let out = self.cell.read_counts(word.generation(), Counts::of_probes(word.opener())).out();
+            u8::try_from(out).unwrap_or(u8::MAX)
+        } else {
+            word.probe_is_out().into()
+        }
     }
 
     /// The state, the sums and the switches of the breaker together; see [`Status`].
     pub fn status(&self) -> Status {
-        let word = self.state.load();
+        let Remaining { word, ticks, .. } = self.present_remaining();
         #[expect(clippy::cast_possible_truncation, reason = "five bits")]
         let attempt = word.attempt() as u8;
         Status {
             state: word.state(),
-            reason: (word.state() == State::Open).then(|| word.reason()),
-            level: word.level(),
+            reason: (word.is_open() || word.is_half_open()).then(|| word.reason()),
+            level: self.level_of(word),
             attempt,
             generation: word.generation().number(),
-            retry_in: self.remaining(word).ticks.map(|ticks| C::RATE.duration_of(ticks)),
+            retry_in: ticks.map(|ticks| C::RATE.duration_of(ticks)),
             probes_in_flight: self.probes_in_flight(word),
-            shadow: self.live.rules().shadow(),
-            tally: self.window.tally(self.scope(word)),
+            shadow: self.settings.rules::<C>().shadow(),
+            tally: self.tally_of(word),
         }
     }
 
@@ -96,46 +105,54 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// The window's sums; for a pair of windows, the sums of the first. They are empty unless the circuit is closed or
     /// ramping.
     pub fn tally(&self) -> Tally {
-        self.window.tally(self.scope(self.state.load()))
+        self.tally_of(self.cell.load())
     }
 
     /// Whether the breaker remembers nothing against the peer: it is closed, and there is no failure or slow call in
-    /// its window, or in either window of a pair.
+    /// its window, or in either window of a pair. It also remembers no [attempt](crate::Config::stable_after).
     ///
     /// If you replace a clean breaker by a new one, the new one may still decide differently. It lacks the counted
     /// successes, so later failures are a larger share and the minimum of calls must be reached again. It also lacks
     /// the [seed](Self::seed), a switch to shadow, and settings from a [reload](Self::reconfigure).
     pub fn is_clean(&self) -> bool {
-        let word = self.state.load();
-        word.state() == State::Closed && self.window.is_clean(self.scope(word))
+        let word = self.cell.load();
+        let forgets = !word.remembers() || self.left(word) == Some(0);
+        let is_clean = || if W::IN_WORD { self.run(word) == 0 } else { self.window.is_clean(self.scope(word)) };
+        word.state() == State::Closed && forgets && is_clean()
     }
 
     /// When asking again can help, for the generation of `word`, or for a later one if that generation is over.
-    pub(crate) fn remaining(&self, mut word: ControlWord) -> Remaining {
+    pub(crate) fn remaining(&self, mut word: Word) -> Remaining {
         loop {
-            let generation = word.generation();
-            let (ticks, may_shrink) = match word.state() {
-                State::Closed | State::Ramping | State::Disabled => (Some(0), false),
-                State::Open => {
-                    let unsaid = self.time_is_not_given_yet(word);
-                    let Some(period) = self.period(word) else {
-                        word = self.state.load();
+            let ticks = match word.state() {
+                State::Closed | State::Ramping | State::Disabled => Some(0),
+                State::HalfOpen if self.has_slot(word) => Some(0),
+                State::Open | State::HalfOpen => {
+                    let Some(left) = self.left_of_its_own(word) else {
+                        word = self.cell.load();
                         continue;
                     };
-                    (Some(period.remaining()), unsaid)
+                    Some(left)
                 }
-                State::HalfOpen => {
-                    (Some(self.probes.free_in(&self.state, generation, &self.live, &self.clock, Self::COLD)), true)
-                }
-                State::Latched | State::ForcedOpen => (None, false),
+                State::Latched | State::ForcedOpen => None,
             };
-            return Remaining { word, ticks, may_shrink };
+            return Remaining { word, ticks, may_shrink: word.is_half_open() };
         }
+    }
+
+    /// Whether a half-open circuit would admit a probe now, or its probes have a verdict.
+    fn has_slot(&self, word: Word) -> bool {
+        if !Self::MANY {
+            return !word.probe_is_out();
+        }
+        let terms = self.settings.probe_terms::<C>();
+        let counts = self.cell.read_counts(word.generation(), Counts::of_probes(word.opener()));
+        counts.has_room(terms, self.settings.rules::<C>().at_once()) || counts.verdict(terms).is_some()
     }
 
     /// When asking again can help, for the present generation.
     pub(crate) fn present_remaining(&self) -> Remaining {
-        self.remaining(self.state.load())
+        self.remaining(self.cell.load())
     }
 }
 
@@ -143,11 +160,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "embassy-time"), expect(dead_code, reason = "who waits needs all of it"))]
 pub(crate) struct Remaining {
-    /// A control word of the generation that was looked at.
-    pub(crate) word: ControlWord,
+    /// A word of the generation that was looked at.
+    pub(crate) word: Word,
     /// Ticks until then. `None`: waiting alone does not help.
     pub(crate) ticks: Option<u32>,
-    /// Whether `ticks` is only an upper bound: a probe may report sooner, or the owner of a hold may publish a shorter
-    /// length.
+    /// Whether `ticks` is only an upper bound: a probe may report sooner.
     pub(crate) may_shrink: bool,
 }

@@ -3,13 +3,12 @@
 use core::time::Duration;
 
 use crate::breaker::Breaker;
-use crate::breaker::period::Period;
+use crate::breaker::deadline::Given;
 use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::Clock;
 use crate::machine::backoff;
-use crate::machine::control::{ATTEMPT_MAX, Step};
-use crate::machine::timer::LONGEST_SPAN;
 use crate::machine::window::Window;
+use crate::machine::word::ATTEMPT_MAX;
 use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
 
@@ -17,26 +16,30 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// A snapshot of the state that a restart must not forget, for [`restore`](Self::restore). All of it belongs to one
     /// generation.
     ///
-    /// If a thread has opened the circuit by a hold but was interrupted before it published the length, the time left
-    /// is the longest that a hold may be.
+    /// If a thread has opened the circuit for a given time but was interrupted before it published the time, the time left may
+    /// be up to twice as long.
     #[must_use = "a snapshot that is not kept outlives nothing"]
     pub fn snapshot(&self) -> Snapshot {
         loop {
-            let word = self.state.load();
-            let period = match word.state() {
-                State::Open | State::Ramping => match self.period(word) {
-                    Some(period) => period,
-                    // The generation is over: another caller moved the circuit on.
-                    None => continue,
-                },
-                _ => Period { elapsed: 0, span: 0 },
+            let word = self.cell.load();
+            let timed = match word.state() {
+                State::Open | State::Ramping => true,
+                State::Closed => word.remembers(),
+                _ => false,
             };
+            let left = if timed { self.left_of_its_own(word) } else { Some(0) };
+            // Without it, the generation is over: another caller moved the circuit on.
+            let Some(left) = left else { continue };
             return Snapshot {
                 state: word.state(),
-                reason: if word.is_open() { word.reason() } else { OpenReason::Failures },
-                attempt: word.attempt(),
-                remaining: period.remaining(),
-                age: period.elapsed,
+                reason: match word.state() {
+                    State::Open => word.reason(),
+                    // It recovers from something that is no doubt: which, is not known.
+                    State::Ramping if !word.is_doubted() => OpenReason::Budget,
+                    _ => OpenReason::Failures,
+                },
+                attempt: if word.state() == State::Closed && left == 0 { 0 } else { word.attempt() },
+                remaining: if word.is_ramping() { self.ramp_left(word, left) } else { left },
                 sequence: 0,
                 rate: C::RATE.ratio(),
             };
@@ -50,9 +53,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// is the safe choice: an open circuit stays open for all the time that was left. If `passed` is not more than the
     /// time that has really passed, the open time never ends before it would have ended without the restart.
     ///
-    /// A ramp continues for the time that was left, but from its first step, because the window starts empty. A
-    /// half-open circuit has lost its probes by the restart, so it is restored as open, as after a failed probe. A
-    /// device that its own probe brings down therefore backs off, instead of probing again at once for ever.
+    /// A ramp continues for the time that was left, with the share of calls that it had reached; its window starts empty.
+    /// A half-open circuit has lost its probes by the restart, so it is restored as open, as after a failed probe. A
+    /// device that its own probe brings down therefore backs off, instead of probing again at once for ever. A closed
+    /// circuit goes on to remember its [attempt](crate::Config::stable_after). What continues lasts at least a tick.
     ///
     /// Restore before a task or an interrupt uses the breaker: like a [reset](Self::reset), a restore forgets
     /// everything that was reported before it, holds included. [Seed](Self::seed) before the restore, so that this open
@@ -74,20 +78,33 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let (state, reason, attempt, remaining) = match snapshot.state {
             State::HalfOpen => {
                 let attempt = (snapshot.attempt + 1).min(ATTEMPT_MAX);
-                (State::Open, OpenReason::Failures, attempt, backoff::open_time(&self.live, attempt, self.clock.now()))
+                let now = self.clock.now().count();
+                (State::Open, OpenReason::Failures, attempt, backoff::open_time::<_, C>(&self.settings, attempt, now))
             }
             state => (state, snapshot.reason, snapshot.attempt, snapshot.remaining),
         };
-        let span = remaining.saturating_sub(passed).saturating_add(C::SLACK).min(LONGEST_SPAN);
+        let given = Given::new(remaining.saturating_sub(passed));
         let tally = self.window_tally();
-        let restore = Step::restore(state, reason, attempt, Self::COLD);
-        let Some((from, to)) = self.state.step(None, restore).won() else { return Ok(()) };
-        self.after_transition(from, to, tally, Some(span));
-        if state == State::Open && self.timer.span(to.generation()).is_none_or(|decided| decided < span) {
-            // A shorter hold published its length before we could, or another caller moved the circuit on. Make sure
-            // that the restored time is covered.
-            self.open_for_ticks(Some(to.generation()), reason, span);
+        loop {
+            let word = self.cell.load();
+            let with = word.restoring(Self::MANY, attempt, reason);
+            let (to, span) = match state {
+                State::Open | State::HalfOpen => (with.given(Self::MANY, reason, given.bound::<C>()), given.ticks()),
+                State::Ramping if Self::RAMPS => {
+                    let to = with.ramping(Self::MANY, reason, self.anew());
+                    (to, given.ticks() + self.memory(to))
+                }
+                State::Closed | State::Ramping => {
+                    let remember = Self::REMEMBERS && remaining > passed;
+                    (with.closed(Self::MANY, remember, self.anew()), given.ticks())
+                }
+                State::Latched => (with.latched(Self::MANY), 0),
+                State::ForcedOpen => (word.forced_open(Self::MANY), 0),
+                State::Disabled => (word.disabled(Self::MANY), 0),
+            };
+            if self.move_to(word, to, span, tally) {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }

@@ -1,40 +1,45 @@
 //! The data of a permit: two words that travel in registers. All bits of the first word are drawn and declared here.
 //!
 //! ```text
-//!             31               12 11        10          9       8           7       6   5 4     3 2     0
-//!            +------------------+----------+-----------+-------+-----------+-------+-----+-------+-------+
-//! quiet      | generation (20)  | 0                                                                      |
-//!            +------------------+----------+-----------+-------+-----------+-------+-----+-------+-------+
-//! any other  | generation (20)  | answered | uncounted | probe | panicking | timed |  –  | level |   7   |
-//!            +------------------+----------+-----------+-------+-----------+-------+-----+-------+-------+
-//! of a probe | generation (20)  | answered |     0     |   1   | panicking | timed |   era (4)   |   7   |
-//!            +------------------+----------+-----------+-------+-----------+-------+-------------+-------+
-//! refusal    | reason (20)      | timeless |     1     |   1   | –                                      |
-//!            +------------------+----------+-----------+-------+----------------------------------------+
+//!             31               16 15   11 10    9          8           7       6           5       4   3 2     0
+//!            +------------------+--------+-----+----------+-----------+-------+-----------+-------+-----+-------+
+//! quiet      | generation (16)  | 0                                                                            |
+//!            +------------------+--------+-----+----------+-----------+-------+-----------+-------+-----+-------+
+//! any other  | generation (16)  | –      |  0  | answered | uncounted | probe | panicking | timed |level|   7   |
+//!            +------------------+--------+-----+----------+-----------+-------+-----------+-------+-----+-------+
+//! refusal    | –                         |  1  | timeless | –                                     | reason (4)  |
+//!            +---------------------------+-----+----------+---------------------------------------+-------------+
 //! ```
 //!
-//! A quiet permit carries the control word under which it was given. Any other permit carries no control word: 7 is no
-//! state. The second word is the time when the call began or, once its answer has begun, the number of ticks until
-//! then. A refusal takes the place of a ticket on the way out of the slow path. Its second word is the number of ticks
-//! to wait before asking again.
+//! A quiet permit carries the word under which it was given. Any other permit carries no such word: 7 is no state. The
+//! second word is the time when the call began or, once its answer has begun, the number of ticks until then. A refusal
+//! takes the place of a ticket on the way out of the slow path. Its second word is the number of ticks to wait before asking
+//! again.
 
 use crate::clock::Ticks;
-use crate::machine::control::ControlWord;
+use crate::machine::word::Word;
 use crate::platform::bits::Bits;
 
-/// The data of a permit. A quiet permit (the ordinary permit of a healthy breaker) carries the control word under which
-/// it was given. Any other permit carries the generation and level of that word, and its own kind. A ticket has two
-/// words, so it travels in registers.
-#[derive(Clone, Copy)]
+/// The data of a permit. A quiet permit (the ordinary permit of a healthy breaker) carries the word under which it was
+/// given. Any other permit carries the generation of that word, and its own kind. A ticket has two words, so it travels in
+/// registers.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
-    pub(super) word: ControlWord,
+    pub(super) word: Word,
     pub(super) start: Ticks,
 }
 
 impl Ticket {
+    /// The ticket of a permit that is given under `word`.
+    #[inline(always)]
+    pub(super) fn new(word: Word, level: u8, kind: u32, start: Ticks) -> Self {
+        let kind = kind | fields::LEVEL.of(level.into()) | fields::STATE.mask();
+        Self { word: Word::from_bits(word.quiet().bits() | kind), start }
+    }
+
     #[inline(always)]
     const fn has(self, field: Bits) -> bool {
-        field.is_set(self.word.kind())
+        field.is_set(self.word.bits())
     }
 
     /// Whether the permit is a half-open probe.
@@ -49,10 +54,10 @@ impl Ticket {
         self.has(fields::UNCOUNTED)
     }
 
-    /// Whether the permit's report goes to the window: it is neither a probe nor uncounted.
+    /// Whether it is like a quiet ticket, save that `start` is set and the answer has not begun.
     #[inline(always)]
-    pub(super) const fn is_plain(self) -> bool {
-        self.word.kind() & REFUSED == 0
+    pub(super) const fn is_timed_only(self) -> bool {
+        self.word.bits() ^ self.word.quiet().bits() == fields::STATE.mask() | TIMED
     }
 
     /// Whether `start` is set.
@@ -70,8 +75,7 @@ impl Ticket {
     /// Whether `start` is the time when the call began, and no answer has begun.
     #[inline(always)]
     pub(super) const fn awaits_answer(self) -> bool {
-        let both = fields::TIMED.mask() | fields::ANSWERED.mask();
-        self.word.kind() & both == fields::TIMED.mask()
+        self.is_timed() && !self.is_answered()
     }
 
     /// Whether the thread was already panicking when the permit was given.
@@ -80,59 +84,43 @@ impl Ticket {
         self.has(fields::PANICKING)
     }
 
-    /// The era in which a probe was admitted. Only the ticket of a probe has it, in place of the level.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "four bits")]
-    pub(super) const fn era(self) -> u8 {
-        fields::ERA.get(self.word.kind()) as u8
+    /// The degradation level when the permit was given.
+    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
+    pub(super) const fn level(self) -> u8 {
+        fields::LEVEL.get(self.word.bits()) as u8
     }
 
     /// The ticket of a permit whose answer began after `took` ticks.
     pub(super) fn answered_after(self, took: u32) -> Self {
-        let word = ControlWord::from_bits(self.word.bits() | fields::ANSWERED.mask());
+        let word = Word::from_bits(self.word.bits() | fields::ANSWERED.mask());
         Self { word, start: Ticks::new(took) }
     }
 }
 
-/// The kind of a probe's ticket.
-pub(super) fn probe_of(era: u8) -> u32 {
-    PROBE | fields::ERA.of(era.into())
-}
-
 /// The fields of the first word.
 mod fields {
-    use crate::machine::control::{GENERATION, LEVEL, STATE};
+    use crate::machine::word::GENERATION;
     use crate::platform::bits::layout;
 
     layout! {
-        STATE,
-        LEVEL,
-        unused: 2,
+        pub(super) STATE: 3,
+        pub(super) LEVEL: 2,
         pub(super) TIMED: 1,
         pub(super) PANICKING: 1,
         pub(super) PROBE: 1,
         pub(super) UNCOUNTED: 1,
         pub(super) ANSWERED: 1,
-        GENERATION,
-    }
-    // Of a probe.
-    layout! {
-        STATE,
-        pub(super) ERA: 4,
-        TIMED,
-        PANICKING,
-        PROBE,
-        UNCOUNTED,
-        ANSWERED,
+        pub(super) REFUSED: 1,
+        unused: 5,
         GENERATION,
     }
     // Of a refusal.
     layout! {
-        unused: 9,
-        PROBE,
-        UNCOUNTED,
+        pub(super) REASON: 4,
+        unused: 5,
         pub(super) TIMELESS: 1,
-        pub(super) REASON: 20,
+        REFUSED,
+        unused: 21,
     }
 }
 
@@ -145,10 +133,11 @@ pub(super) const PROBE: u32 = fields::PROBE.mask();
 /// The permit's report changes nothing.
 pub(super) const UNCOUNTED: u32 = fields::UNCOUNTED.mask();
 
-/// A refusal has both of these bits. A ticket has at most one of them: a quiet ticket has neither, and no probe is
-/// uncounted.
-pub(super) const REFUSED: u32 = PROBE | UNCOUNTED;
+/// A refusal has this bit, and no ticket has it.
+pub(super) const REFUSED: Bits = fields::REFUSED;
+/// The degradation level.
+pub(super) const LEVEL: Bits = fields::LEVEL;
 /// In a refusal: there is no time after which to ask again.
 pub(super) const TIMELESS: Bits = fields::TIMELESS;
-/// In a refusal: its reason. The field is wider than necessary, so that it is read without a mask.
+/// In a refusal: its reason.
 pub(super) const REASON: Bits = fields::REASON;

@@ -1,158 +1,170 @@
-//! Moving the control word, and all that a move entails.
-
-use core::time::Duration;
+//! Moving the word, and all that a move entails.
 
 use crate::breaker::Breaker;
-use crate::clock::{Clock, HORIZON};
-use crate::machine::control::{ControlWord, Generation, Step};
-use crate::machine::probes::{JudgedProbes, Verdict};
-use crate::machine::timer::LONGEST_SPAN;
+use crate::clock::Clock;
+use crate::config::source::Source;
+use crate::machine::counts::{Counts, Verdict};
 use crate::machine::window::Window;
+use crate::machine::window::streak::{level_of, tally_of};
+use crate::machine::word::Word;
 use crate::terms::event::{Effect, Event};
 use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
-use crate::terms::tally::Tally;
+use crate::terms::tally::{Tally, WindowKind};
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
-    /// The window's sums for an event. They are empty if no observer watches.
+    /// The sums for an event. They are empty if no observer watches.
+    #[inline(always)]
+    pub(super) fn told(tally: impl FnOnce() -> Tally) -> Tally {
+        if O::WATCHES { tally() } else { Tally::default() }
+    }
+
+    /// The window's sums for an event.
+    #[inline(always)]
     pub(super) fn window_tally(&self) -> Tally {
-        if O::WATCHES { self.tally() } else { Tally::default() }
+        Self::told(|| self.tally())
     }
 
-    /// Takes `step`. If this thread wins, it does all that the transition entails and returns `true`. It returns
-    /// `false` if another thread was faster, or if the step does nothing from the present state. `span`: the length of
-    /// the period, if it was given.
-    pub(super) fn transition(
-        &self,
-        generation: Option<Generation>,
-        step: Step,
-        tally: Tally,
-        span: Option<u32>,
-    ) -> bool {
-        let moved = self.state.step(generation, step).won();
-        if let Some((from, to)) = moved {
-            self.after_transition(from, to, tally, span);
+    /// Moves the word from `from` to `to`. If this caller wins, it does all that the move entails and gets `true`. If it gets
+    /// `false`, the word has moved on, or the deadline of `from` had not been decided and is now: the caller starts over.
+    ///
+    /// `span`: the length of the period that begins, if it was given; otherwise 0.
+    #[inline(never)]
+    pub(super) fn move_to(&self, from: Word, to: Word, span: u32, tally: Tally) -> bool {
+        // No turn is left before its deadline is decided. Otherwise the deadline's parity could be that of two turns ago,
+        // and a period of long ago would be taken for the present one.
+        if !self.decide(from, 0) || !self.cell.exchange(from, to) {
+            return false;
         }
-        moved.is_some()
-    }
-
-    /// The winner's part of a transition. Other threads may do all of it except the event, or find it done, so nobody
-    /// waits for the winner.
-    pub(super) fn after_transition(&self, from: ControlWord, to: ControlWord, tally: Tally, span: Option<u32>) {
-        let generation = to.generation();
-        let lasts_ticks = if matches!(to.state(), State::Open | State::Ramping) {
-            if let Some(span) = span {
-                let _ = self.timer.settle_span(&self.state, generation, span);
+        self.decide(to, span);
+        if !from.is_of(to) {
+            if self.uses_counts() {
+                self.cell.renew_counts(to.generation(), to.records() && self.counts_a_run());
             }
-            self.period(to).map(|period| period.span)
-        } else {
-            None
-        };
-        if from.generation() != generation {
-            self.timer.renew(&self.state, generation);
-            self.probes.renew(&self.state, generation);
-            self.window.renew(self.scope(to));
+            if !W::IN_WORD {
+                self.window.renew(self.scope(to));
+            }
         }
         if O::WATCHES {
-            #[expect(clippy::cast_possible_truncation, reason = "five bits")]
-            let attempt = to.attempt() as u8;
-            self.observer.on_event(&Event {
-                from: from.state(),
-                to: to.state(),
-                reason: (to.state() == State::Open).then(|| to.reason()),
-                generation: generation.number(),
-                attempt,
-                tally,
-                lasts_ticks,
-                at: self.clock.now(),
-                rate: const { &C::RATE },
-            });
+            self.tell(from, to, span, tally);
+        }
+        true
+    }
+
+    /// Tells the observer of a move. Other threads may do all of a move except this, or find it done, so nobody waits for the
+    /// winner.
+    fn tell(&self, from: Word, to: Word, span: u32, tally: Tally) {
+        if from.state() == State::HalfOpen && to.state() == State::HalfOpen {
+            return; // The next probe, after one that was cancelled.
+        }
+        let lasts_ticks = matches!(to.state(), State::Open | State::Ramping).then(|| self.lasts(to, span));
+        #[expect(clippy::cast_possible_truncation, reason = "five bits")]
+        let attempt = to.attempt() as u8;
+        self.observer.on_event(&Event {
+            from: from.state(),
+            to: to.state(),
+            reason: matches!(to.state(), State::Open | State::HalfOpen).then(|| to.reason()),
+            generation: to.generation().number(),
+            attempt,
+            tally,
+            lasts_ticks,
+            at: self.clock.now(),
+            rate: const { &C::RATE },
+        });
+    }
+
+    /// Where the circuit goes once the peer has recovered, or nothing speaks against it any more: to a ramp if there is one,
+    /// else closed.
+    #[inline]
+    pub(super) fn recovered(&self, word: Word) -> Word {
+        if Self::RAMPS && self.settings.has_ramp::<C>() {
+            word.ramping(Self::MANY, word.reason(), self.anew())
+        } else {
+            let remember = Self::REMEMBERS && self.settings.remembers::<C>();
+            word.closed(Self::MANY, remember, self.anew())
         }
     }
 
-    /// Makes the move that the verdict of the probes calls for, unless another thread has made it.
-    pub(super) fn carry_out(&self, generation: Generation, judged: JudgedProbes) -> Option<Effect> {
-        let (step, effect) = match judged.verdict {
-            Verdict::Close if self.live.ramp() > 0 => (const { Step::ramp(Self::COLD) }, Effect::Ramping),
-            Verdict::Close => (const { Step::close(Self::COLD) }, Effect::Closed),
-            Verdict::Reopen(reason) => (Step::reopen(reason), Effect::Opened(reason)),
+    /// Moves the half-open `word` to where the verdict of its probes leads, and returns that; `None` if the word has moved on.
+    #[inline(never)]
+    pub(super) fn conclude(&self, word: Word, verdict: Verdict, tally: Tally) -> Option<Word> {
+        let to = match verdict {
+            Verdict::Close => self.recovered(word),
+            Verdict::Reopen(reason) => word.opened(Self::MANY, reason),
         };
-        self.transition(Some(generation), step, judged.tally, None).then_some(effect)
+        self.move_to(word, to, 0, tally).then_some(to)
     }
 
-    /// Opens the circuit for the time given. `own` is the generation of the permit that the time came with, if there is
-    /// one.
-    pub(super) fn open_for(&self, own: Option<Generation>, reason: OpenReason, time: Duration) -> Effect {
-        let ticks = C::RATE.ticks_in(time).unwrap_or(HORIZON).min(self.live.hold_at_most()).max(1);
-        self.open_for_ticks(own, reason, ticks.saturating_add(C::SLACK))
+    /// The effect of the report that moved the word to `to`.
+    #[inline]
+    pub(super) fn effect_of(to: Word) -> Effect {
+        if to.is_open() {
+            Effect::Opened(to.reason())
+        } else if Self::RAMPS && to.is_ramping() {
+            Effect::Ramping
+        } else {
+            Effect::Closed
+        }
     }
 
-    /// [`open_for`](Self::open_for), for ticks that include the slack.
-    pub(super) fn open_for_ticks(&self, mut own: Option<Generation>, reason: OpenReason, ticks: u32) -> Effect {
-        // The timer keeps no longer span, so the loop would never find a longer one covered.
-        let ticks = ticks.min(LONGEST_SPAN);
-        let mut effect = None;
+    /// Opens the circuit because its window reached a threshold, unless the generation of `seen` is over.
+    #[cold]
+    pub(super) fn trip_by_window(&self, seen: Word, reason: OpenReason, tally: Tally) -> Effect {
         loop {
-            let word = self.state.load();
-            let generation = word.generation();
-            let stale = own.is_some_and(|own| own != generation);
-            match word.state() {
-                State::Open => {
-                    // The circuit may be open by a hold whose owner has not yet published its length. Then this caller
-                    // publishes its own length. If that length is the shorter one, the owner finds it and opens anew.
-                    // (This caller must not open anew at once. If the owner's hold is the longer one and the owner
-                    // publishes its length in the same moment, the owner's hold would be lost.)
-                    let unsaid = self.time_is_not_given_yet(word);
-                    if unsaid {
-                        let _ = self.timer.settle_span(&self.state, generation, ticks);
-                    }
-                    match self.period(word) {
-                        None => continue,
-                        Some(period) if period.remaining() > ticks => return effect.unwrap_or(Effect::Unchanged),
-                        // If this caller has published the length itself (`unsaid`), its own move and reason are still
-                        // due.
-                        Some(period) if period.remaining() == ticks && !unsaid => {
-                            return effect.unwrap_or(Effect::Unchanged);
-                        }
-                        Some(_) => {}
-                    }
-                }
-                State::Closed | State::HalfOpen | State::Ramping if !stale => {}
-                _ if stale => return effect.unwrap_or(Effect::Stale),
-                _ => return effect.unwrap_or(Effect::Unchanged),
+            let word = self.cell.load();
+            if !word.is_of(seen) || !word.records() {
+                return Effect::Counted;
             }
-            // The hold makes a move of its own, even from open. If it lengthened the deadline in place, the first
-            // caller after the old deadline could be faster, and the hold would be lost.
-            let tally = self.window_tally();
-            let Some((from, to)) = self.state.step(Some(generation), Step::ask(reason)).won() else { continue };
-            self.after_transition(from, to, tally, Some(ticks));
-            effect = Some(Effect::Opened(reason));
-            if self.timer.span(to.generation()).is_some_and(|decided| decided >= ticks) {
+            let to = word.opened(Self::MANY, reason);
+            if !self.forgets(word) && self.move_to(word, to, 0, tally) {
                 return Effect::Opened(reason);
             }
-            // A shorter hold published its length before we could, or another caller moved the circuit on. Try again
-            // until our length is covered.
-            own = Some(to.generation());
         }
     }
 
-    /// Latches the circuit by a move of its own. A probe's latch must not be reported as a result of the probe first: a
-    /// helper could carry out that result, and the latch would be lost.
-    pub(super) fn open_for_good(&self, own: Option<Generation>) -> Effect {
+    /// Changes `word` within its generation, if its state counts outcomes: `change` keeps state and attempt. Losing to another
+    /// thread's change is no reason to give up, the end of the generation is.
+    pub(super) fn adjust(&self, seen: Word, change: impl Fn(Word) -> Word) {
         loop {
-            let word = self.state.load();
-            let stale = own.is_some_and(|own| own != word.generation());
-            // While the circuit is open, a stale latch counts too, because it speaks of the peer.
-            if stale && word.state() != State::Open {
-                return Effect::Stale;
+            let word = self.cell.load();
+            if !word.is_of(seen) || !word.records() || word == change(word) || self.cell.exchange(word, change(word)) {
+                return;
             }
-            match word.state() {
-                State::Latched | State::ForcedOpen | State::Disabled => return Effect::Unchanged,
-                State::Closed | State::Open | State::HalfOpen | State::Ramping => {}
-            }
-            if self.transition(Some(word.generation()), Step::LATCH, self.window_tally(), None) {
-                return Effect::Latched;
-            }
+        }
+    }
+
+    /// The run of a streak alone.
+    pub(super) fn run(&self, word: Word) -> u32 {
+        if self.counts_in_word() { word.run() } else { self.cell.read_counts(word.generation(), Counts::EMPTY).run() }
+    }
+
+    /// The window's sums under `word`.
+    pub(super) fn tally_of(&self, word: Word) -> Tally {
+        if !W::IN_WORD {
+            let tally = self.window.tally(self.scope(word));
+            // In a half-open state the counts, where a streak of a pair has its run, have the probes.
+            if word.records() { tally } else { Tally::empty(tally.window) }
+        } else if word.records() {
+            tally_of(self.run(word))
+        } else {
+            Tally::empty(WindowKind::Streak)
+        }
+    }
+
+    /// The degradation level under `word`.
+    #[inline(always)]
+    pub(super) fn level_of(&self, word: Word) -> u8 {
+        if self.settings.rules::<C>().levels() { self.level_if_configured(word) } else { 0 }
+    }
+
+    #[inline(never)]
+    fn level_if_configured(&self, word: Word) -> u8 {
+        if !word.records() {
+            0
+        } else if W::IN_WORD {
+            level_of(self.run(word), self.settings.shape::<C>().streak())
+        } else {
+            word.level()
         }
     }
 }

@@ -16,6 +16,9 @@ use core::time::Duration;
 /// Jitter lengthens a duration by up to a quarter; this one then still stays below half of the tick counter's range.
 pub const HORIZON: u32 = 1 << 30;
 
+/// The most [slack](Clock::SLACK) that a clock may have.
+pub(crate) const SLACK_MAX: u32 = 1023;
+
 /// A reading of a [`Clock`], or a distance between two: a 32-bit counter that wraps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ticks(u32);
@@ -202,9 +205,13 @@ pub trait Clock {
 
     /// By how many ticks two readings may be further apart than the true time between them.
     ///
-    /// It is 1 for a clock that rounds down, more for a clock that may lag, and 0 only if time moves in whole ticks, as
-    /// in a simulation. A breaker lengthens its periods by this many ticks, so that none ends early. From the measured
-    /// time of a call it takes off all but one of them, so that no call is slow too soon.
+    /// It is 1 for a clock that rounds down, more for a clock that may lag (at most 1023, or the breaker does not compile),
+    /// and 0 only if time moves in whole ticks, as in a simulation. A breaker lengthens its periods by this many ticks, and
+    /// by one more at times, so that none ends early. From the measured time of a call it takes off all but one of them, so
+    /// that no call is slow too soon.
+    ///
+    /// By a clock with a slack of 0, periods are exact, and only half as much time may pass without a call before a period
+    /// is taken for one that has just begun: 2³¹ ticks.
     const SLACK: u32 = 1;
 
     /// The current reading.

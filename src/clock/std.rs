@@ -20,6 +20,13 @@ impl StdClock {
     pub const fn new() -> Self {
         Self
     }
+
+    /// The time since the first reading in this process.
+    #[inline]
+    pub(crate) fn passed() -> Duration {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        ORIGIN.get_or_init(Instant::now).elapsed()
+    }
 }
 
 impl Clock for StdClock {
@@ -27,8 +34,7 @@ impl Clock for StdClock {
 
     #[inline]
     fn now(&self) -> Ticks {
-        static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        ticks_after(ORIGIN.get_or_init(Instant::now).elapsed())
+        ticks_after(Self::passed())
     }
 }
 
@@ -38,8 +44,9 @@ impl Clock for StdClock {
 fn ticks_after(passed: Duration) -> Ticks {
     #[expect(clippy::cast_possible_truncation, reason = "the counter is modulo 2^32")]
     let whole = (passed.as_secs() << 10) as u32;
-    let part = (u64::from(passed.subsec_nanos()) << 10) / 1_000_000_000;
-    #[expect(clippy::cast_possible_truncation, reason = "below 1024")]
+    // The factor is 2^50 * 1024 / 10^9, rounded up. Below a second, the error of the product is less than what a product
+    // just below a tick lacks to it, so the reading is exact.
+    let part = (u64::from(passed.subsec_nanos()) * 1_152_921_505) >> 50;
     Ticks::new(whole.wrapping_add(part as u32))
 }
 
@@ -144,6 +151,18 @@ mod tests {
             [ticks((1 << 22) - 1, 999_999_999), ticks(1 << 22, 0), ticks((1 << 22) + 3, 0)],
             [u32::MAX, 0, 3072]
         );
+    }
+
+    #[test]
+    fn every_nanosecond_of_a_second_is_in_the_right_tick() {
+        let ticks = |nanos| u64::from(ticks_after(Duration::from_nanos(nanos)).count());
+        // Within the second the reading never falls. So it is right everywhere if it is right on both sides of each tick.
+        for tick in 1..1024 {
+            // A tick is 976 562.5 ns.
+            let begins = (tick * 1_953_125_u64).div_ceil(2);
+            assert_eq!((ticks(begins - 1), ticks(begins)), (tick - 1, tick), "{begins} ns");
+        }
+        assert_eq!((ticks(999_999_999), ticks(1_000_000_000)), (1023, 1024));
     }
 
     #[test]

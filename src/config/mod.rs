@@ -4,18 +4,20 @@ pub(crate) mod capacity;
 pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod live;
+pub(crate) mod policy;
+pub(crate) mod source;
 pub(crate) mod table;
 
 use core::time::Duration;
 
-use crate::clock::{HORIZON, TickRate};
+use crate::clock::{HORIZON, SLACK_MAX, TickRate};
 use crate::config::capacity::Capacity;
 use crate::config::check::{Broken, missing, ticks, within};
 use crate::config::error::{Bound, ConfigError, Field};
-use crate::config::live::{
+use crate::config::source::{
     AT_ONCE, BUCKET_SHIFT, BUCKETS_LESS_ONE, COUNT, COUNTS_SLOW, ConfigWords, FACTOR_1024THS, FAILURE_PERMILLE,
-    HAS_SLOW_LIMIT, JITTER, LEASE, LEVELS, MINIMUM, PROBES, RAMP, RATES, SHADOW, SLOW_LIMIT, SLOW_PERMILLE, STREAK,
-    SUCCESSES, Shape, short,
+    HAS_SLOW_LIMIT, HOLD, JITTER, LEASE, LEVELS, MINIMUM, NEEDED, PROBES, RAMP, RATES, SHADOW, SLOW_LIMIT,
+    SLOW_PERMILLE, STABLE, STREAK, Shape, TERMS_FAILURE, TERMS_SLOW, long, short,
 };
 
 /// How half-open probes are judged.
@@ -65,6 +67,7 @@ pub struct Config {
     successes: Option<u8>,
     lease: Duration,
     ramp: Option<Duration>,
+    stable_after: Option<Duration>,
     levels: bool,
     shadow: bool,
 }
@@ -89,6 +92,7 @@ impl Config {
         successes: None,
         lease: Duration::from_secs(60),
         ramp: None,
+        stable_after: None,
         levels: false,
         shadow: false,
     };
@@ -116,14 +120,20 @@ impl Config {
     // No preset sets a slow limit: see `slow_after`.
 
     /// A database or another service behind a connection: five failures in a row open the circuit for 30 s, doubling up
-    /// to 8 minutes; then two successes, one after the other, close it. For a [`Streak`](crate::Streak).
+    /// to 8 minutes; then two successes, one after the other, close it. The doubling goes on if the circuit opens again
+    /// within a minute. For a [`Streak`](crate::Streak).
     pub const fn database() -> Self {
-        Self::streak(5).open_for(Duration::from_secs(30)).open_at_most(Duration::from_secs(480)).probes(2).at_once(1)
+        Self::streak(5)
+            .open_for(Duration::from_secs(30))
+            .open_at_most(Duration::from_secs(480))
+            .probes(2)
+            .at_once(1)
+            .stable_after(Duration::from_secs(60))
     }
 
     /// A busy upstream: 50 % failures among the last 100 calls open the circuit for 5 s, doubling up to 1 minute; then
-    /// 3 of 5 probes close it, and the load comes back over 10 s. For a
-    /// [`CountWindow<{ count_words(100, false) }>`](crate::CountWindow).
+    /// 3 of 5 probes close it, and the load comes back over 10 s. The doubling goes on if the circuit opens again within 30
+    /// s after that. For a [`CountWindow<{ count_words(100, false) }>`](crate::CountWindow).
     pub const fn upstream() -> Self {
         Self::count(100)
             .open_for(Duration::from_secs(5))
@@ -131,17 +141,20 @@ impl Config {
             .probes(5)
             .successes(3)
             .ramp(Duration::from_secs(10))
+            .stable_after(Duration::from_secs(30))
     }
 
     /// A low-power modem: three failures in a row open the circuit for 1 minute, doubling up to 1 hour, so that a dead
     /// network does not drain the battery. There is one probe at a time, which may take 3 minutes. The network's own
-    /// back-off timers are obeyed up to 24 hours. For a [`Streak`](crate::Streak).
+    /// back-off timers are obeyed up to 24 hours. The doubling goes on if the circuit opens again within 10 minutes. For a
+    /// [`Streak`](crate::Streak).
     pub const fn modem() -> Self {
         Self::streak(3)
             .open_for(Duration::from_secs(60))
             .open_at_most(Duration::from_secs(3600))
             .lease(Duration::from_secs(180))
             .hold_at_most(Duration::from_secs(86_400))
+            .stable_after(Duration::from_secs(600))
     }
 
     /// Counts consecutive failures too, for a pair of windows: `(Streak, …)` trips when either window does.
@@ -240,8 +253,10 @@ impl Config {
         self
     }
 
-    /// The longest time that a hold (a peer's `Retry-After`) or a [`trip`](crate::Breaker::trip) may ask for (default
-    /// one hour). A longer time is cut to this one.
+    /// The longest time that a hold (a peer's `Retry-After`) or a [`trip`](crate::Breaker::trip) by hand may ask for
+    /// (default one hour). A longer time is cut to this one. A layer's trip is not: this is a cap of the peer's word.
+    ///
+    /// The time is kept in 16 bits and rounded up by less than a 1024th.
     pub const fn hold_at_most(mut self, cap: Duration) -> Self {
         self.hold_at_most = cap;
         self
@@ -299,6 +314,28 @@ impl Config {
         self
     }
 
+    /// Remembers for this time after recovery how often recovery had failed (default: not at all; at most a quarter of the
+    /// [horizon](HORIZON)).
+    ///
+    /// If failures or slow calls open the circuit again within this time, the open time grows as after a failed probe,
+    /// instead of beginning with [`open_for`](Self::open_for). So a peer that answers one probe and then fails again is
+    /// asked less and less. The time begins when the circuit is closed, after a [ramp](Self::ramp) if there is one. Until it
+    /// is over, calls take the slower path of a circuit that is not quite healthy, and read the clock.
+    ///
+    /// The time is kept in 16 bits and rounded up by less than a 1024th. A ramp that is under way during a reload is measured
+    /// by the new value.
+    pub const fn stable_after(mut self, time: Duration) -> Self {
+        self.stable_after = Some(time);
+        self
+    }
+
+    /// Forgets at once, when the circuit closes, how often recovery had failed: takes back
+    /// [`stable_after`](Self::stable_after).
+    pub const fn forget_at_once(mut self) -> Self {
+        self.stable_after = None;
+        self
+    }
+
     /// Whether permits carry a degradation level, 1 to 3 at a quarter, half and three quarters of the trip point
     /// (default: no). See [`Permit::level`](crate::Permit::level).
     pub const fn levels(mut self, on: bool) -> Self {
@@ -311,6 +348,19 @@ impl Config {
     pub const fn shadow(mut self, on: bool) -> Self {
         self.shadow = on;
         self
+    }
+
+    /// Whether there may be more than one probe, or a verdict by rates.
+    pub(crate) const fn has_many_probes(&self) -> bool {
+        self.probes > 1 || matches!(self.probe_rule, ProbeRule::Rates)
+    }
+
+    pub(crate) const fn has_ramp(&self) -> bool {
+        self.ramp.is_some()
+    }
+
+    pub(crate) const fn remembers(&self) -> bool {
+        self.stable_after.is_some()
     }
 
     /// Checks the settings against the `capacity` of the window type and turns them into words, with ticks at `rate`.
@@ -384,23 +434,42 @@ impl Config {
             Some(time) => check!(within!(Ramp, ticks(time, rate))),
             None => 0,
         };
-        Ok(ConfigWords {
-            shape,
+        let stable = match self.stable_after {
+            Some(time) => check!(within!(StableAfter, ticks(time, rate))),
+            None => 0,
+        };
+        let by_rates = matches!(self.probe_rule, ProbeRule::Rates);
+        let needed = if !by_rates {
+            successes
+        } else if minimum < probes {
+            minimum
+        } else {
+            probes
+        };
+        let (lease, ramp, stable, hold) = (short(lease), short(ramp), short(stable), short(hold));
+        // A ramp is rounded up to sixteen equal steps.
+        let longest = larger(cap + cap / 4, larger(long(lease), long(ramp) + 16 + long(stable)));
+        Ok(ConfigWords([
             base,
             cap,
-            hold,
             slow_after,
-            lease_and_ramp: LEASE.of(short(lease)) | RAMP.of(short(ramp)),
-            limits: FAILURE_PERMILLE.of(failure) | SLOW_PERMILLE.of(slow) | MINIMUM.of(minimum),
-            rules: FACTOR_1024THS.of(factor)
+            LEASE.of(lease) | RAMP.of(ramp),
+            HOLD.of(hold) | STABLE.of(stable),
+            FAILURE_PERMILLE.of(failure) | SLOW_PERMILLE.of(slow) | MINIMUM.of(minimum),
+            RATES.flag(by_rates)
                 | PROBES.of(probes)
+                | NEEDED.of(needed)
+                | TERMS_FAILURE.of(failure)
+                | TERMS_SLOW.of(slow),
+            FACTOR_1024THS.of(factor)
                 | AT_ONCE.of(at_once)
-                | SUCCESSES.of(successes)
-                | RATES.flag(matches!(self.probe_rule, ProbeRule::Rates))
                 | JITTER.flag(self.jitter)
                 | LEVELS.flag(self.levels)
                 | SHADOW.flag(self.shadow),
-        })
+            shape.bits(),
+            // With room for the clock's slack and the parity of a deadline.
+            u32::BITS - (longest + SLACK_MAX).leading_zeros(),
+        ]))
     }
 
     const fn shape(&self, rate: TickRate, capacity: Capacity) -> Result<Shape, Broken> {
@@ -454,6 +523,10 @@ impl Config {
         let time = BUCKETS_LESS_ONE.of(buckets - 1) | BUCKET_SHIFT.of(shift);
         Ok(Shape(STREAK.of(streak) | COUNT.of(count) | time | COUNTS_SLOW.flag(slow)))
     }
+}
+
+const fn larger(a: u32, b: u32) -> u32 {
+    if a > b { a } else { b }
 }
 
 const MINIMUM_MAX: u32 = Field::Minimum.most();

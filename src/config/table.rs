@@ -18,7 +18,7 @@
 //!    has the name of the row. Let the method's documentation tell the bounds and the default. If the setting can be
 //!    switched off again, add a second method for that, and name it in the row.
 //! 3. In `Config::check`, check the value by `within!(Variant, value)`, or by `within!(Variant, ticks(value, rate))` if
-//!    it is a time, and put it into a word. In `config/live.rs`, draw the word's bits and add the method that reads
+//!    it is a time, and put it into a word. In `config/source.rs`, draw the word's bits and add the method that reads
 //!    them.
 //! 4. In `tests/breaker/config.rs`, add a `Row` for each bound. In `tests/integrations/settings.rs`, add a value to
 //!    `ALL` and the method to `every_setting_reaches_the_configuration`. Until then both files fail. (A setting without
@@ -149,6 +149,10 @@ macro_rules! settings {
             [ramp "ramp" "[`Config::ramp`]"]
             file { Option<Duration>, set ramp or no_ramp }
             field Ramp ticks { AtLeast(1 "tick") AtMost(HORIZON) }
+
+            [stable_after "stable_after" "[`Config::stable_after`]"]
+            file { Option<Duration>, set stable_after or forget_at_once }
+            field StableAfter ticks { AtLeast(1 "tick") AtMost((HORIZON / 4) = "stable_after is too long") }
 
             [levels "levels" "[`Config::levels`]"]
             file { bool, set levels }

@@ -15,7 +15,7 @@ use crate::config::ProbeRule;
 use crate::config::error::{Bound, ConfigError, Field};
 use crate::config::table::settings;
 use crate::metrics::counters::Counts;
-use crate::terms::event::{CallReport, Effect, Event, ReportKind};
+use crate::terms::event::{CallReport, Effect, Event, ReportKind, Tripped};
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
@@ -53,6 +53,8 @@ format! {
         Self::Budget => "budget";
         Self::Dependency => "dependency";
         Self::Manual => "manual";
+        Self::Outlier => "outlier";
+        Self::Fleet => "fleet";
     }
     RejectReason {
         Self::Open(reason) => "open ({})", reason;
@@ -106,6 +108,12 @@ format! {
         Self::Unchanged => "unchanged";
         Self::Stale => "stale";
         Self::Uncounted => "uncounted";
+    }
+    Tripped {
+        Self::Opened(generation) => "opened, generation {}", generation;
+        Self::Covered(Some(time)) => "covered for {=u64} s", time.as_secs();
+        Self::Covered(None) => "covered without a time";
+        Self::Idle => "idle";
     }
     WindowKind {
         Self::None => "none";
@@ -162,16 +170,16 @@ format! {
             state, reason, level, attempt, generation, probes_in_flight, shadow, tally;
     }
     Counts {
-        Self { permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds,
-            latches, transitions, last_failure } =>
+        Self { permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, anyway, stale,
+            holds, latches, transitions, last_failure } =>
             "{} permitted, {} probes, {} success, {} failure, {} slow, {} alive, {} ignored, {} cancelled, {} rejected, \
-            {} would reject, {} stale, {} holds, {} latches, transitions {}, last failure {}",
-            permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, stale, holds, latches,
-            transitions, last_failure;
+            {} would reject, {} anyway, {} stale, {} holds, {} latches, transitions {}, last failure {}",
+            permitted, probes, success, failure, slow, alive, ignored, cancelled, rejected, would_reject, anyway, stale, holds,
+            latches, transitions, last_failure;
     }
     Snapshot {
-        snapshot => "{}, reason {}, attempt {}, {} ticks left, {} passed",
-            snapshot.state(), snapshot.reason(), snapshot.attempt(), snapshot.remaining_ticks(), snapshot.age_ticks();
+        snapshot => "{}, reason {}, attempt {}, {} ticks left",
+            snapshot.state(), snapshot.reason(), snapshot.attempt(), snapshot.remaining_ticks();
     }
 }
 

@@ -16,6 +16,8 @@ mod metrics;
 mod opentelemetry;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+#[cfg(feature = "quanta")]
+pub mod quanta;
 #[cfg(feature = "serde")]
 pub(crate) mod serde;
 #[cfg(feature = "tower")]

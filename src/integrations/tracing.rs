@@ -9,7 +9,7 @@ use crate::terms::state::State;
 /// An observer that logs each transition of a breaker as a `tracing` event of the target `microbreaker`. Transitions to
 /// open and latched are warnings, all others are information. Calls, reports and rejections are not logged.
 ///
-/// The fields of an event are `name`, `from`, `to`, `reason` (of an open circuit), `generation`, `attempt`, `total`,
+/// The fields of an event are `name`, `from`, `to`, `reason` (of an open or half-open circuit), `generation`, `attempt`, `total`,
 /// `failed` and `slow` (the window's sums on which the transition is based) and `retry_in_ms` (of an open circuit,
 /// rounded up). The call that makes the transition logs it, in its own span. A subscriber must not wait for the
 /// breaker.

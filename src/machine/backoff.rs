@@ -4,44 +4,29 @@
 //! device probe at once. Its purpose is that of "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): a fleet
 //! that lost its peer at one moment must not come back at one moment.
 
-use crate::clock::Ticks;
-use crate::config::live::Live;
+use crate::clock::Clock;
+use crate::config::source::Source;
 
-/// The open time in ticks of the `attempt`-th opening (from 0) that began at `opened`.
-pub(crate) fn open_time(live: &Live, attempt: u32, opened: Ticks) -> u32 {
-    let rules = live.rules();
-    let grown = grow(live.base(), live.cap(), rules.factor_1024ths(), attempt);
-    if rules.jitter() { lengthen(grown, mix(live.seed() ^ mix(opened.count()))) } else { grown }
+/// The open time in ticks of the `attempt`-th opening (from 0), decided when the clock read `now`.
+#[inline]
+pub(crate) fn open_time<S: Source, C: Clock>(settings: &S, attempt: u32, now: u32) -> u32 {
+    let time = settings.open_time::<C>(attempt);
+    if settings.rules::<C>().jitter() { lengthen(time, random(now ^ settings.seed())) } else { time }
 }
 
-/// base × factor^attempt, at most `cap`.
-fn grow(base: u32, cap: u32, factor_1024ths: u32, attempt: u32) -> u32 {
-    let (mut time, cap) = (u64::from(base), u64::from(cap));
-    // There are at most 31 rounds, when a circuit opens. Each product is below 2^30 × 2^16, so 64 bits hold it.
-    // Rounding up keeps "nothing early" over the whole chain.
-    for _ in 0..attempt {
-        if time >= cap {
-            break;
-        }
-        time = (time * u64::from(factor_1024ths) + 1023) >> 10;
-    }
-    u32::try_from(time.min(cap)).unwrap_or(u32::MAX)
+/// `time` plus up to a quarter of it, by the 16 bits of `random`. No product needs more than 32 bits, because a wider one
+/// is a library call on small cores.
+#[inline]
+const fn lengthen(time: u32, random: u32) -> u32 {
+    let quarter = time >> 2;
+    time + (quarter >> 16) * random + ((quarter & 0xFFFF) * random >> 16)
 }
 
-/// `time` plus up to a quarter of it, by `random`.
-fn lengthen(time: u32, random: u32) -> u32 {
-    let quarter = u64::from(time) >> 2;
-    let more = (quarter * u64::from(random)) >> 32;
-    time.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
-}
-
-/// A 32-bit finalizer (MurmurHash3's): every input bit reaches every output bit.
-fn mix(mut value: u32) -> u32 {
-    value ^= value >> 16;
-    value = value.wrapping_mul(0x85EB_CA6B);
-    value ^= value >> 13;
-    value = value.wrapping_mul(0xC2B2_AE35);
-    value ^ value >> 16
+/// Fibonacci hashing: the upper 16 bits of the product depend on all bits of `of`, and consecutive numbers land far from
+/// each other.
+#[inline]
+const fn random(of: u32) -> u32 {
+    of.wrapping_mul(0x9E37_79B9) >> 16
 }
 
 #[cfg(test)]
@@ -52,6 +37,7 @@ mod tests {
     use crate::clock::{Clock, HORIZON, ManualClock};
     use crate::config::Config;
     use crate::config::capacity::Capacity;
+    use crate::config::live::{Live, grow};
 
     #[test]
     fn grows_by_the_factor_up_to_the_cap() {
@@ -62,23 +48,17 @@ mod tests {
         assert_eq!(grow(20, 10, 1024, 0), 10, "a torn reload: the cap still holds");
     }
 
-    /// Values of the published finalizer.
-    #[test]
-    fn the_mixing_is_that_of_murmur_hash_3() {
-        let known = [(0, 0), (1, 0x514E_28B7), (2, 0x30F4_C306), (u32::MAX, 0x81F1_6F39)];
-        assert!(known.iter().all(|&(value, mixed)| mix(value) == mixed), "{:x?}", known.map(|(value, _)| mix(value)));
-    }
-
     #[test]
     fn the_seed_and_the_moment_both_move_the_jitter() {
         let config = Config::streak(1).open_for(ManualClock::RATE.duration_of(100_000));
-        let live = Live::new(&config.words(&ManualClock::RATE, Capacity { streak: true, ..Capacity::NONE }).unwrap());
-        let at = |seed: u32, opened: u32| {
+        let capacity = Capacity { streak: true, ..Capacity::NONE };
+        let live = Live::new(&config.words(&ManualClock::RATE, capacity).unwrap());
+        let at = |seed: u32, now: u32| {
             live.set_seed(seed);
-            open_time(&live, 0, Ticks::new(opened))
+            open_time::<_, ManualClock>(&live, 0, now)
         };
-        assert_eq!(at(mix(77), 77), 100_000, "where they cancel out there is nothing random left");
-        let all = [at(0, 77), at(1, 77), at(0, 78), at(mix(77), 78)];
+        assert_eq!(at(77, 77), 100_000, "where they cancel out there is nothing random left");
+        let all = [at(0, 77), at(1, 77), at(0, 78), at(5, 78)];
         assert!(
             (0..4).all(|one| all[one] > 100_000 && all[one + 1..].iter().all(|other| all[one] != *other)),
             "{all:?}"
@@ -89,10 +69,17 @@ mod tests {
     fn jitter_only_lengthens_and_by_at_most_a_quarter() {
         for time in [1, 3, 4, 5, 1024, HORIZON] {
             assert_eq!(lengthen(time, 0), time);
-            assert!((0..1000).all(|n| (time..=time + time / 4).contains(&lengthen(time, mix(n)))));
+            assert!((0..1000).all(|n| (time..=time + time / 4).contains(&lengthen(time, random(n)))));
         }
-        let spread: Vec<u32> = (0..64).map(|device| lengthen(100_000, mix(device ^ mix(77)))).collect();
-        let (least, most) = (spread.iter().min().unwrap(), spread.iter().max().unwrap());
-        assert!(most - least > 20_000, "64 devices spread over most of the quarter: {least}..{most}");
+        for moment in [0, 77, 1 << 20, u32::MAX] {
+            for step in [1, 1 << 8, 1 << 24] {
+                let mut spread: Vec<u32> =
+                    (0..64_u32).map(|device| lengthen(100_000, random(device.wrapping_mul(step) ^ moment))).collect();
+                spread.sort_unstable();
+                assert!(spread[63] - spread[0] > 20_000, "64 devices spread over most of the quarter: {spread:?}");
+                spread.dedup();
+                assert!(spread.len() > 60, "and hardly two of them meet: {spread:?}");
+            }
+        }
     }
 }

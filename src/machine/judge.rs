@@ -1,7 +1,9 @@
 //! Judging sums: which threshold they reach, and how far they are on the way to it.
 
-use crate::config::live::Limits;
+use crate::clock::Clock;
+use crate::config::source::{Limits, Source};
 use crate::machine::scope::Scope;
+use crate::machine::share::is_share;
 use crate::terms::state::OpenReason;
 use crate::terms::tally::Tally;
 
@@ -18,18 +20,14 @@ pub struct Assessment {
     pub(crate) level: u8,
 }
 
-/// The threshold that the sums reach, if any; the failure threshold comes first. Shares are compared by cross
-/// multiplication in 64 bits, so nothing is divided and nothing overflows.
+/// The threshold that the sums reach, if any; the failure threshold comes first.
 pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason> {
-    let reached = |part: u32, permille: u32| {
-        permille > 0 && u64::from(part) * 1000 >= u64::from(permille) * u64::from(tally.total)
-    };
     // The minimum is at least 1, so the shares below are shares of at least one call.
     if tally.total < limits.minimum() {
         None
-    } else if reached(tally.failed, limits.failure()) {
+    } else if is_share(tally.failed, tally.total, limits.failure()) {
         Some(OpenReason::Failures)
-    } else if reached(tally.slow, limits.slow()) {
+    } else if is_share(tally.slow, tally.total, limits.slow()) {
         Some(OpenReason::Slow)
     } else {
         None
@@ -37,8 +35,8 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
 }
 
 /// The assessment of sums by shares.
-pub(crate) fn judge_shares<C>(scope: &Scope<'_, C>, tally: Tally) -> Assessment {
-    let limits = scope.live.limits();
+pub(crate) fn judge_shares<S: Source, C: Clock>(scope: &Scope<'_, S, C>, tally: Tally) -> Assessment {
+    let limits = scope.limits();
     let minimum_reached = tally.total >= limits.minimum();
     let axis = |part: u32, permille: u32| {
         if permille == 0 || !minimum_reached {
@@ -71,6 +69,7 @@ mod tests {
     use crate::config::Config;
     use crate::config::capacity::Capacity;
     use crate::config::live::Live;
+    use crate::config::source::Source;
     use crate::terms::tally::WindowKind;
 
     #[test]
@@ -91,8 +90,8 @@ mod tests {
             .words(&ManualClock::RATE, Capacity { count: true, calls: [1023; 2], ..Capacity::NONE });
         let live = Live::new(&limits.unwrap());
         let tally = |failed| Tally { window: WindowKind::Time, total: u32::MAX, failed, slow: 0 };
-        assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2)), None);
-        assert_eq!(over_threshold(live.limits(), tally(u32::MAX / 2 + 1)), Some(OpenReason::Failures));
-        assert_eq!(over_threshold(live.limits(), tally(u32::MAX)), Some(OpenReason::Failures));
+        assert_eq!(over_threshold(live.limits::<ManualClock>(), tally(u32::MAX / 2)), None);
+        assert_eq!(over_threshold(live.limits::<ManualClock>(), tally(u32::MAX / 2 + 1)), Some(OpenReason::Failures));
+        assert_eq!(over_threshold(live.limits::<ManualClock>(), tally(u32::MAX)), Some(OpenReason::Failures));
     }
 }

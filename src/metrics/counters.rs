@@ -10,7 +10,8 @@ use crate::terms::outcome::FailureKind;
 use crate::terms::rejected::RejectReason;
 use crate::terms::state::State;
 
-/// An observer that counts, in 32-bit words that wrap. `LANES` (1, 2, 4, … 64) shards the counters per core.
+/// An observer that counts, in 32-bit words that wrap. `LANES` (1, 2, 4, … 64) shards the counters for servers with many
+/// cores; [`Lanes`] says which lane a thread writes to.
 ///
 /// It writes one word per call and one per report, so a breaker with this observer also writes while its peer is
 /// healthy.
@@ -62,17 +63,19 @@ const IGNORED: usize = 6;
 const CANCELLED: usize = 7;
 const REJECTED: usize = 8;
 const WOULD_REJECT: usize = 9;
-const STALE: usize = 10;
-const HOLDS: usize = 11;
-const LATCHES: usize = 12;
-const KINDS: usize = 13;
+const ANYWAY: usize = 10;
+const STALE: usize = 11;
+const HOLDS: usize = 12;
+const LATCHES: usize = 13;
+const KINDS: usize = 14;
 
 /// What [`Counters`] has counted. Each number is exact. The numbers are read one after the other while calls go on, so
 /// together they may be torn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Calls admitted, including probes and, in shadow, calls that would have been rejected.
+    /// Calls admitted, including probes and, in shadow or [anyway](crate::Breaker::acquire_anyway), calls that would have been
+    /// rejected.
     pub permitted: u32,
     /// Half-open probes admitted.
     pub probes: u32,
@@ -92,6 +95,8 @@ pub struct Counts {
     pub rejected: u32,
     /// Calls admitted in shadow that would have been rejected.
     pub would_reject: u32,
+    /// Calls admitted by [`acquire_anyway`](crate::Breaker::acquire_anyway) that would have been rejected.
+    pub anyway: u32,
     /// Reports that were stale and so changed nothing; the other numbers include them too.
     pub stale: u32,
     /// Holds reported.
@@ -155,6 +160,7 @@ where
             cancelled: sum(CANCELLED),
             rejected: sum(REJECTED),
             would_reject: sum(WOULD_REJECT),
+            anyway: sum(ANYWAY),
             stale: sum(STALE),
             holds: sum(HOLDS),
             latches: sum(LATCHES),
@@ -196,6 +202,10 @@ where
 
     fn on_would_reject(&self, _: RejectReason) {
         self.add(WOULD_REJECT);
+    }
+
+    fn on_anyway(&self, _: RejectReason) {
+        self.add(ANYWAY);
     }
 
     fn on_report(&self, report: &CallReport) {

@@ -41,7 +41,7 @@ pub(crate) enum Value {
     Times(Latency),
 }
 
-pub(crate) static FAMILIES: [Family; 10] = [
+pub(crate) static FAMILIES: [Family; 11] = [
     Family {
         name: "circuit_breaker_calls_total",
         help: "Admitted calls that have ended, by outcome",
@@ -78,6 +78,12 @@ pub(crate) static FAMILIES: [Family; 10] = [
         help: "Calls admitted in shadow that would have been rejected",
         kind: Kind::Count,
         samples: |reading, each| each(&[("name", reading.name)], Value::Count(reading.would_reject)),
+    },
+    Family {
+        name: "circuit_breaker_anyway_total",
+        help: "Calls admitted anyway that would have been rejected",
+        kind: Kind::Count,
+        samples: |reading, each| each(&[("name", reading.name)], Value::Count(reading.anyway)),
     },
     Family {
         name: "circuit_breaker_transitions_total",

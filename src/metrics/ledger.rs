@@ -18,7 +18,7 @@ pub(super) struct Ledger {
     pub(super) balance: u32,
     /// The open ticks that the last reading found: modulo 2³², and in full.
     pub(super) open: (u32, u64),
-    pub(super) counts: Wide<10>,
+    pub(super) counts: Wide<11>,
     pub(super) buckets: Wide<BUCKETS>,
     pub(super) nanos: u64,
 }

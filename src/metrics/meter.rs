@@ -20,11 +20,12 @@ use crate::terms::observer::Observer;
 use crate::terms::rejected::RejectReason;
 
 /// An observer that counts everything that metrics need, for [`Breaker::reading`] and the exporters. `LANES` (1, 2, 4,
-/// … 64) shards the words that each call writes.
+/// … 64) shards the words that each call writes; [`Lanes`] says which lane a thread writes to.
 ///
 /// A call writes two words of its lane, and one more for each of these: it is a probe, it is slow, its report is stale.
 /// A failure writes one more word, which all lanes share, and a timed call writes two or three more of its lane. A
-/// transition takes a mutex for a few additions, and so does a reading. No call allocates.
+/// transition takes a mutex for a few additions, and so does a reading. No call allocates (of a thread's first call,
+/// [`Lanes`] says more).
 ///
 /// ```
 /// use microbreaker::metrics::Meter;
@@ -152,6 +153,10 @@ where
         self.counters.on_would_reject(reason);
     }
 
+    fn on_anyway(&self, reason: RejectReason) {
+        self.counters.on_anyway(reason);
+    }
+
     fn on_report(&self, report: &CallReport) {
         self.counters.on_report(report);
     }
@@ -208,11 +213,22 @@ where
         // another thread took that.
         let mut ledger = self.ledger();
         let Counts {
-            success, failure, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject, ..
+            success,
+            failure,
+            alive,
+            ignored,
+            cancelled,
+            holds,
+            latches,
+            slow,
+            rejected,
+            would_reject,
+            anyway,
+            ..
         } = self.counters.counts();
-        let [success, failure, alive, ignored, cancelled, hold, latch, slow, rejected, would_reject] = ledger
+        let [success, failure, alive, ignored, cancelled, hold, latch, slow, rejected, would_reject, anyway] = ledger
             .counts
-            .read([success, failure, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject]);
+            .read([success, failure, alive, ignored, cancelled, holds, latches, slow, rejected, would_reject, anyway]);
         let latency = self.timed.then(|| {
             let (buckets, nanos) = self.times();
             ledger.nanos = ledger.nanos.max(nanos);
@@ -232,6 +248,7 @@ where
             slow,
             rejected,
             would_reject,
+            anyway,
             transitions: ledger.transitions,
             open: duration(ledger.open_ticks(now), rate),
             latency,

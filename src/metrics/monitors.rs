@@ -21,6 +21,7 @@ use crate::metrics::reading::Reading;
 /// | `circuit_breaker_slow_calls_total` | `name` | successes and failures that were slow |
 /// | `circuit_breaker_rejected_total` | `name` | calls rejected. The tower layer also counts here each error of the inner service's readiness, if the circuit admitted no call for it |
 /// | `circuit_breaker_would_reject_total` | `name` | calls admitted in shadow that would have been rejected |
+/// | `circuit_breaker_anyway_total` | `name` | calls admitted by [`acquire_anyway`](crate::Breaker::acquire_anyway) that would have been rejected |
 /// | `circuit_breaker_transitions_total` | `name`, `from`, `to` | transitions; the seven that a breaker makes by itself are shown from the start, each other one from its first |
 /// | `circuit_breaker_state` | `name`, `state` | 1 for the present state, 0 for the six others |
 /// | `circuit_breaker_members` | `name`, `state` | in place of `circuit_breaker_state` for a `Registry`: how many breakers of this label are in each state |
@@ -28,7 +29,7 @@ use crate::metrics::reading::Reading;
 /// | `circuit_breaker_probes_in_flight` | `name` | half-open probes in flight |
 /// | `circuit_breaker_call_duration_seconds` | `name` | histogram of the calls of [timed](crate::metrics::Meter::timed) meters |
 ///
-/// That makes 26 series for each breaker, and 21 more if its calls are timed. `state` is the state when the breaker is
+/// That makes 27 series for each breaker, and 21 more if its calls are timed. `state` is the state when the breaker is
 /// scraped: an open circuit whose time is over shows as open until a caller asks.
 /// In Prometheus, the 95th percentile of each breaker over five minutes is
 /// `histogram_quantile(0.95, sum by (name, le) (rate(circuit_breaker_call_duration_seconds_bucket[5m])))`.

@@ -70,6 +70,8 @@ pub struct Reading {
     pub rejected: u64,
     /// Calls admitted in shadow that would have been rejected.
     pub would_reject: u64,
+    /// Calls admitted by [`acquire_anyway`](crate::Breaker::acquire_anyway) that would have been rejected.
+    pub anyway: u64,
     /// Transitions from each state to each other state, by [`State`]'s number: see [`transitions`](Self::transitions).
     pub transitions: [[u64; STATES]; STATES],
     /// The total time in which the breaker rejected every call: open, latched or forced open. In shadow, it is the time

@@ -10,6 +10,13 @@ pub(crate) use core::sync::atomic::{AtomicU32, Ordering, fence};
 #[cfg(feature = "portable-atomic")]
 pub(crate) use portable_atomic::{AtomicU32, Ordering, fence};
 
+/// For a server's clock alone: a breaker's words have 32 bits.
+#[cfg(feature = "quanta")]
+pub(crate) use core::sync::atomic::AtomicU64;
+/// A word for what is no breaker's state and exists with `std` alone: the numbers of threads.
+#[cfg(all(feature = "std", not(any(microbreaker_loom, microbreaker_shuttle))))]
+pub(crate) use core::sync::atomic::AtomicUsize;
+
 #[cfg(microbreaker_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 

@@ -15,17 +15,18 @@ pub struct Event {
     pub from: State,
     /// The state after. It equals `from` if a hold or a trip prolongs an open circuit, or a closed circuit is reset.
     pub to: State,
-    /// Why the circuit is open now, if it is.
+    /// Why the circuit is open or half-open now, if it is: a half-open circuit keeps the reason for which it was open.
     pub reason: Option<OpenReason>,
-    /// The generation that began. The move from `Ramping` to `Closed` keeps the generation.
+    /// The generation that began, in 16 bits that wrap. A move adds one, two or three to it. The move from `Ramping` to
+    /// `Closed` keeps it.
     pub generation: u32,
     /// How often in a row recovery failed.
     pub attempt: u8,
     /// The sums that led to the move, if the window tripped or the probes gave a verdict. For all other moves, the sums
     /// of the window before the move; they are empty unless the circuit was closed or ramping.
     pub tally: Tally,
-    /// How long the new state lasts, in ticks, if the circuit is open for a time or ramping. Jitter and the clock's
-    /// slack are included.
+    /// How long the new state lasts, in ticks, if the circuit is open for a time or ramping: from a moment after the move.
+    /// Jitter and the clock's slack are included.
     pub lasts_ticks: Option<u32>,
     /// When the move was made, by the breaker's clock. The thread that made the move reads the clock after it. If two
     /// moves follow each other closely, the later move may have the earlier reading and reach the observer first. The
@@ -79,6 +80,19 @@ pub struct CallReport {
     pub at: Option<Ticks>,
 }
 
+/// What a [`trip`](crate::Breaker::trip) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tripped {
+    /// It opened the circuit, or lengthened or replaced its open time. This is the generation that began, by which a layer
+    /// can [release](crate::Breaker::release) it.
+    Opened(u32),
+    /// Nothing moved: the circuit rejects for this time all the same, rounded up, or without a time (latched, forced open).
+    /// The time is zero if a budget found the circuit half-open or its time over: then the next call is a probe.
+    Covered(Option<Duration>),
+    /// Nothing moved: the breaker is disabled.
+    Idle,
+}
+
 /// What a report did to the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -99,9 +113,10 @@ pub enum Effect {
     /// The report changed nothing, because the circuit already rejects for as long or longer (a shorter hold while
     /// open, a hold while latched), or because the circuit is disabled.
     Unchanged,
-    /// The report was dropped, because the permit is of an older generation, or because its probe was written off or
-    /// came after the verdict. A hold or a latch of such a probe counts all the same: both speak of the peer.
+    /// The report was dropped, because the permit is of an older generation, or because its probe came after the verdict.
+    /// While the circuit is open, a hold or a latch of such a permit counts all the same: both speak of the peer.
     Stale,
-    /// The permit counts nowhere: it was given while the breaker was disabled, or only because of shadow.
+    /// The permit counts nowhere: it was given while the breaker was disabled, only because of shadow, or
+    /// [anyway](crate::Breaker::acquire_anyway).
     Uncounted,
 }

@@ -42,6 +42,12 @@ pub trait Observer {
         let _ = reason;
     }
 
+    /// A call that would have been rejected for this reason was admitted by
+    /// [`acquire_anyway`](crate::Breaker::acquire_anyway). [`on_permit`](Self::on_permit) follows.
+    fn on_anyway(&self, reason: RejectReason) {
+        let _ = reason;
+    }
+
     /// A permit was reported or dropped.
     fn on_report(&self, report: &CallReport) {
         let _ = report;
@@ -86,6 +92,10 @@ impl<O: Observer + ?Sized> Observer for &O {
         (**self).on_would_reject(reason);
     }
 
+    fn on_anyway(&self, reason: RejectReason) {
+        (**self).on_anyway(reason);
+    }
+
     fn on_report(&self, report: &CallReport) {
         (**self).on_report(report);
     }
@@ -125,6 +135,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn on_would_reject(&self, reason: RejectReason) {
         self.0.on_would_reject(reason);
         self.1.on_would_reject(reason);
+    }
+
+    fn on_anyway(&self, reason: RejectReason) {
+        self.0.on_anyway(reason);
+        self.1.on_anyway(reason);
     }
 
     fn on_report(&self, report: &CallReport) {

@@ -81,8 +81,8 @@ impl Rejected {
 
     /// How long to wait before asking again, rounded up; `None` if time alone will not help. The time is
     ///
-    /// - for an open circuit, exactly the time that remains. If a hold has opened the circuit but has not yet published
-    ///   its length, it is the longest that a hold may be;
+    /// - for an open circuit, exactly the time that remains. If a hold or a trip has opened the circuit but has not yet
+    ///   published its time, it is at most twice that time, and never less;
     /// - for a half-open circuit, the longest time until a slot is free or the probes have a verdict. It can be sooner:
     ///   a probe may report;
     /// - for a ramping circuit, the time until the share grows.

@@ -45,11 +45,27 @@ named! {
         Dependency = 4 => "dependency",
         /// Somebody opened the circuit by hand.
         Manual = 5 => "manual",
+        /// It was ejected, because it did worse than others of its group.
+        Outlier = 6 => "outlier",
+        /// Another instance of the program said so.
+        Fleet = 7 => "fleet",
     }
 }
 
 impl OpenReason {
-    #[inline]
+    /// Whether a layer above the breaker opens circuits for this reason: Budget, Dependency, Outlier, Fleet. Such a layer
+    /// can [release](crate::Breaker::release) the circuit early.
+    pub const fn is_of_a_layer(self) -> bool {
+        matches!(self, Self::Budget | Self::Dependency | Self::Outlier | Self::Fleet)
+    }
+
+    /// Whether it is a doubt about the peer's health, and nothing more: Failures, Slow, Outlier, Fleet. Then
+    /// [`acquire_anyway`](crate::Breaker::acquire_anyway) admits a call all the same.
+    pub const fn is_doubt(self) -> bool {
+        matches!(self, Self::Failures | Self::Slow | Self::Outlier | Self::Fleet)
+    }
+
+    #[inline(always)]
     pub(crate) const fn from_number(number: u32) -> Self {
         match number {
             1 => Self::Slow,
@@ -57,7 +73,9 @@ impl OpenReason {
             3 => Self::Budget,
             4 => Self::Dependency,
             5 => Self::Manual,
-            // 0. Nothing writes a number above 5.
+            6 => Self::Outlier,
+            7 => Self::Fleet,
+            // 0. Nothing writes a number above 7.
             _ => Self::Failures,
         }
     }

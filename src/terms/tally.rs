@@ -25,8 +25,9 @@ pub enum WindowKind {
 ///
 /// For a streak, `total` and `failed` are both the length of the run of failures and slow calls. `failed` and `slow`
 /// are independent (a slow failure counts in both), and neither ever exceeds `total`. The sums of a count window are
-/// exact at one instant. The sums of a time window are read word by word while other threads write: an outcome that is
-/// reported during the reading may be counted in `total` only, and every other outcome is counted wholly.
+/// exact at one instant. The sums of a time window are read word by word while other threads write: of the outcomes that
+/// are reported during the reading, some may be counted and others not, and a slow one may be counted as not slow. Every
+/// other outcome is counted wholly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
@@ -54,13 +55,13 @@ pub struct Status {
     /// The state. An open circuit whose time is over still shows as open, with `retry_in` zero: it moves when the next
     /// caller asks.
     pub state: State,
-    /// Why the circuit is open, if it is.
+    /// Why the circuit is open or half-open, if it is: a half-open circuit keeps the reason for which it was open.
     pub reason: Option<OpenReason>,
     /// The degradation level, 0 to 3.
     pub level: u8,
     /// How often in a row recovery failed.
     pub attempt: u8,
-    /// The generation. It grows with every transition that makes older permits stale, and wraps after 2²⁰.
+    /// The generation. It grows with every transition that makes older permits stale, by one, two or three, and wraps at 2¹⁶.
     pub generation: u32,
     /// How long to wait before asking again: zero for now, `None` if only a reset helps.
     pub retry_in: Option<Duration>,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use microbreaker::registry::RegistryBuilder;
 use microbreaker::{
-    Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, ManualClock, Mode, OpenReason,
-    ProbeRule, RejectReason, State, StdClock, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
+    Bound, Breaker, Clock, Config, ConfigError, CountWindow, Effect, Field, HORIZON, LiveWindow, ManualClock, Mode,
+    OpenReason, ProbeRule, RejectReason, State, StdClock, Streak, TickRate, Ticks, TimeWindow, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const STREAK: Config = Config::streak(5);
 const COUNT: Config = Config::count(100);
 const TIME: Config = Config::time(10, SECOND);
 
-fn made<W: Window>(config: Config) -> Result<(), ConfigError> {
+fn made<W: LiveWindow>(config: Config) -> Result<(), ConfigError> {
     Breaker::<W, _>::try_new(config, ManualClock::new()).map(drop)
 }
 
@@ -32,7 +32,8 @@ type Make = fn(Config) -> Result<(), ConfigError>;
 
 const ON_STREAK: Make = made::<Streak>;
 const ON_COUNT: Make = made::<Last100>;
-const ON_LARGEST: Make = made::<CountWindow<128>>;
+const ON_ONE_WORD: Make = made::<CountWindow<1>>;
+const ON_LARGEST: Make = made::<CountWindow<129>>;
 const ON_TIME: Make = made::<TimeWindow<16>>;
 const ON_LONG: Make = made::<TimeWindow<64>>;
 const ON_PAIR: Make = made::<Pair>;
@@ -98,7 +99,7 @@ fn rows() -> Vec<Row> {
             "count must be at least 1 call (it is 0, the least is 1)",
             Config::count(1),
         ),
-        // 6 words: 5 full chunks of 21, and one outcome in the active one.
+        // 7 words: a head, 5 full chunks of 21, and one outcome in the active one.
         Row(
             ON_COUNT,
             Config::count(107),
@@ -117,6 +118,25 @@ fn rows() -> Vec<Row> {
             AtMost(51),
             "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 52, the most is 51)",
             Config::count(51).slow_permille(500).slow_after(SECOND),
+        ),
+        // One word: 24 outcomes of one bit, or 12 of two bits.
+        Row(
+            ON_ONE_WORD,
+            Config::count(25),
+            Field::Count,
+            25,
+            AtMost(24),
+            "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 25, the most is 24)",
+            Config::count(24),
+        ),
+        Row(
+            ON_ONE_WORD,
+            Config::count(13).slow_permille(500).slow_after(SECOND),
+            Field::Count,
+            13,
+            AtMost(12),
+            "count is more calls than the CountWindow's words hold (see count_words; half as many where slow calls count) (it is 13, the most is 12)",
+            Config::count(12).slow_permille(500).slow_after(SECOND),
         ),
         Row(
             ON_LARGEST,
@@ -526,6 +546,34 @@ fn rows() -> Vec<Row> {
             "ramp is past the horizon (the most is 1048576s)",
             STREAK.ramp(FAR),
         ),
+        Row(
+            ON_STREAK,
+            STREAK.stable_after(ZERO),
+            Field::StableAfter,
+            0,
+            AtLeast(1),
+            "stable_after must be at least 1 tick (it is 0ns, the least is 976.563µs)",
+            STREAK.stable_after(NANO),
+        ),
+        // A ramp and the memory after it are one period, so they are shorter together.
+        Row(
+            ON_STREAK,
+            STREAK.stable_after(ticks((1 << 28) + 1)),
+            Field::StableAfter,
+            (1 << 28) + 1,
+            AtMost(1 << 28),
+            "stable_after is too long (it is 262144.000976563s, the most is 262144s)",
+            STREAK.stable_after(ticks(1 << 28)),
+        ),
+        Row(
+            ON_STREAK,
+            STREAK.stable_after(Duration::MAX),
+            Field::StableAfter,
+            past,
+            AtMost(1 << 28),
+            "stable_after is too long (the most is 262144s)",
+            STREAK.stable_after(Duration::MAX).forget_at_once(),
+        ),
     ]
 }
 
@@ -610,13 +658,13 @@ fn ticks_are_those_of_the_breakers_own_clock() {
 }
 
 /// A breaker in use: it has counted a failure.
-fn in_use<W: Window>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
+fn in_use<W: LiveWindow>(config: Config, clock: &ManualClock) -> Breaker<W, &ManualClock> {
     let breaker = Breaker::new(config.jitter(false), clock);
     assert_eq!(breaker.acquire().unwrap().failure(), Effect::Counted);
     breaker
 }
 
-fn shape_is_fixed<W: Window>(config: Config, changes: &[Config]) {
+fn shape_is_fixed<W: LiveWindow>(config: Config, changes: &[Config]) {
     let clock = ManualClock::new();
     let breaker: Breaker<W, _> = in_use(config, &clock);
     let before = breaker.status();
@@ -758,14 +806,17 @@ fn a_seed_moves_the_next_open_time() {
 
 #[test]
 fn a_count_window_of_more_words_than_it_can_number_holds_nothing() {
-    assert_eq!(made::<CountWindow<128>>(Config::count(1023)), Ok(()));
-    let error = made::<CountWindow<129>>(Config::count(1)).unwrap_err();
+    assert_eq!(made::<CountWindow<129>>(Config::count(1023)), Ok(()));
+    let error = made::<CountWindow<130>>(Config::count(1)).unwrap_err();
     assert_eq!((error.field, error.value, error.bound), (Field::Count, 1, Bound::AtMost(0)));
 }
 
 #[test]
-fn a_count_window_without_words_holds_nothing_in_a_pair_either() {
+fn a_count_window_without_words_or_with_two_holds_nothing_in_a_pair_either() {
     let error = made::<CountWindow<0>>(Config::count(1)).unwrap_err();
+    assert_eq!((error.field, error.value, error.bound), (Field::Count, 1, Bound::AtMost(0)));
+    // A head and one chunk would hold less than one word does.
+    let error = made::<CountWindow<2>>(Config::count(1)).unwrap_err();
     assert_eq!((error.field, error.value, error.bound), (Field::Count, 1, Bound::AtMost(0)));
     let error = made::<(CountWindow<0>, Streak)>(Config::streak(1)).unwrap_err();
     assert_eq!((error.field, error.bound), (Field::Count, Bound::AtLeast(1)));

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use microbreaker::{
     Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf, Event,
-    FailureKind, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, ProbeRule, RejectReason, State,
-    StdClock, Streak, Ticks, TimeWindow, Window, count_words,
+    FailureKind, GuardExt, LiveWindow, ManualClock, Observer, OpenReason, Outcome, Permit, ProbeRule, RejectReason,
+    State, StdClock, Streak, Ticks, TimeWindow, Tripped, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,8 +41,8 @@ type Plain<'a> = Breaker<Streak, &'a ManualClock>;
 const QUICK: Config = Config::streak(1).jitter(false).open_for(OPEN_FOR).backoff_1024ths(1024).lease(LEASE);
 
 /// Opens a closed breaker and lets its open time pass.
-fn until_probes_are_due<W: Window>(breaker: &Breaker<W, &ManualClock>) {
-    assert_eq!(breaker.trip(OpenReason::Manual, OPEN_FOR), Effect::Opened(OpenReason::Manual));
+fn until_probes_are_due<W: LiveWindow>(breaker: &Breaker<W, &ManualClock>) {
+    assert!(matches!(breaker.trip(OpenReason::Manual, OPEN_FOR), Tripped::Opened(_)));
     breaker.clock().advance(OPEN_FOR);
 }
 
@@ -103,7 +103,7 @@ fn fault_02_half_open_for_ever_after_a_cancelled_panicked_or_ignored_probe() {
     let clock = ManualClock::new();
     let breaker: Plain<'_> = Breaker::new(QUICK.probes(2).at_once(1), &clock);
     until_probes_are_due(&breaker);
-    // More rounds than any field of the probes word can count.
+    // More rounds than any field of the words can count.
     for _ in 0..40 {
         drop(breaker.acquire().expect("cancelled: its slot is back"));
         assert_eq!(breaker.acquire().expect("ignored: its slot is back").ignore(), Effect::Neutral);
@@ -142,12 +142,20 @@ fn fault_03_half_open_for_ever_when_results_age_out_and_permits_are_forgotten() 
     let clock = ManualClock::new();
     let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probe_rule(ProbeRule::Rates), &clock);
     until_probes_are_due(&breaker);
-    assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
-    clock.advance(DAY);
-    std::mem::forget(breaker.acquire().unwrap());
-    clock.advance(DAY);
-    // A success, a lost probe, a success: the lost probe is one failure of three.
-    assert_eq!(breaker.acquire().expect("the lease is over").success(), Effect::Closed);
+    for lost in 1..=3_u8 {
+        assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
+        clock.advance(DAY);
+        std::mem::forget(breaker.acquire().unwrap());
+        clock.advance(DAY);
+        // A success and a lost probe would be a share below the threshold. Under either rule, a lost probe opens the
+        // circuit again with a longer open time, because a peer that hangs must not be probed without end.
+        assert_eq!(breaker.acquire().unwrap_err().reason(), RejectReason::Open(OpenReason::Failures));
+        assert_eq!((breaker.state(), breaker.status().attempt), (State::Open, lost));
+        clock.advance(DAY);
+    }
+    for expected in [Effect::Counted, Effect::Counted, Effect::Closed] {
+        assert_eq!(breaker.acquire().unwrap().success(), expected);
+    }
 }
 
 #[test]
@@ -274,7 +282,7 @@ fn fault_06_every_straggling_failure_rearms_the_open_timer() {
 
 #[test]
 fn fault_07_a_window_that_is_a_lifetime_average() {
-    fn failures_to_open<W: Window>(config: Config, lull: Duration) -> u32 {
+    fn failures_to_open<W: LiveWindow>(config: Config, lull: Duration) -> u32 {
         let clock = ManualClock::new();
         let breaker: Breaker<W, _> = Breaker::new(config, &clock);
         for _ in 0..10_000 {
@@ -401,13 +409,15 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
         assert_eq!(breaker.status().probes_in_flight, 0);
     }
 
-    // If the verdict is by rates, probes are written off and replaced within one generation. The late reports must not
-    // give back the slots of the new probes.
+    // If the verdict is by rates, the results before the loss are gone as well, and so are the slots.
     let config = Config::count(100).minimum(5).jitter(false).open_for(OPEN_FOR).lease(LEASE);
     let breaker: Breaker<Last100, _> = Breaker::new(config.probe_rule(ProbeRule::Rates).probes(5).at_once(2), &clock);
     until_probes_are_due(&breaker);
+    assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
     let lost = [breaker.acquire().unwrap(), breaker.acquire().unwrap()];
     clock.advance(LEASE);
+    assert_eq!(breaker.acquire().unwrap_err().reason(), RejectReason::Open(OpenReason::Failures));
+    clock.advance(2 * OPEN_FOR);
     let fresh = [breaker.acquire().unwrap(), breaker.acquire().unwrap()];
     for late in lost {
         assert_eq!(late.failure(), Effect::Stale);
@@ -415,7 +425,9 @@ fn fault_10_counter_underflow_wraps_to_four_billion() {
     }
     assert_eq!(fresh.map(Permit::success), [Effect::Counted; 2]);
     assert_eq!((breaker.state(), breaker.status().probes_in_flight), (State::HalfOpen, 0));
-    assert_eq!(breaker.acquire().unwrap().success(), Effect::Closed, "2 lost of 5 is below half");
+    for expected in [Effect::Counted, Effect::Counted, Effect::Closed] {
+        assert_eq!(breaker.acquire().unwrap().success(), expected, "five results of its own, as ever");
+    }
 
     // Then four threads at once.
     let breaker: Plain<'_> = Breaker::new(QUICK.probes(3), &clock);

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use microbreaker::metrics::{Counters, Counts};
 use microbreaker::{
-    AnyError, Bound, Breaker, CallReport, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error, ErrorIf,
-    Event, FailureKind, Field, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, ProbeRule, RejectReason,
-    Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticks, TimeWindow, WindowKind, count_words,
+    AnyError, Bound, Breaker, CallReport, Circuit, Clock, CoarseClock, Config, ConfigError, CountWindow, Effect, Error,
+    ErrorIf, Event, FailureKind, Field, Fixed, GuardExt, ManualClock, Observer, OpenReason, Outcome, Permit, Policy,
+    ProbeRule, RejectReason, Rejected, ReportKind, State, Status, StdClock, Streak, Tally, TickRate, Ticket, Ticks,
+    TimeWindow, Tripped, WindowKind, count_words,
 };
 use static_assertions::{assert_eq_align, assert_eq_size, assert_impl_all, assert_not_impl_any};
 
@@ -26,9 +27,25 @@ impl Clock for Still {
     }
 }
 
+type Count24 = CountWindow<{ count_words(24, false) }>;
 type Count100 = CountWindow<{ count_words(100, false) }>;
 type Count100Slow = CountWindow<{ count_words(100, true) }>;
 type Time10 = TimeWindow<16>;
+
+/// Settings as constants.
+#[derive(Debug)]
+struct Constant;
+
+impl Policy for Constant {
+    const CONFIG: Config = Config::modem();
+}
+
+#[derive(Debug)]
+struct Constant24;
+
+impl Policy for Constant24 {
+    const CONFIG: Config = Config::count(24);
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,6 +56,9 @@ assert_impl_all!(Breaker<Time10, CoarseClock, Counters>: Send, Sync);
 assert_impl_all!(Breaker<TimeWindow<16, 64>, ManualClock, Counters<64>>: Send, Sync);
 assert_impl_all!(Breaker<(Streak, Time10), &'static ManualClock, (Counters, Counters<4>)>: Send, Sync);
 assert_impl_all!(Breaker<(Count100, Time10), StdClock, &'static Counters>: Send, Sync);
+assert_impl_all!(Breaker<Fixed<Streak, Constant>, Still>: Send, Sync, std::fmt::Debug);
+// A policy is only a type: nothing of it is in the breaker, so it need not cross threads itself.
+assert_impl_all!(Breaker<Fixed<Streak, NotShared>, StdClock>: Send, Sync);
 // If its observer may not, neither may the breaker.
 assert_not_impl_any!(Breaker<Streak, Still, Alone>: Sync);
 
@@ -46,6 +66,21 @@ assert_not_impl_any!(Breaker<Streak, Still, Alone>: Sync);
 struct Alone(#[expect(dead_code, reason = "only its type matters")] std::cell::Cell<u32>);
 
 impl Observer for Alone {}
+
+struct NotShared(#[expect(dead_code, reason = "only its type matters")] *const u8);
+
+impl Policy for NotShared {
+    const CONFIG: Config = Config::modem();
+}
+
+// A list of breakers of any kind. Its members may cross threads if it says so.
+assert_impl_all!(dyn Circuit + Send + Sync: Circuit, Send, Sync);
+assert_not_impl_any!(dyn Circuit: Send, Sync);
+assert_impl_all!(Breaker<Fixed<Streak, Constant>, Still>: Circuit);
+assert_impl_all!(Breaker<(Streak, Time10), StdClock, Alone>: Circuit);
+assert_impl_all!(Ticket: Send, Sync, std::fmt::Debug);
+// A ticket is reported once, so it cannot be copied.
+assert_not_impl_any!(Ticket: Clone, Copy);
 
 // A permit may go wherever the holder of its breaker may.
 assert_impl_all!(Permit<&'static Breaker<Streak, Still>>: Send, Sync, std::fmt::Debug);
@@ -71,6 +106,7 @@ assert_impl_all!(OpenReason: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(RejectReason: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(FailureKind: Send, Sync, Copy, Eq, std::hash::Hash, Default);
 assert_impl_all!(ReportKind: Send, Sync, Copy, Eq, std::hash::Hash);
+assert_impl_all!(Tripped: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(Effect: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(WindowKind: Send, Sync, Copy, Eq, std::hash::Hash);
 assert_impl_all!(Outcome: Send, Sync, Copy, Eq);
@@ -105,6 +141,9 @@ static TIMED: Breaker<Time10, Still> = Breaker::new(TIME, Still);
 static LANES: Breaker<TimeWindow<16, 8>, Still> = Breaker::new(TIME, Still);
 static PAIR: Breaker<(Streak, Time10), Still> = Breaker::new(TIME.and_streak(5), Still);
 static LARGE_PAIR: Breaker<(Count100, TimeWindow<64, 2>), Still> = Breaker::new(TIME.and_count(100), Still);
+static FIXED: Breaker<Fixed<Streak, Constant>, StdClock> = Breaker::fixed(StdClock::new());
+static FIXED_COUNT: Breaker<Fixed<Count24, Constant24>, Still, Counters> =
+    Breaker::fixed_observed(Still, Counters::new("fixed"));
 static COUNTERS: Counters<8> = Counters::new("shared");
 static WATCHED: Breaker<Streak, Still, (Counters, &Counters<8>)> =
     Breaker::observed(Config::streak(5), Still, (Counters::new("own"), &COUNTERS));
@@ -125,6 +164,8 @@ fn statics_work() {
     works(&LANES);
     works(&PAIR);
     works(&LARGE_PAIR);
+    works(&FIXED);
+    works(&FIXED_COUNT);
     works(&WATCHED);
     assert_eq!((COUNTERS.counts().success, WATCHED.observer().name()), (1, "own"));
     assert_eq!(REJECTION_HAS_A_NAME, "budget");
@@ -196,12 +237,15 @@ fn an_error_is_an_error_with_its_source() {
 }
 
 /// Each row: a name, the bytes of a breaker whose clock and observer take none, and the most it may take.
-const SIZES: [(&str, usize, usize); 5] = [
-    ("streak", size_of::<Breaker<Streak, Still>>(), 64),
-    ("count 100", size_of::<Breaker<Count100, Still>>(), 112),
-    ("count 100, slow calls too", size_of::<Breaker<Count100Slow, Still>>(), 112),
-    ("time 10 (16 slots)", size_of::<Breaker<Time10, Still>>(), 256),
-    ("streak and time 10", size_of::<Breaker<(Streak, Time10), Still>>(), 260),
+const SIZES: [(&str, usize, usize); 8] = [
+    ("streak, fixed", size_of::<Breaker<Fixed<Streak, Constant>, Still>>(), 12),
+    ("count 24, fixed", size_of::<Breaker<Fixed<Count24, Constant24>, Still>>(), 16),
+    ("streak", size_of::<Breaker<Streak, Still>>(), 56),
+    ("count 24", size_of::<Breaker<Count24, Still>>(), 60),
+    ("count 100", size_of::<Breaker<Count100, Still>>(), 84),
+    ("count 100, slow calls too", size_of::<Breaker<Count100Slow, Still>>(), 104),
+    ("time 10 (16 slots)", size_of::<Breaker<Time10, Still>>(), 252),
+    ("streak and time 10", size_of::<Breaker<(Streak, Time10), Still>>(), 252),
 ];
 
 // A clock held by value adds its own bytes and no padding.

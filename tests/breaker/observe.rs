@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use microbreaker::metrics::Counters;
 use microbreaker::{
     Breaker, CallReport, Config, CountWindow, Effect, Event, FailureKind, ManualClock, Mode, Observer, OpenReason,
-    Outcome, RejectReason, State, Streak, Tally, Ticks, WindowKind, count_words,
+    Outcome, RejectReason, State, Streak, Tally, Ticks, Tripped, WindowKind, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ impl Observer for Log {
 
 /// Counts how often each hook is called.
 #[derive(Default)]
-struct Hooks(&'static str, Cell<[u32; 5]>);
+struct Hooks(&'static str, Cell<[u32; 6]>);
 
 impl Hooks {
     fn bump(&self, hook: usize) {
@@ -53,8 +53,12 @@ impl Observer for Hooks {
         self.bump(3);
     }
 
-    fn on_report(&self, _: &CallReport) {
+    fn on_anyway(&self, _: RejectReason) {
         self.bump(4);
+    }
+
+    fn on_report(&self, _: &CallReport) {
+        self.bump(5);
     }
 }
 
@@ -123,7 +127,7 @@ fn an_event_of_a_move_by_hand_shows_the_window_before_it() {
         (State::ForcedOpen, &|breaker| assert!(breaker.force_open())),
         (State::Disabled, &|breaker| assert!(breaker.disable())),
         (State::Open, &|breaker| {
-            assert_eq!(breaker.trip(OpenReason::Manual, SECOND), Effect::Opened(OpenReason::Manual));
+            assert!(matches!(breaker.trip(OpenReason::Manual, SECOND), Tripped::Opened(_)));
         }),
         (State::Open, &|breaker| assert_eq!(breaker.hold(SECOND), Effect::Opened(OpenReason::Hold))),
         (State::Latched, &|breaker| assert_eq!(breaker.latch(), Effect::Latched)),
@@ -185,10 +189,18 @@ fn a_pair_and_a_reference_hear_all_that_one_hears() {
     breaker.acquire().unwrap().failure();
     breaker.acquire().unwrap().failure();
     assert!(breaker.acquire().is_err());
+    for _ in 0..2 {
+        breaker.acquire_anyway().unwrap().success();
+    }
     breaker.switch(Mode::Shadow);
     breaker.acquire().unwrap().success();
-    assert_eq!(breaker.observer().0.1.get(), [1, 4, 1, 1, 4], "events, permits, rejections, would-be ones, reports");
-    assert_eq!(second.1.get(), [1, 4, 1, 1, 4]);
+    let heard = [1, 6, 1, 1, 2, 6];
+    assert_eq!(
+        breaker.observer().0.1.get(),
+        heard,
+        "events, permits, rejections, would-be ones, calls anyway, reports"
+    );
+    assert_eq!(second.1.get(), heard);
 }
 
 #[test]
@@ -239,6 +251,9 @@ fn counters_count_each_kind_by_itself() {
     breaker.switch(Mode::Shadow);
     report(8, Outcome::Success);
     breaker.switch(Mode::On);
+    breaker.reset();
+    breaker.trip(OpenReason::Fleet, SECOND);
+    (0..9).for_each(|_| assert_eq!(breaker.acquire_anyway().unwrap().alive(), Effect::Uncounted));
     breaker.clock().advance(SECOND);
     let probe = breaker.acquire().unwrap();
     assert!(probe.is_probe());
@@ -246,23 +261,24 @@ fn counters_count_each_kind_by_itself() {
 
     let counts = counters.counts();
     let seen = [
-        (counts.permitted, 1 + 2 + 3 + 4 + 5 + 6 + 1 + 1 + 8 + 1),
+        (counts.permitted, 1 + 2 + 3 + 4 + 5 + 6 + 1 + 1 + 8 + 9 + 1),
         (counts.probes, 1),
         (counts.success, 1 + 2 + 8),
         (counts.slow, 2),
         (counts.failure, 3 + 1),
-        (counts.alive, 4),
+        (counts.alive, 4 + 9),
         (counts.ignored, 5),
         (counts.cancelled, 6),
         (counts.holds, 1),
         (counts.stale, 1),
         (counts.rejected, 7),
         (counts.would_reject, 8),
+        (counts.anyway, 9),
         (counts.latches, 1),
-        (counts.transitions_to(State::Open), 1),
+        (counts.transitions_to(State::Open), 2),
         (counts.transitions_to(State::HalfOpen), 1),
         (counts.transitions_to(State::Latched), 1),
-        (counts.transitions_to(State::Closed), 0),
+        (counts.transitions_to(State::Closed), 1),
     ];
     for (index, (count, expected)) in seen.into_iter().enumerate() {
         assert_eq!(count, expected, "number {index}");

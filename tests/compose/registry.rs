@@ -11,8 +11,8 @@ use std::sync::{Arc, Barrier};
 use microbreaker::metrics::{Counters, DuplicateName, Meter, Monitors, Reading, States};
 use microbreaker::registry::{Member, Registry, RegistryBuilder};
 use microbreaker::{
-    Bound, Breaker, Config, CountWindow, Field, HORIZON, ManualClock, State, Streak, TickRate, Ticks, TimeWindow,
-    count_words,
+    Bound, Breaker, Config, CountWindow, Field, HORIZON, LiveWindow, ManualClock, State, Streak, TickRate, Ticks,
+    TimeWindow, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ fn idle(clock: &ManualClock) {
     clock.advance(100 * SECOND);
 }
 
-fn same<W, C, O>(one: &Member<W, C, O>, other: &Member<W, C, O>) -> bool {
+fn same<W: LiveWindow, C, O>(one: &Member<W, C, O>, other: &Member<W, C, O>) -> bool {
     core::ptr::eq::<Breaker<W, C, O>>(&raw const **one, &raw const **other)
 }
 

@@ -24,7 +24,7 @@ fn one_breaker_tells_all() {
         serde_json::to_value(Health::of("upstream", &breaker)).unwrap(),
         json!({
             "name": "upstream", "state": "closed", "reason": null, "retry_in_ms": 0, "level": 0, "attempt": 0,
-            "generation": 1, "window": { "total": 3, "failed": 1, "slow": 1 }, "probes_in_flight": 0, "shadow": false,
+            "generation": 0, "window": { "total": 3, "failed": 1, "slow": 1 }, "probes_in_flight": 0, "shadow": false,
         })
     );
 
@@ -39,9 +39,11 @@ fn one_breaker_tells_all() {
     let _probe = breaker.acquire().unwrap();
     let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
     assert_eq!((&body["state"], &body["probes_in_flight"]), (&json!("half_open"), &json!(1)));
+    assert_eq!(body["reason"], "dependency", "what it recovers from");
 
     breaker.latch();
     breaker.switch(Mode::Shadow);
+    assert_eq!(serde_json::to_value(Health::of("upstream", &breaker)).unwrap()["reason"], json!(null));
     let body = serde_json::to_value(Health::of("upstream", &breaker)).unwrap();
     assert_eq!((&body["retry_in_ms"], &body["shadow"]), (&json!(null), &json!(true)));
 }

@@ -3,4 +3,5 @@
 mod classify;
 mod embassy;
 mod health;
+mod quanta;
 mod settings;

@@ -15,11 +15,11 @@ const ALL: &str = r#"{
     "streak": 7, "count": 50, "buckets": 8, "bucket": "2s", "failure_permille": 400,
     "slow_permille": 300, "slow_after": "250ms", "minimum": 20, "open_for": "5s", "backoff_1024ths": 1536,
     "open_at_most": "1m 30s", "jitter": false, "hold_at_most": "2h", "probe_rule": "rates", "probes": 5, "at_once": 2,
-    "successes": 3, "lease": "20s", "ramp": "10s", "levels": true, "mode": "shadow"
+    "successes": 3, "lease": "20s", "ramp": "10s", "stable_after": "1m", "levels": true, "mode": "shadow"
 }"#;
 
 /// Every setting that can be off.
-const OFF: &str = r#"{ "failure_permille": "off", "slow_after": "off", "ramp": "off" }"#;
+const OFF: &str = r#"{ "failure_permille": "off", "slow_after": "off", "ramp": "off", "stable_after": "off" }"#;
 
 fn vars(pairs: &[(&str, &str)]) -> Result<Settings, String> {
     let pairs = pairs.iter().map(|&(name, value)| (name.to_string(), value.to_string()));
@@ -50,6 +50,7 @@ fn every_setting_reaches_the_configuration() {
         .successes(3)
         .lease(20 * SECOND)
         .ramp(10 * SECOND)
+        .stable_after(60 * SECOND)
         .levels(true)
         .shadow(true);
     assert_eq!(json(ALL).unwrap().over(Config::streak(1)), expected);
@@ -64,8 +65,10 @@ fn every_setting_reaches_the_configuration() {
 fn what_the_base_has_can_be_switched_off() {
     let off = json(OFF).unwrap();
     let base = Config::upstream().slow_after(SECOND).slow_permille(300);
-    assert_eq!(off.over(base), Config::upstream().ignore_failure_share().no_ramp().no_slow_limit());
-    assert_eq!(vars(&[("UP_FAILURE_PERMILLE", "off"), ("UP_SLOW_AFTER", "off"), ("UP_RAMP", "off")]), Ok(off));
+    let without = Config::upstream().ignore_failure_share().no_ramp().no_slow_limit().forget_at_once();
+    assert_eq!(off.over(base), without);
+    let names = ["UP_FAILURE_PERMILLE", "UP_SLOW_AFTER", "UP_RAMP", "UP_STABLE_AFTER"];
+    assert_eq!(vars(&names.map(|name| (name, "off"))), Ok(off));
     // The settings on top win, whether they switch a setting off or on.
     let on = json(r#"{"failure_permille": 400, "ramp": "3s"}"#).unwrap();
     assert_eq!((off.or(on).failure_permille, on.or(off).failure_permille), (Some(None), Some(Some(400))));
@@ -219,6 +222,8 @@ fn a_value_out_of_bounds_is_named_with_its_field_and_its_bound() {
         (r#"{"probes": 2, "successes": 0}"#, Field::Successes, Bound::AtLeast(1)),
         (r#"{"lease": "0s"}"#, Field::Lease, Bound::AtLeast(1)),
         (r#"{"ramp": "0s"}"#, Field::Ramp, Bound::AtLeast(1)),
+        (r#"{"stable_after": "0s"}"#, Field::StableAfter, Bound::AtLeast(1)),
+        (r#"{"stable_after": "4days"}"#, Field::StableAfter, Bound::AtMost(microbreaker::HORIZON / 4)),
     ] {
         let made = Breaker::<Both, _>::try_new(json(text).unwrap().over(base), ManualClock::new());
         let error = made.expect_err(text);

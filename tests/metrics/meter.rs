@@ -33,7 +33,7 @@ fn a_reading_of_a_new_breaker_is_all_zeros() {
     let reading = metered(&clock).reading();
     assert_eq!((reading.name, reading.states, reading.probes_in_flight), ("metered", States::One(State::Closed), 0));
     assert_eq!(outcomes(&reading), [0; 7]);
-    assert_eq!([reading.slow, reading.rejected, reading.would_reject], [0; 3]);
+    assert_eq!([reading.slow, reading.rejected, reading.would_reject, reading.anyway], [0; 4]);
     assert_eq!((reading.transitions, reading.open, reading.latency), ([[0; 7]; 7], Duration::ZERO, None));
 }
 
@@ -58,21 +58,25 @@ fn each_number_is_what_was_done() {
     breaker.switch(Mode::Shadow);
     (0..9).for_each(|_| drop(breaker.acquire().unwrap()));
     breaker.switch(Mode::On);
+    breaker.reset();
+    breaker.trip(OpenReason::Outlier, SECOND);
+    (0..10).for_each(|_| drop(breaker.acquire_anyway().unwrap()));
     clock.advance(SECOND);
     let probe = breaker.acquire().unwrap();
     let reading = breaker.reading();
     assert_eq!((reading.states, reading.probes_in_flight), (States::One(State::HalfOpen), 1));
-    assert_eq!(outcomes(&reading), [3, 4, 5, 6, 16, 1, 0]);
-    assert_eq!([reading.slow, reading.rejected, reading.would_reject], [2, 8, 9]);
+    assert_eq!(outcomes(&reading), [3, 4, 5, 6, 26, 1, 0]);
+    assert_eq!([reading.slow, reading.rejected, reading.would_reject, reading.anyway], [2, 8, 9, 10]);
     assert_eq!(reading.open, SECOND);
     probe.latch();
     let reading = breaker.reading();
     assert_eq!((reading.states, reading.probes_in_flight, reading.latch), (States::One(State::Latched), 0, 1));
-    let moves = [State::Closed, State::Open, State::HalfOpen, State::Latched];
+    let moves = [State::Closed, State::Open, State::Closed, State::Open, State::HalfOpen, State::Latched];
     for pair in moves.windows(2) {
-        assert_eq!(reading.transitions(pair[0], pair[1]), 1, "{pair:?}");
+        let times = moves.windows(2).filter(|other| *other == pair).count();
+        assert_eq!(reading.transitions(pair[0], pair[1]), times as u64, "{pair:?}");
     }
-    assert_eq!(reading.transitions.as_flattened().iter().sum::<u64>(), 3, "and no others");
+    assert_eq!(reading.transitions.as_flattened().iter().sum::<u64>(), 5, "and no others");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, FailureKind, ManualClock, Outcome, Permit, ProbeRule, State, Streak,
-    TimeWindow, Window,
+    Breaker, Clock, Config, CountWindow, FailureKind, LiveWindow, ManualClock, Outcome, Permit, ProbeRule, State,
+    Streak, TimeWindow,
 };
 use serde_json::{Map, Value, json};
 
@@ -72,7 +72,10 @@ fn replay_named(vector: &Value) -> Outcomes {
     let setup = Setup::read(fields.get("config").ok_or("config is missing")?)?;
     match setup.window {
         Kind::Streak => run::<Streak>(&setup, steps),
-        Kind::Count => run::<CountWindow<128>>(&setup, steps),
+        Kind::Count => {
+            run::<CountWindow<129>>(&setup, steps)?;
+            if setup.fits_in_one_word() { run::<CountWindow<1>>(&setup, steps) } else { Ok(()) }
+        }
         Kind::Time => run::<TimeWindow<64>>(&setup, steps),
     }
 }
@@ -166,6 +169,11 @@ impl Setup {
         Ok(Self { window, config, slow_after_ms })
     }
 
+    /// Whether a count window of one word holds as many outcomes, if a longer one takes the configuration.
+    fn fits_in_one_word(&self) -> bool {
+        Breaker::<CountWindow<1>, _>::try_new(self.config, ManualClock::new()).is_ok()
+    }
+
     fn window(value: &Value) -> Outcomes<(Kind, Config)> {
         let fields = object(value, "window")?;
         let keys: Vec<&str> = fields.keys().map(String::as_str).collect();
@@ -186,14 +194,14 @@ impl Setup {
 }
 
 /// A replay in progress: the breaker, the permits that are held, and the time so far.
-struct Run<'a, W: Window> {
+struct Run<'a, W: LiveWindow> {
     breaker: &'a Breaker<W, &'a ManualClock>,
     held: HashMap<String, Permit<&'a Breaker<W, &'a ManualClock>>>,
     elapsed_ms: u64,
     slow_after_ms: Option<u64>,
 }
 
-fn run<W: Window>(setup: &Setup, steps: &[Value]) -> Outcomes {
+fn run<W: LiveWindow>(setup: &Setup, steps: &[Value]) -> Outcomes {
     let clock = ManualClock::new();
     let breaker: Breaker<W, _> = Breaker::try_new(setup.config, &clock).map_err(|error| format!("config: {error}"))?;
     let mut run = Run { breaker: &breaker, held: HashMap::new(), elapsed_ms: 0, slow_after_ms: setup.slow_after_ms };
@@ -203,7 +211,7 @@ fn run<W: Window>(setup: &Setup, steps: &[Value]) -> Outcomes {
     Ok(())
 }
 
-impl<'a, W: Window> Run<'a, W> {
+impl<'a, W: LiveWindow> Run<'a, W> {
     fn step(&mut self, step: &Value) -> Outcomes {
         let parts = step.as_array().ok_or("a step is a list")?;
         let (name, arguments) = parts.split_first().ok_or("an empty step")?;

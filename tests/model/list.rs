@@ -1,23 +1,33 @@
 //! Compares a count window with a list of outcomes, call by call.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
-use microbreaker::{Breaker, Config, CountWindow, ManualClock, State, count_words};
+use microbreaker::{Breaker, Config, CountWindow, LiveWindow, ManualClock, State, count_words};
 
-/// A count window opens with the same call as a list of outcomes: with short and long windows, low and high thresholds,
-/// and resets in between.
 #[test]
 fn a_count_window_opens_with_the_call_with_which_a_list_would() {
+    opens_as_a_list_would::<CountWindow<{ count_words(64, false) }>>(1..=64);
+}
+
+#[test]
+fn a_count_window_of_one_word_opens_with_the_call_with_which_a_list_would() {
+    opens_as_a_list_would::<CountWindow<1>>(1..=24);
+}
+
+/// A window of so many calls opens with the same call as a list of outcomes: with low and high thresholds, and resets in
+/// between.
+fn opens_as_a_list_would<W: LiveWindow>(lengths: RangeInclusive<u16>) {
     let mut dice = 1_u32;
     let mut roll = move |sides: u32| {
         dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (dice >> 8) % sides
     };
     let mut opened = 0;
-    for calls in 1..=64_u16 {
+    for calls in lengths {
         for (permille, minimum) in [(1, 1), (150, 1), (300, calls.div_ceil(2)), (500, calls), (900, 1), (1000, calls)] {
             let config = Config::count(calls).failure_permille(permille).minimum(minimum);
-            let breaker: Breaker<CountWindow<{ count_words(64, false) }>, _> = Breaker::new(config, ManualClock::new());
+            let breaker: Breaker<W, _> = Breaker::new(config, ManualClock::new());
             let mut list = VecDeque::new();
             // The share of failures stays the same for 40 calls, so that windows fill with successes before failures
             // come.

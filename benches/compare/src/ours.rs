@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use microbreaker::{
-    Breaker, Clock, CoarseClock, Config, CountWindow, LaneCount, Lanes, ManualClock, StdClock, Streak, TickRate, Ticks,
-    TimeWindow, Window, count_words,
+    Breaker, Clock, CoarseClock, Config, CountWindow, LaneCount, Lanes, LiveWindow, ManualClock, StdClock, Streak,
+    TickRate, Ticks, TimeWindow, count_words,
 };
 
 use crate::caller::{Caller, OpenFor, State, Subject};
@@ -43,7 +43,7 @@ fn std_clock<W: Configured>(name: &'static str, judge: Judge) -> Row {
 }
 
 /// A window and its configuration here, which is that of `benches/breaker.rs`.
-trait Configured: Window + Send + Sync + 'static {
+trait Configured: LiveWindow + Send + Sync + 'static {
     fn healthy() -> Config;
     fn first_failure(bucket: Duration) -> Config;
 }
@@ -71,7 +71,7 @@ impl Configured for CountWindow<{ count_words(100, false) }> {
 impl<const LANES: usize> Configured for TimeWindow<16, LANES>
 where
     Lanes<LANES>: LaneCount,
-    Self: Window + Send + Sync,
+    Self: LiveWindow + Send + Sync,
 {
     fn healthy() -> Config {
         guarded::time()

@@ -48,7 +48,7 @@ pub fn text(run: &Run, rivals: &[About], limits: &[Limit], beside: &[Beside], ho
          by a manual clock that is moved on by a tick; in the rows by the std clock by one of 1 GHz on `Instant`, as \
          the rivals read it, for 1 ns. Open-reject of the empty call is the call itself.\n\n\
          ### Two threads\n\n{}\n\
-         A thread's lane follows from where its stack is: with 4 lanes two threads may well share one.\n\n{}\n\
+         With 4 lanes, each of the two threads writes to one of its own.\n\n{}\n\
          ### Ours beside each rival\n\n\
          Our time by theirs, in the same rounds: the same judge (one without a window: the streak), one lane, the \
          coarse clock; in the churn the clock that they read. (They read `Instant` on a rejection, seatbelt and \

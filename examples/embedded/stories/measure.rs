@@ -18,8 +18,8 @@ use portable_atomic::{AtomicU32, Ordering};
 use board::icount::Counter;
 use microbreaker::metrics::Counters;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, ManualClock, Observer, State, Streak, TickRate, Ticks, TimeWindow, Window,
-    count_words,
+    Breaker, Clock, Config, CountWindow, Fixed, ManualClock, Observer, Policy, State, Streak, TickRate, Ticks,
+    TimeWindow, Window, count_words,
 };
 
 /// The limits of the figures. A figure without a limit here is only printed.
@@ -43,6 +43,20 @@ const BUCKET: Duration = Duration::from_millis(250);
 
 const SLOW: Config = Config::count(100).slow_permille(500).slow_after(Duration::from_secs(2));
 
+struct FixedStreak;
+
+impl Policy for FixedStreak {
+    const CONFIG: Config = Config::streak(5);
+}
+
+struct Fixed24;
+
+impl Policy for Fixed24 {
+    const CONFIG: Config = Config::count(24);
+}
+
+static FIXED_STREAK: Breaker<Fixed<Streak, FixedStreak>, Counted> = Breaker::fixed(Counted);
+static FIXED_24: Breaker<Fixed<CountWindow<{ count_words(24, false) }>, Fixed24>, Counted> = Breaker::fixed(Counted);
 static STREAK: Breaker<Streak, Counted> = Breaker::new(Config::streak(5), Counted);
 static OBSERVED: Breaker<Streak, Counted, Counters> =
     Breaker::observed(Config::streak(5), Counted, Counters::new("measured"));
@@ -107,7 +121,7 @@ struct Bench {
     counter: Counter,
     over: u32,
     /// Which lines of the budget were used: a bit for each.
-    used: u64,
+    used: u128,
 }
 
 impl Bench {
@@ -205,6 +219,8 @@ fn main() -> ! {
     WORD.store(1, Ordering::Relaxed);
     bench.line("floor", "load", load, &WORD);
     bench.line("floor", "exchange", compare_exchange, &WORD);
+    bench.window("fixed", &FIXED_STREAK);
+    bench.window("fixed24", &FIXED_24);
     bench.window("streak", &STREAK);
     bench.window("observed", &OBSERVED);
     bench.window("count24", &COUNT_24);

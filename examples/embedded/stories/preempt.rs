@@ -3,17 +3,31 @@
 //!
 //! The interrupt runs completely within the operation. So the answers of both, and everything that is left, must be the
 //! result of one of two orders: the interrupt before the operation, or after it. Both orders are first tried on
-//! breakers of their own. `freedom` names every other result that is allowed, and says why. A breaker of plain loads
-//! and stores goes through the same sweep, to show that the sweep catches it.
+//! breakers of their own. Where one exchange decides, that is all there is. Some operations have two steps, and the
+//! interrupt may come between them. `freedom` has a rule for each such place, which says by how much the result may differ
+//! from one of the orders. A breaker of plain loads and stores goes through the same sweep, to show that the sweep catches
+//! it.
+//!
+//! # Between an outcome and its trip
+//!
+//! This is decided. A streak alone is counted in the word that decides: one exchange counts a failure and opens the
+//! circuit, and nobody sees a state between. So it is with the only probe. A window with words of its own (count, time, a
+//! pair) counts the outcome first, and then the circuit moves. An interrupt between the two sees the circuit still closed
+//! with a window that may be over its threshold: its call is admitted, and if that fails, its own report may make the move
+//! first. The interrupted report then says `Counted`. The circuit opens once, in either case. Likewise, one of several
+//! probes counts its result first: an interrupt may see the probe back and the circuit still half-open, and a call of the
+//! interrupt carries the verdict out.
+//!
+//! # The table
 //!
 //! In each state, each operation meets two interrupts: one whose call fails, and one other, which changes from state to
-//! state. If this is built with `PREEMPT=all` in the environment, each operation meets all thirteen. The table shows
-//! for each operation
+//! state. A failure that opens the circuit meets all sixteen. If this is built with `PREEMPT=all` in the environment, each
+//! operation does. The table shows for each operation
 //! - *offsets*: before how many instructions the interrupt was tried, one after the other, to the operation's end,
 //! - *waited*: at how many offsets it came at the same instruction as at the offset before. In a critical section an
 //!   interrupt waits for the end,
 //! - *distinct*: how many different instructions of the program were hit,
-//! - *between*: at how many offsets the result belonged to neither order, but `freedom` allows it,
+//! - *between*: at how many offsets the result belonged to neither order, but to a rule of `freedom`,
 //! - *wrong*: at how many offsets the result was none of these.
 #![no_std]
 #![no_main]
@@ -29,7 +43,7 @@ mod sweep;
 
 use core::marker::PhantomData;
 
-use guarded::{Both, Encounter, InARow, InTime, Intruder, Kind, OfTheLast, Operation, Prepared};
+use guarded::{Both, Constant, Encounter, InARow, InTime, Intruder, Kind, OfTheLast, Operation, Prepared, Report};
 use naive::Twice;
 use sweep::{Count, Sweeper};
 
@@ -43,21 +57,25 @@ const CRITICAL_SECTIONS: bool = cfg!(feature = "portable-atomic");
 /// The states in which the kind of window matters. They are tried with each window, all others with the simplest.
 const OF_WINDOWS: [Prepared; 3] = [Prepared::Brink, Prepared::HalfBrink, Prepared::Ramping];
 
-/// Whether an operation meets `intruder`. `turn` selects one of the others.
-fn meets(intruder: Intruder, turn: usize) -> bool {
+/// Whether `operation` meets `intruder` in this state. `turn` selects one of the others.
+fn meets(prepared: Prepared, operation: Operation, intruder: Intruder, turn: usize) -> bool {
+    // Between an outcome and its trip, all are tried.
+    if ALL || prepared == Prepared::Brink && operation == Operation::Report(Report::Failure) {
+        return true;
+    }
     let other = Intruder::OTHERS[turn % Intruder::OTHERS.len()];
     // If each load is a critical section, everything takes longer. Then only one of the two is met.
     let (first, second) =
         if CRITICAL_SECTIONS { (turn.is_multiple_of(2), !turn.is_multiple_of(2)) } else { (true, true) };
-    ALL || (first && intruder == Intruder::Failure) || (second && intruder == other)
+    (first && intruder == Intruder::Failure) || (second && intruder == other)
 }
 
 fn encounters<K: Kind>(sweeper: &mut Sweeper, operation: Operation, at: usize, states: &[Prepared]) -> Count {
     let mut all = Count::default();
     for (state, &prepared) in states.iter().enumerate() {
         for intruder in Intruder::OTHERS.into_iter().chain([Intruder::Failure]) {
-            // Five and twelve have no common divisor, so over all states an operation meets all of the others.
-            if meets(intruder, at + 5 * state) {
+            // Seven and fifteen have no common divisor, so over all states an operation meets all of the others.
+            if meets(prepared, operation, intruder, at + 7 * state) {
                 let encounter = Encounter::<K> { prepared, operation, intruder, kind: PhantomData };
                 all.add(sweeper.sweep(&encounter));
             }
@@ -87,6 +105,7 @@ fn main() -> ! {
     for (at, (name, operation)) in Operation::ALL.into_iter().enumerate() {
         sweeper.forget();
         let mut count = encounters::<InARow>(&mut sweeper, operation, at, &Prepared::ALL);
+        count.add(encounters::<Constant>(&mut sweeper, operation, at, &Prepared::ALL));
         if operation.concerns_the_window() {
             count.add(encounters::<OfTheLast>(&mut sweeper, operation, at, &[Prepared::Healthy]));
             count.add(encounters::<OfTheLast>(&mut sweeper, operation, at, &OF_WINDOWS));

@@ -124,7 +124,7 @@ fn power_up() {
         (u32::MAX, u32::MAX, SnapshotError::Foreign),
         (noise, noise, SnapshotError::Foreign),
         (head, noise, SnapshotError::Corrupt),
-        (head + 1, noise, SnapshotError::Version(2)),
+        (head - 1, noise, SnapshotError::Version(1)),
     ];
     for (first, rest, error) in patterns {
         ram::fill((0..).map(|at| if at % Snapshot::WORDS == 0 { first } else { rest }));

@@ -2,11 +2,15 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::thread;
-use microbreaker::{Breaker, Clock, Config, Event, ManualClock, Observer, TickRate, Ticks};
+use microbreaker::{
+    Breaker, Clock, Config, Event, Fixed, LiveWindow, ManualClock, Observer, OpenReason, Policy, State, TickRate,
+    Ticks, Window,
+};
 
 /// Explores `model` exhaustively, up to `LOOM_MAX_PREEMPTIONS` preemptions (2 unless set).
 pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
@@ -29,6 +33,26 @@ impl Clock for Still {
     }
 }
 
+/// A clock that stands still unless it is moved by hand. Like real time it is outside the memory model, and the same for
+/// all threads.
+#[derive(Debug, Default)]
+pub(crate) struct Hand(AtomicU32);
+
+impl Hand {
+    pub(crate) fn advance(&self, ticks: u32) {
+        self.0.fetch_add(ticks, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    const RATE: TickRate = ManualClock::RATE;
+    const SLACK: u32 = 0;
+
+    fn now(&self) -> Ticks {
+        Ticks::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// A clock that moves on with each reading, and remembers what each thread read last. Like real time it is outside the
 /// memory model, and the same for all threads.
 #[derive(Debug, Default)]
@@ -40,6 +64,10 @@ impl Stepping {
         let me = format!("{:?}", thread::current().id());
         let readings = self.0.lock().unwrap();
         readings.1.iter().rev().find(|(thread, _)| *thread == me).map_or(0, |&(_, now)| now)
+    }
+
+    pub(crate) fn advance(&self, ticks: u32) {
+        self.0.lock().unwrap().0 += ticks;
     }
 }
 
@@ -107,19 +135,84 @@ pub(crate) fn whole_ticks(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos() * 1024 / 1_000_000_000).unwrap()
 }
 
+/// How long an open time of `ticks` lasts if another thread comes before its owner has said how long: all that the bound in the
+/// word leaves, by a clock without slack.
+pub(crate) const fn unsaid(ticks: u32) -> u32 {
+    (ticks + 1).next_power_of_two() - 1
+}
+
 /// The longest open time of most models.
 pub(crate) const OPEN: u32 = 16;
 
 /// `config` without jitter or backoff, so that each time in a model is one number.
-pub(crate) fn plain(config: Config) -> Config {
+pub(crate) const fn plain(config: Config) -> Config {
     config.jitter(false).backoff_1024ths(1024).open_for(ticks(OPEN))
 }
 
-/// A shared breaker.
-pub(crate) fn shared<W: microbreaker::Window, C: Clock, O: Observer>(
+/// A shared breaker, with live settings.
+pub(crate) fn shared<W: LiveWindow, C: Clock, O: Observer>(
     config: Config,
     clock: C,
     observer: O,
 ) -> Arc<Breaker<W, C, O>> {
     Arc::new(Breaker::observed(config, clock, observer))
+}
+
+/// A shared breaker, with the settings of a policy.
+pub(crate) fn fixed<W: LiveWindow, P: Policy, C: Clock, O: Observer>(
+    clock: C,
+    observer: O,
+) -> Arc<Breaker<Fixed<W, P>, C, O>> {
+    Arc::new(Breaker::fixed_observed(clock, observer))
+}
+
+/// Declares policies, each by its settings.
+#[macro_export]
+macro_rules! policies {
+    ($($name:ident = $config:expr;)+) => {$(
+        #[derive(Debug)]
+        struct $name;
+
+        impl microbreaker::Policy for $name {
+            const CONFIG: microbreaker::Config = $config;
+        }
+    )+};
+}
+
+/// Explores a model of a breaker twice: with the settings of a policy as live settings, where there may be many probes, and
+/// as constants, where the paths for what is not configured are folded away.
+#[macro_export]
+macro_rules! explore_both {
+    ($window:ty, $policy:ty, $clock:expr, $observer:expr; |$breaker:ident| $body:block) => {
+        $crate::common::explore(move || {
+            let config = <$policy as microbreaker::Policy>::CONFIG;
+            let $breaker = $crate::common::shared::<$window, _, _>(config, $clock, $observer);
+            $body
+        });
+        $crate::common::explore(move || {
+            let $breaker = $crate::common::fixed::<$window, $policy, _, _>($clock, $observer);
+            $body
+        });
+    };
+}
+
+/// Lets the circuit be open for a time that is over: the next `acquire` makes it half-open.
+pub(crate) fn come_due<W: Window, O: Observer>(breaker: &Breaker<W, ManualClock, O>) {
+    breaker.trip(OpenReason::Manual, ticks(OPEN));
+    breaker.clock().advance_ticks(OPEN);
+}
+
+/// The events told must be one path through the states, in generations that grow.
+pub(crate) fn assert_one_path<W: Window, C: Clock>(breaker: &Breaker<W, C, Events>) {
+    let mut events = breaker.observer().all();
+    // The end of a ramp keeps the generation.
+    events.sort_by_key(|event| (event.generation, event.from == State::Ramping && event.to == State::Closed));
+    let (mut state, mut generation) = (State::Closed, 0);
+    for event in &events {
+        let ends_a_ramp = (event.from, event.to) == (State::Ramping, State::Closed);
+        assert!(event.generation > generation || ends_a_ramp, "each generation is told once: {events:?}");
+        assert_eq!(event.from, state, "{events:?}");
+        (state, generation) = (event.to, event.generation);
+    }
+    assert_eq!(breaker.state(), state, "{events:?}");
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! word 0   "MCB" (24) · version (8)
 //!      1   attempt (5) · reason (3) · state (3), the rest 0
-//!      2   what is left of the open time or ramp, in ticks
-//!      3   how long the open time or ramp has lasted, in ticks
+//!      2   what is left of the open time, the ramp or the memory of the attempt, in ticks
+//!      3   0
 //!      4   how many snapshots were kept before this one, see `Retained`
 //!      5   the clock's rate: ticks …
 //!      6   … in as many seconds
@@ -18,7 +18,7 @@ pub(crate) mod retained;
 use core::fmt;
 
 use crate::clock::{HORIZON, TickRate};
-use crate::machine::control::ATTEMPT_MAX;
+use crate::machine::word::ATTEMPT_MAX;
 use crate::platform::bits::layout;
 use crate::terms::state::{OpenReason, State};
 
@@ -26,7 +26,7 @@ use crate::terms::state::{OpenReason, State};
 /// [`Breaker::restore`] restores it.
 ///
 /// It holds the state, the reason if the circuit is open, how often in a row recovery failed, and the time left of the
-/// open time or of the ramp. Times are distances in ticks, never instants, because no clock is certain to outlive a
+/// open time, of the ramp, or until a closed circuit forgets how often recovery failed. Times are distances in ticks, never instants, because no clock is certain to outlive a
 /// reset. A snapshot holds neither the window's counts nor permits, settings and switches.
 ///
 /// A snapshot travels as [words](Self::words) or little-endian [bytes](Self::bytes). Their number never changes. They
@@ -78,10 +78,10 @@ use crate::terms::state::{OpenReason, State};
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
     pub(crate) state: State,
+    /// Why it is open, or what a ramp recovers from.
     pub(crate) reason: OpenReason,
     pub(crate) attempt: u32,
     pub(crate) remaining: u32,
-    pub(crate) age: u32,
     pub(crate) sequence: u32,
     /// [`TickRate::ratio`]
     pub(crate) rate: (u32, u32),
@@ -97,7 +97,7 @@ impl Eq for Snapshot {}
 
 /// "MCB"
 const MAGIC: u32 = 0x4D43_4200;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// More than any period can have left, which is at most the horizon, a quarter of jitter and the clock's slack.
 const LONGEST_REMAINING: u32 = 2 * HORIZON;
@@ -121,7 +121,7 @@ impl Snapshot {
             MAGIC | VERSION,
             ATTEMPT.of(self.attempt) | REASON.of(self.reason as u32) | STATE.of(self.state as u32),
             self.remaining,
-            self.age,
+            0,
             self.sequence,
             self.rate.0,
             self.rate.1,
@@ -133,7 +133,7 @@ impl Snapshot {
 
     /// Reads a snapshot from its [words](Self::words).
     pub fn from_words(words: &[u32; Self::WORDS]) -> Result<Self, SnapshotError> {
-        let &[head, control, remaining, age, sequence, ticks, seconds, check] = words;
+        let &[head, control, remaining, unused, sequence, ticks, seconds, check] = words;
         if head & !0xFF != MAGIC {
             return Err(SnapshotError::Foreign);
         }
@@ -150,18 +150,21 @@ impl Snapshot {
             return Err(SnapshotError::Corrupt);
         };
         let most = match state {
-            State::Closed | State::ForcedOpen | State::Disabled => 0,
+            State::ForcedOpen | State::Disabled => 0,
             _ => ATTEMPT_MAX,
         };
-        let timed = matches!(state, State::Open | State::Ramping);
+        let timed = matches!(state, State::Open | State::Ramping | State::Closed);
         if attempt > most
             || remaining > LONGEST_REMAINING
-            || !timed && (remaining, age) != (0, 0)
-            || state != State::Open && reason as u32 != 0
+            || unused != 0
+            || !timed && remaining != 0
+            // A closed circuit remembers its attempt for a time.
+            || state == State::Closed && attempt > 0 && remaining == 0
+            || !matches!(state, State::Open | State::Ramping) && reason as u32 != 0
         {
             return Err(SnapshotError::Corrupt);
         }
-        Ok(Self { state, reason, attempt, remaining, age, sequence, rate: (ticks, seconds) })
+        Ok(Self { state, reason, attempt, remaining, sequence, rate: (ticks, seconds) })
     }
 
     /// The snapshot as bytes, each word with its lowest byte first.
@@ -203,15 +206,10 @@ impl Snapshot {
         self.attempt as u8
     }
 
-    /// What is left of the open time or of the ramp, in ticks of the breaker's clock, rounded up; 0 in other states.
+    /// What is left of the open time or of the ramp, in ticks of the breaker's clock, rounded up. For a closed circuit, for how
+    /// long it still remembers its attempt; 0 in other states.
     pub const fn remaining_ticks(&self) -> u32 {
         self.remaining
-    }
-
-    /// How long the open time or the ramp has lasted, in ticks of the breaker's clock; 0 in other states. This is for
-    /// people and logs: no decision depends on it.
-    pub const fn age_ticks(&self) -> u32 {
-        self.age
     }
 
     pub(crate) fn is_of(&self, rate: TickRate) -> bool {

@@ -13,7 +13,7 @@ use crate::compose::registry::{Admin, Label, Member, NEVER, Registry, Slot};
 use crate::config::Config;
 use crate::config::check::{Broken, ticks, within};
 use crate::config::error::{ConfigError, Field};
-use crate::machine::window::Window;
+use crate::machine::window::LiveWindow;
 use crate::platform::atomics::AtomicU32;
 use crate::terms::observer::Observer;
 
@@ -118,7 +118,7 @@ impl<K> RegistryBuilder<K> {
     }
 
     /// A registry of breakers that nobody observes.
-    pub fn build<W: Window, C: Clock + Clone>(self, clock: C) -> Result<Registry<K, W, C>, ConfigError> {
+    pub fn build<W: LiveWindow, C: Clock + Clone>(self, clock: C) -> Result<Registry<K, W, C>, ConfigError> {
         self.build_observed(clock, |_| ())
     }
 
@@ -129,7 +129,7 @@ impl<K> RegistryBuilder<K> {
     /// `observe` is called outside any lock. If two callers create a breaker at once, or there is no room, it makes an
     /// observer that is not needed and is dropped. An observer may be dropped at any time, also under the registry's
     /// lock: its drop must not use the registry.
-    pub fn build_observed<W: Window, C: Clock + Clone, O: Observer>(
+    pub fn build_observed<W: LiveWindow, C: Clock + Clone, O: Observer>(
         self,
         clock: C,
         observe: impl Fn(&'static str) -> O + Send + Sync + 'static,

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::compose::registry::used::Used;
 use crate::config::Config;
 use crate::config::error::ConfigError;
-use crate::machine::window::Window;
+use crate::machine::window::LiveWindow;
 use crate::metrics::meter::Metered;
 use crate::metrics::monitors::{DuplicateName, Monitors};
 use crate::metrics::reading::{Reading, States};
@@ -100,7 +100,7 @@ type Observe<O> = Box<dyn Fn(&'static str) -> O + Send + Sync>;
 /// name (none, if that name is no label). Open seconds are added up: two open breakers add two seconds each second. So
 /// if `n` breakers are open, take a [reading](crate::metrics::Reading) `n` times as often. For a thousand open breakers
 /// at 1024 Hz, that is every half hour.
-pub struct Registry<K, W, C, O = ()> {
+pub struct Registry<K, W: LiveWindow, C, O = ()> {
     map: papaya::HashMap<K, Arc<Slot<W, C, O>>>,
     admin: Mutex<Admin<K>>,
     /// The stamp of the last search that found no breaker to let go, or `NEVER`.
@@ -127,7 +127,7 @@ struct Admin<K> {
     members: usize,
 }
 
-struct Slot<W, C, O> {
+struct Slot<W: LiveWindow, C, O> {
     breaker: Breaker<W, C, O>,
     label: &'static str,
     overflow: bool,
@@ -137,7 +137,7 @@ struct Slot<W, C, O> {
 impl<K, W, C, O> Registry<K, W, C, O>
 where
     K: Hash + Eq,
-    W: Window,
+    W: LiveWindow,
     C: Clock + Clone,
     O: Observer,
 {
@@ -397,7 +397,7 @@ where
     }
 }
 
-impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
+impl<W: LiveWindow, C: Clock, O: Observer> Slot<W, C, O> {
     /// Whether the state that the breaker is in may be forgotten: no open time is running, and no state waits for an
     /// operator.
     fn is_over(&self) -> bool {
@@ -410,7 +410,7 @@ impl<W: Window, C: Clock, O: Observer> Slot<W, C, O> {
     }
 }
 
-impl<K, W, C, O> fmt::Debug for Registry<K, W, C, O> {
+impl<K, W: LiveWindow, C, O> fmt::Debug for Registry<K, W, C, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("capacity", &self.capacity).finish_non_exhaustive()
     }
@@ -426,7 +426,7 @@ impl Monitors {
     where
         R: Deref<Target = Registry<K, W, C, O>> + Send + Sync + 'static,
         K: Hash + Eq,
-        W: Window,
+        W: LiveWindow,
         C: Clock + Clone,
         O: Observer,
         M: Metered + Send + Sync + 'static,
@@ -440,9 +440,9 @@ impl Monitors {
 ///
 /// While somebody holds a member, its breaker stays the breaker of its key and keeps its place in the registry. So do
 /// not keep members of keys that are no longer in use.
-pub struct Member<W, C, O = ()>(Arc<Slot<W, C, O>>);
+pub struct Member<W: LiveWindow, C, O = ()>(Arc<Slot<W, C, O>>);
 
-impl<W, C, O> Member<W, C, O> {
+impl<W: LiveWindow, C, O> Member<W, C, O> {
     /// The breaker's name in logs and metrics. It is never the key.
     pub fn label(&self) -> &'static str {
         self.0.label
@@ -454,7 +454,7 @@ impl<W, C, O> Member<W, C, O> {
     }
 }
 
-impl<W, C, O> Deref for Member<W, C, O> {
+impl<W: LiveWindow, C, O> Deref for Member<W, C, O> {
     type Target = Breaker<W, C, O>;
 
     #[inline]
@@ -464,13 +464,13 @@ impl<W, C, O> Deref for Member<W, C, O> {
 }
 
 // By hand: a derive would demand `Clone` of `W`, `C` and `O`.
-impl<W, C, O> Clone for Member<W, C, O> {
+impl<W: LiveWindow, C, O> Clone for Member<W, C, O> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<W, C, O> fmt::Debug for Member<W, C, O> {
+impl<W: LiveWindow, C, O> fmt::Debug for Member<W, C, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member")
             .field("label", &self.label())

@@ -43,7 +43,7 @@ impl Condition {
 
 /// One breaker's reading, as the body of a status endpoint or a part of [`HealthBody`].
 ///
-/// It is written with these fields: `name`, `state` and `reason` (by their names, or null), `retry_in_ms` (rounded up;
+/// It is written with these fields: `name`, `state` and `reason` (by their names; the reason of an open or half-open circuit, else null), `retry_in_ms` (rounded up;
 /// 0 means now, and null means not before somebody resets the breaker), `level`, `attempt`, `generation`, `window`
 /// (`total`, `failed`, `slow`), `probes_in_flight` and `shadow`. [`Status`] says which of them belong together and
 /// which may be torn.

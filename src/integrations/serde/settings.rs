@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::error::ConfigError;
 use crate::config::table::settings;
 use crate::config::{Config, ProbeRule};
-use crate::machine::window::Window;
+use crate::machine::window::LiveWindow;
 use crate::terms::mode::Mode;
 use crate::terms::observer::Observer;
 
@@ -36,7 +36,7 @@ macro_rules! options {
         /// Times are texts with their unit (`"5s"`, `"250ms"`, `"1m 30s"`), as `humantime` reads them. Numbers and
         /// switches may be texts too, since the environment has only texts. `"off"` (in Rust `Some(None)`) switches off
         /// what the base has set: as `failure_permille` the share of failures, as `slow_after` the slow limit with its
-        /// share, as `ramp` the ramp.
+        /// share, as `ramp` the ramp, as `stable_after` the memory of a recovery.
         ///
         /// An unknown name or an invalid value is an error that names the field. If you flatten these settings into a
         /// struct of your own, every name that is not a field of that struct is read as one of these.
@@ -178,7 +178,7 @@ settings!(rows);
 
 impl Settings {
     /// Makes a breaker of these settings [over](Self::over) `base`, in the mode that is given.
-    pub fn breaker<W: Window, C: Clock, O: Observer>(
+    pub fn breaker<W: LiveWindow, C: Clock, O: Observer>(
         &self,
         base: Config,
         clock: C,
@@ -213,7 +213,7 @@ impl Settings {
     ///
     /// Let `base` be the same as when the breaker was made. An option that the file no longer gives is the base's
     /// again. Only the mode stays as it is if the file no longer gives it.
-    pub fn apply<W: Window, C: Clock, O: Observer>(
+    pub fn apply<W: LiveWindow, C: Clock, O: Observer>(
         &self,
         base: Config,
         breaker: &Breaker<W, C, O>,

@@ -4,20 +4,25 @@ use super::Recorded;
 use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
-use crate::machine::control::ControlWord;
+use crate::config::live::Live;
+use crate::config::source::Source;
 use crate::machine::judge::Assessment;
-use crate::machine::scope::{Mark, Scope};
+use crate::machine::mark::Mark;
+use crate::machine::scope::Scope;
+use crate::machine::word::Word;
 use crate::platform::atomics::initial;
 use crate::terms::tally::Tally;
 
-impl<A: Sealed, B: Sealed> Sealed for (A, B) {
+impl<A: Sealed<Settings = Live>, B: Sealed<Settings = Live>> Sealed for (A, B) {
+    type Settings = Live;
     const CAPACITY: Capacity = A::CAPACITY.and(B::CAPACITY);
     const SHARES: bool = A::SHARES || B::SHARES;
     const WRITES: bool = A::WRITES || B::WRITES;
+    const RUN_IN_COUNTS: bool = A::IN_WORD || B::IN_WORD;
     initial!(give(initial!(take A), initial!(take B)));
 
     #[inline]
-    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
+    fn record<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>, mark: Mark, judge_always: bool) -> Recorded {
         match (self.0.record(scope, mark, judge_always), self.1.record(scope, mark, judge_always)) {
             (Recorded::Stale, _) | (_, Recorded::Stale) => Recorded::Stale,
             (Recorded::Counted, other) | (other, Recorded::Counted) => other,
@@ -37,7 +42,7 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
 
     #[inline(always)]
     #[expect(clippy::if_same_then_else, reason = "the order is the point")]
-    fn try_fast<C: Clock>(&self, scope: Scope<'_, C>, quiet: ControlWord, _: bool) -> bool {
+    fn try_fast<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>, quiet: Word, _: bool) -> bool {
         // The window that only reads goes first, so that nothing was done if either refuses. At most one window of a
         // pair writes here, because two windows of one kind are no pair.
         if A::WRITES {
@@ -47,15 +52,15 @@ impl<A: Sealed, B: Sealed> Sealed for (A, B) {
         }
     }
 
-    fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
+    fn tally<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>) -> Tally {
         self.0.tally(scope)
     }
 
-    fn is_clean<C: Clock>(&self, scope: Scope<'_, C>) -> bool {
+    fn is_clean<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>) -> bool {
         self.0.is_clean(scope) && self.1.is_clean(scope)
     }
 
-    fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
+    fn renew<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>) {
         self.0.renew(scope);
         self.1.renew(scope);
     }

@@ -1,118 +1,112 @@
-//! Consecutive failures, in one word.
+//! Consecutive failures.
 //!
-//! ```text
-//!  31                                12 11                      0
-//! +------------------------------------+-------------------------+
-//! | generation (20)                    | run (12)                |
-//! +------------------------------------+-------------------------+
-//! ```
-//!
-//! The tag is the whole generation and stands where the control word has it, so a clean streak is the same word as a
-//! quiet control word.
+//! A streak alone has no word of its own. The breaker counts its run in the word that decides, so one exchange counts a
+//! failure and opens the circuit. What stands here serves the streaks for which that word has no room: one of a pair of
+//! windows, and one that trips after more than 255 failures. Their run stands in the counts, which carry the whole
+//! generation.
 
 use super::Recorded;
 use super::sealed::Sealed;
 use crate::clock::Clock;
 use crate::config::capacity::Capacity;
-use crate::machine::control::{ControlWord, GENERATION};
-use crate::machine::judge::{Assessment, degradation};
-use crate::machine::scope::{Mark, Scope};
-use crate::platform::atomics::{AtomicU32, Ordering, initial};
-use crate::platform::bits::layout;
+use crate::config::live::Live;
+use crate::config::source::Source;
+use crate::machine::counts::Counts;
+use crate::machine::judge::Assessment;
+use crate::machine::mark::Mark;
+use crate::machine::scope::Scope;
+use crate::machine::word::Word;
+use crate::platform::atomics::initial;
 use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};
 
-layout! {
-    RUN: 12,
-    GENERATION,
+/// A window that trips after a number of consecutive failures ([`Config::streak`](crate::Config::streak)). It has no words
+/// of its own, and a success on a clean streak only loads one. A slow success counts as a failure, whether by the slow limit
+/// or reported as [`Outcome::Slow`](crate::Outcome::Slow).
+///
+/// A streak of more than 255 failures, or one of a pair of windows, is counted beside the word that decides: then each
+/// report takes a few steps more.
+#[derive(Debug)]
+pub struct Streak(());
+
+/// The sums of a run.
+pub(crate) const fn tally_of(run: u32) -> Tally {
+    Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 }
 }
 
-/// A window that trips after a number of consecutive failures ([`Config::streak`](crate::Config::streak)). It is one
-/// word, and a success on a clean streak only loads it. A slow success counts as a failure, whether by the slow limit
-/// or reported as [`Outcome::Slow`](crate::Outcome::Slow).
-#[derive(Debug)]
-pub struct Streak(AtomicU32);
+/// Why the outcome that completes a run opens the circuit.
+pub(crate) const fn reason_of(mark: Mark) -> OpenReason {
+    if mark.failed { OpenReason::Failures } else { OpenReason::Slow }
+}
+
+/// How many quarters of the way to `trip` a run has come, at most 3. A run only grows by one or falls to nothing, so its level needs no memory.
+pub(crate) const fn level_of(run: u32, trip: u32) -> u8 {
+    (4 * run >= trip) as u8 + (4 * run >= 2 * trip) as u8 + (4 * run >= 3 * trip) as u8
+}
 
 impl Streak {
-    fn assessment<C>(scope: &Scope<'_, C>, run: u32, failed: bool) -> Assessment {
-        let tally = Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 };
-        let trip = scope.shape.streak();
-        let reason = if failed { OpenReason::Failures } else { OpenReason::Slow };
+    /// Counts an outcome in the counts, and returns the run; `None` if the generation is over.
+    pub(crate) fn count<S: Source, C: Clock>(scope: &Scope<'_, S, C>, mark: Mark) -> Option<u32> {
+        loop {
+            let (raw, counts) = scope.cell.counts(scope.generation, Counts::EMPTY)?;
+            // The counts carry the whole generation, but a permit may be older than a wrap of it.
+            if !scope.is_current() {
+                return None;
+            }
+            let next = counts.with_run(if mark.is_good() { 0 } else { counts.run() + 1 });
+            // If the streak is clean already, nothing is written: a healthy streak is never written. A failure may be on
+            // its way at the same time. That is a benign race: the two reports overlap, so either order is right.
+            let unchanged = next == counts && mark.is_good();
+            // One word decides the run, so "no lost trip" needs no more: of the failures that reach the threshold, the
+            // exchange that comes last sees it reached.
+            if unchanged || scope.cell.exchange_counts(scope.generation, raw, next) {
+                return Some(next.run());
+            }
+        }
+    }
+
+    fn assessment<S: Source, C: Clock>(scope: &Scope<'_, S, C>, run: u32, mark: Mark) -> Assessment {
+        let trip = scope.shape().streak();
         Assessment {
-            tally,
-            limits: scope.live.limits(),
-            trip: (run >= trip).then_some(reason),
+            tally: tally_of(run),
+            limits: scope.limits(),
+            trip: (run >= trip).then_some(reason_of(mark)),
             minimum_reached: true,
-            level: scope.level_by(|| degradation(u64::from(run), u64::from(trip), scope.level)),
+            level: scope.level_by(|| level_of(run, trip)),
         }
     }
 }
 
 impl Sealed for Streak {
+    type Settings = Live;
     const CAPACITY: Capacity = Capacity { streak: true, ..Capacity::NONE };
     const SHARES: bool = false;
     const WRITES: bool = false;
-    // Clean in the first generation.
-    initial!(give Self(AtomicU32::new(ControlWord::initial(false).bits())));
+    const IN_WORD: bool = true;
+    initial!(give Self(()));
 
     #[inline]
-    fn record<C: Clock>(&self, scope: Scope<'_, C>, mark: Mark, judge_always: bool) -> Recorded {
-        let tag = GENERATION.of(scope.generation.number());
-        // Acquire, partner: the Release below. It lets `is_current` see at least the generation that this word belongs
-        // to.
-        let mut word = self.0.load(Ordering::Acquire);
-        loop {
-            let run = if word & GENERATION.mask() == tag {
-                RUN.get(word)
-            } else if scope.is_current() {
-                0 // an older word counts as empty
-            } else {
-                return Recorded::Stale;
-            };
-            let next = if mark.is_good() { 0 } else { (run + 1).min(RUN.max()) };
-            if next == 0 && run == 0 {
-                // The streak is already clean: a healthy streak is never written. A failure may be on its way at the
-                // same time. That is a benign race: the two reports overlap, so either order is right.
-                return if judge_always {
-                    Recorded::Judged(Self::assessment(&scope, 0, false))
-                } else {
-                    Recorded::Counted
-                };
-            }
-            // Release, partner: the Acquire of this word's loads. One word decides the run, so "no lost trip" needs no
-            // more: of the failures that reach the threshold, the exchange that comes last sees it reached. Acquire on
-            // failure for the same reason as the load above.
-            match self.0.compare_exchange_weak(word, tag | next, Ordering::Release, Ordering::Acquire) {
-                Ok(_) if next > 0 || judge_always => {
-                    return Recorded::Judged(Self::assessment(&scope, next, mark.failed));
-                }
-                Ok(_) => return Recorded::Counted,
-                Err(present) => word = present,
-            }
+    fn record<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>, mark: Mark, judge_always: bool) -> Recorded {
+        match Self::count(&scope, mark) {
+            None => Recorded::Stale,
+            Some(_) if mark.is_good() && !judge_always => Recorded::Counted,
+            Some(run) => Recorded::Judged(Self::assessment(&scope, run, mark)),
         }
     }
 
     #[inline(always)]
-    fn try_fast<C: Clock>(&self, _: Scope<'_, C>, quiet: ControlWord, _: bool) -> bool {
-        // Relaxed: one word, read for itself; see `record`.
-        self.0.load(Ordering::Relaxed) == quiet.bits()
+    fn try_fast<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>, quiet: Word, _: bool) -> bool {
+        scope.cell.counts_nothing(quiet)
     }
 
-    fn tally<C: Clock>(&self, scope: Scope<'_, C>) -> Tally {
-        // Relaxed: one word, read for itself.
-        let word = self.0.load(Ordering::Relaxed);
-        let run = if GENERATION.get(word) == scope.generation.number() { RUN.get(word) } else { 0 };
-        Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 }
+    fn tally<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>) -> Tally {
+        // The counts of a half-open circuit are of its probes. A benign race: if the circuit moves on between the two loads,
+        // the generation is another one, and the sums are empty either way.
+        let run =
+            if scope.peek().records() { scope.cell.read_counts(scope.generation, Counts::EMPTY).run() } else { 0 };
+        tally_of(run)
     }
 
-    fn renew<C: Clock>(&self, scope: Scope<'_, C>) {
-        // Acquire: see `record`.
-        let word = self.0.load(Ordering::Acquire);
-        let tag = GENERATION.of(scope.generation.number());
-        if word & GENERATION.mask() != tag && scope.is_current() {
-            // Release: see `record`. A failure means that a thread of this generation, or of a later one, has written
-            // the word.
-            let _ = self.0.compare_exchange(word, tag, Ordering::Release, Ordering::Relaxed);
-        }
-    }
+    /// The breaker renews the counts itself.
+    fn renew<S: Source, C: Clock>(&self, _: Scope<'_, S, C>) {}
 }

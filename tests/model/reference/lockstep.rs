@@ -5,18 +5,16 @@ use core::time::Duration;
 use std::collections::HashSet;
 
 use microbreaker::{
-    Breaker, CallReport, Event, FailureKind, ManualClock, Mode, Observer, OpenReason, Outcome, Permit, RejectReason,
-    State, Tally, Ticks, Window,
+    Breaker, CallReport, Event, FailureKind, HORIZON, LiveWindow, ManualClock, Mode, Observer, OpenReason, Outcome,
+    Permit, RejectReason, Rejected, Snapshot, State, Tally,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
-use super::model::{self, Model, Move, Rejection, Sums, Told, View};
-use super::settings::{Settings, Shape, Tuning, at_least, lasting, tuning};
-
-/// The number of generations that the crate tells apart.
-const GENERATIONS: u64 = 1 << 20;
+use super::model::{self, GENERATIONS, Kept, Model, Move, Rejection, Sums, Told, View};
+use super::settings::{Settings, Shape, Tuning, at_least, lasting, ticks_in, tuning};
+use super::subject::{self, Live, Subject};
 
 /// How far to move the clock.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +31,7 @@ pub(crate) enum Advance {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     Acquire,
+    AcquireAnyway,
     Report {
         which: u8,
         outcome: Outcome,
@@ -57,7 +56,17 @@ pub(crate) enum Op {
     Trip(OpenReason, Duration),
     Hold(Duration),
     Latch,
+    /// A release of the generation so many before the present one.
+    Release {
+        back: u8,
+    },
+    HalfOpen,
+    /// A snapshot, which a later restore may use.
+    Snapshot,
+    /// A restore of the latest snapshot, of whose time so much has passed.
+    Restore(Option<Duration>),
     Shadow(bool),
+    Seed(u32),
     Reconfigure(Tuning),
     /// A reload that must be refused and must change nothing.
     Reshape,
@@ -110,6 +119,7 @@ fn advance() -> impl Strategy<Value = Advance> {
 pub(crate) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         60 => Just(Op::Acquire),
+        8 => Just(Op::AcquireAnyway),
         60 => (any::<u8>(), outcome(), proptest::option::weighted(0.2, measure()))
             .prop_map(|(which, outcome, elapsed)| Op::Report { which, outcome, elapsed }),
         12 => any::<u8>().prop_map(|which| Op::Drop { which }),
@@ -120,9 +130,14 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => (50..600_u32).prop_map(Op::Resets),
         2 => Just(Op::ForceOpen),
         2 => Just(Op::Disable),
-        3 => (select(&OpenReason::ALL[..]), duration()).prop_map(|(reason, time)| Op::Trip(reason, time)),
+        8 => (select(&OpenReason::ALL[..]), duration()).prop_map(|(reason, time)| Op::Trip(reason, time)),
         3 => duration().prop_map(Op::Hold),
         2 => Just(Op::Latch),
+        5 => prop_oneof![4 => Just(0), 1 => 1..4_u8].prop_map(|back| Op::Release { back }),
+        3 => Just(Op::HalfOpen),
+        3 => Just(Op::Snapshot),
+        2 => proptest::option::of(duration()).prop_map(Op::Restore),
+        1 => any::<u32>().prop_map(Op::Seed),
         2 => prop_oneof![1 => Just(true), 3 => Just(false)].prop_map(Op::Shadow),
         6 => tuning().prop_map(Op::Reconfigure),
         1 => Just(Op::Reshape),
@@ -148,7 +163,7 @@ impl Observer for Log {
             generation: event.generation.into(),
             attempt: event.attempt,
             lasts: event.lasts_ticks.map(u64::from),
-            cause: Some(sums(event.tally)),
+            cause: sums(event.tally),
         }));
     }
 
@@ -162,6 +177,10 @@ impl Observer for Log {
 
     fn on_would_reject(&self, reason: RejectReason) {
         self.push(Told::WouldReject(reason));
+    }
+
+    fn on_anyway(&self, reason: RejectReason) {
+        self.push(Told::Anyway(reason));
     }
 
     fn on_report(&self, report: &CallReport) {
@@ -178,48 +197,87 @@ fn sums(tally: Tally) -> Sums {
     Sums { window: tally.window, total: tally.total, failed: tally.failed, slow: tally.slow }
 }
 
-/// What the model told, cut to the narrower words of the crate. If the model names no cause for an event, the sums are
-/// taken from `real`.
-fn narrowed(told: Told, real: Option<&Told>) -> Told {
-    match (told, real) {
-        (Told::Moved(moved), Some(Told::Moved(real))) => {
-            Told::Moved(Move { generation: moved.generation % GENERATIONS, cause: moved.cause.or(real.cause), ..moved })
-        }
-        (Told::Report { kind, slow, effect, failed_at }, _) => {
+/// What the model told, cut to the narrower words of the crate.
+fn narrowed(told: Told) -> Told {
+    match told {
+        Told::Report { kind, slow, effect, failed_at } => {
             Told::Report { kind, slow, effect, failed_at: failed_at.map(|at| at & u64::from(u32::MAX)) }
         }
-        (told, _) => told,
+        told => told,
     }
 }
 
-type Observed<'a, W> = Breaker<W, &'a ManualClock, &'a Log>;
+/// An observer that tells what it heard.
+pub(crate) trait Hears: Observer + Default {
+    /// What it heard since the last time; `None` if it does not listen.
+    fn take(&self) -> Option<Vec<Told>>;
+}
+
+impl Hears for Log {
+    fn take(&self) -> Option<Vec<Told>> {
+        Some(self.0.take())
+    }
+}
+
+impl Hears for () {
+    fn take(&self) -> Option<Vec<Told>> {
+        None
+    }
+}
+
+type Observed<'a, S, C, O> = Breaker<<S as Subject>::Window, &'a C, O>;
+
+/// A permit of the breaker, and that of the model.
+type InFlight<'a, S, C, O> = (Permit<&'a Observed<'a, S, C, O>>, model::Permit);
 
 /// The breaker, the model, and the permits in flight of both.
-struct Lockstep<'a, W: Window> {
-    clock: &'a ManualClock,
-    log: &'a Log,
-    breaker: &'a Observed<'a, W>,
+struct Lockstep<'a, S: Subject, C: subject::Told, O: Hears> {
+    clock: &'a C,
+    breaker: &'a Observed<'a, S, C, O>,
     model: Model,
-    out: Vec<(Permit<&'a Observed<'a, W>>, model::Permit)>,
+    out: Vec<InFlight<'a, S, C, O>>,
+    /// The latest snapshot.
+    kept: Option<(Snapshot, Kept)>,
     moves: HashSet<(State, State)>,
 }
 
 /// The most permits that are in flight together.
 const MOST_OUT: usize = 24;
 
-/// Runs `ops` on a new breaker whose clock reads `start`. Returns the moves that the breaker made.
-pub(crate) fn run<W: Window>(
+/// Runs `ops` on a new breaker with live settings, by an exact clock that reads `start`. Returns the moves that the breaker
+/// made.
+pub(crate) fn run<W: LiveWindow>(
     settings: Settings,
     start: u32,
     ops: &[Op],
 ) -> Result<HashSet<(State, State)>, TestCaseError> {
-    let clock = ManualClock::at(Ticks::new(start));
-    let log = Log::default();
-    let breaker = Breaker::try_observed(settings.config(), &clock, &log)
+    run_on::<Live<W>, ManualClock>(settings, start, ops)
+}
+
+/// [`run`], on any kind of breaker, by any clock.
+pub(crate) fn run_on<S: Subject, C: subject::Told>(
+    settings: Settings,
+    start: u32,
+    ops: &[Op],
+) -> Result<HashSet<(State, State)>, TestCaseError> {
+    run_with::<S, C, Log>(settings, start, ops)
+}
+
+/// [`run_on`], on a breaker that nobody may watch: then it takes shorter ways.
+pub(crate) fn run_with<S: Subject, C: subject::Told, O: Hears>(
+    settings: Settings,
+    start: u32,
+    ops: &[Op],
+) -> Result<HashSet<(State, State)>, TestCaseError> {
+    let clock = C::at(start);
+    let breaker = S::make(&settings, &clock, O::default())
         .map_err(|error| TestCaseError::fail(format!("{settings:?}: {error}")))?;
-    let model = Model::new(settings, start.into());
+    let mut model = Model::new(settings, start.into()).with_slack(C::SLACK);
+    if let Some(seed) = S::FIXED {
+        model = model.with_fixed_settings(seed);
+    }
     let (out, moves) = (Vec::new(), HashSet::new());
-    let mut lockstep = Lockstep::<W> { clock: &clock, log: &log, breaker: &breaker, model, out, moves };
+    let mut lockstep = Lockstep::<S, C, O> { clock: &clock, breaker: &breaker, model, out, kept: None, moves };
     lockstep.compare()?;
     for (index, op) in ops.iter().enumerate() {
         lockstep
@@ -230,11 +288,16 @@ pub(crate) fn run<W: Window>(
     Ok(lockstep.moves)
 }
 
-impl<W: Window> Lockstep<'_, W> {
+impl<'a, S: Subject, C: subject::Told, O: Hears> Lockstep<'a, S, C, O> {
     fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {
         match op {
             Op::Acquire => {
                 self.acquire()?;
+            }
+            Op::AcquireAnyway => {
+                self.make_room();
+                let (real, expected) = (self.breaker.acquire_anyway(), self.model.acquire_anyway());
+                self.admitted(real, expected)?;
             }
             Op::Report { which, outcome, elapsed } => {
                 if let Some(index) = self.chosen(which) {
@@ -270,6 +333,7 @@ impl<W: Window> Lockstep<'_, W> {
                 for _ in 0..times {
                     self.reset();
                     self.compare_told()?;
+                    self.drop_the_old();
                 }
             }
             Op::ForceOpen => prop_assert_eq!(self.breaker.force_open(), self.model.force_open()),
@@ -277,25 +341,81 @@ impl<W: Window> Lockstep<'_, W> {
             Op::Trip(reason, time) => {
                 prop_assert_eq!(self.breaker.trip(reason, time), self.model.trip(reason, time));
             }
-            Op::Hold(time) => {
-                prop_assert_eq!(self.breaker.hold(time), self.model.trip(OpenReason::Hold, time));
-            }
+            Op::Hold(time) => prop_assert_eq!(self.breaker.hold(time), self.model.hold(time)),
             Op::Latch => prop_assert_eq!(self.breaker.latch(), self.model.latch()),
+            Op::Release { back } => {
+                let generation = (self.model.generation() + GENERATIONS - u64::from(back)) % GENERATIONS;
+                let released = self.breaker.release(generation.try_into().unwrap());
+                prop_assert_eq!(released, self.model.release(generation));
+            }
+            Op::HalfOpen => prop_assert_eq!(self.breaker.half_open(), self.model.half_open()),
+            Op::Snapshot => {
+                let snapshot = self.breaker.snapshot();
+                prop_assert_eq!(Snapshot::from_bytes(&snapshot.bytes()), Ok(snapshot));
+                self.kept = Some((snapshot, self.model.snapshot()));
+            }
+            Op::Restore(passed) => self.restore(passed)?,
             Op::Shadow(on) => {
-                if on {
-                    self.breaker.switch(Mode::Shadow);
-                } else {
-                    self.breaker.switch(Mode::On);
+                let switched = self.breaker.switch(if on { Mode::Shadow } else { Mode::On });
+                // No constant settings here have the shadow on.
+                prop_assert_eq!(switched, !on || S::FIXED.is_none());
+                if switched {
+                    self.model.switch_shadow(on);
                 }
-                self.model.switch_shadow(on);
             }
-            Op::Reconfigure(tuning) => {
-                let settings = Settings::new(self.model.settings().shape, tuning);
-                prop_assert_eq!(self.breaker.reconfigure(&settings.config()), Ok(()));
-                self.model.reconfigure(settings);
+            Op::Seed(seed) => {
+                if let Some(breaker) = S::live(self.breaker) {
+                    breaker.reseed(seed);
+                    self.model.set_seed(seed);
+                }
             }
+            Op::Reconfigure(tuning) => self.reconfigure(tuning)?,
             Op::Reshape => self.reshape()?,
         }
+        self.drop_the_old();
+        Ok(())
+    }
+
+    /// The crate documents that a permit must not be held over a wrap of the generation.
+    fn drop_the_old(&mut self) {
+        let generation = self.model.generation();
+        while let Some(index) =
+            self.out.iter().position(|(_, permit)| generation - permit.generation >= GENERATIONS / 2)
+        {
+            self.cancel(index);
+        }
+    }
+
+    fn reconfigure(&mut self, tuning: Tuning) -> Result<(), TestCaseError> {
+        let Some(breaker) = S::live(self.breaker) else { return Ok(()) };
+        let settings = Settings::new(self.model.settings().shape, tuning);
+        // If longer times than ever are configured, a deadline that passed long ago may look like one of them.
+        let mut after = self.model.clone();
+        after.reconfigure(settings);
+        if after.headroom().is_some() {
+            prop_assert_eq!(breaker.reload(&settings.config()), Ok(()));
+            self.model = after;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, passed: Option<Duration>) -> Result<(), TestCaseError> {
+        let Some((snapshot, kept)) = self.kept else { return Ok(()) };
+        self.compare_told()?;
+        prop_assert_eq!(self.breaker.restore(&snapshot, passed), Ok(()));
+        // The whole ticks that have certainly passed.
+        let certain = passed.map_or(0, |time| {
+            if ticks_in(time) <= HORIZON.into() {
+                ticks_in(time).saturating_sub(1)
+            } else {
+                2_u64.saturating_mul(ticks_in(time / 2) - 1)
+            }
+        });
+        self.model.restore(kept, certain);
+        // A restore leads from any state to any other, so its move is none of the matrix.
+        let moves = self.moves.clone();
+        self.compare_told()?;
+        self.moves = moves;
         Ok(())
     }
 
@@ -312,13 +432,27 @@ impl<W: Window> Lockstep<'_, W> {
         edges
     }
 
-    /// Asks for a permit. `true` if it was given; it is then the last of those in flight.
-    fn acquire(&mut self) -> Result<bool, TestCaseError> {
+    fn make_room(&mut self) {
         if self.out.len() == MOST_OUT {
             self.cancel(0);
         }
-        match (self.breaker.acquire(), self.model.acquire()) {
+    }
+
+    /// Asks for a permit. `true` if it was given; it is then the last of those in flight.
+    fn acquire(&mut self) -> Result<bool, TestCaseError> {
+        self.make_room();
+        let (real, expected) = (self.breaker.acquire(), self.model.acquire());
+        self.admitted(real, expected)
+    }
+
+    fn admitted(
+        &mut self,
+        real: Result<Permit<&'a Observed<'a, S, C, O>>, Rejected>,
+        expected: Result<model::Permit, Rejection>,
+    ) -> Result<bool, TestCaseError> {
+        match (real, expected) {
             (Ok(real), Ok(permit)) => {
+                prop_assert_eq!(u64::from(real.generation()), permit.generation % GENERATIONS);
                 prop_assert_eq!(real.level(), permit.level());
                 prop_assert_eq!(real.is_probe(), permit.is_probe());
                 prop_assert_eq!(real.is_counted(), permit.is_counted());
@@ -326,9 +460,7 @@ impl<W: Window> Lockstep<'_, W> {
                 Ok(true)
             }
             (Err(real), Err(rejection)) => {
-                let ticks = real.retry_in_ticks().map(u64::from);
-                prop_assert_eq!(Rejection { reason: real.reason(), retry_in: ticks }, rejection);
-                prop_assert_eq!(real.retry_in(), ticks.map(at_least));
+                compare_rejections(real, rejection)?;
                 Ok(false)
             }
             (real, permit) => Err(TestCaseError::fail(format!("{real:?}, expected {permit:?}"))),
@@ -366,7 +498,7 @@ impl<W: Window> Lockstep<'_, W> {
             let step = ticks.min(self.headroom());
             for part in [step / 2, step - step / 2] {
                 // In two parts: to a 32-bit counter, a step of 2^32 - 1 ticks or more is no step forward.
-                self.clock.advance_ticks(u32::try_from(part).unwrap());
+                self.clock.advance(u32::try_from(part).unwrap());
             }
             self.model.pass(step);
             ticks -= step;
@@ -381,7 +513,7 @@ impl<W: Window> Lockstep<'_, W> {
     fn headroom(&self) -> u64 {
         let oldest = self.out.iter().filter_map(|(_, permit)| permit.started()).min();
         let measure = oldest.map_or(u64::MAX, |started| started + u64::from(u32::MAX) - self.model.now());
-        self.model.headroom().min(measure).min(u64::from(u32::MAX))
+        self.model.headroom().expect("it moves no further").min(measure).min(u64::from(u32::MAX))
     }
 
     /// Ends whatever may not last a whole wrap: a call in flight, a period, the idle time of a time window.
@@ -408,6 +540,7 @@ impl<W: Window> Lockstep<'_, W> {
     }
 
     fn reshape(&mut self) -> Result<(), TestCaseError> {
+        let Some(breaker) = S::live(self.breaker) else { return Ok(()) };
         let Shape { mut streak, mut count, mut time, slow } = self.model.settings().shape;
         let longer = |length: u16| if length > 1 { length - 1 } else { 2 };
         streak = streak.map(longer);
@@ -418,7 +551,7 @@ impl<W: Window> Lockstep<'_, W> {
             time = time.map(|(buckets, bucket)| (buckets, bucket * 2));
         }
         let other = Settings::new(Shape { streak, count, time, slow }, Tuning::PLAIN);
-        prop_assert!(self.breaker.reconfigure(&other.config()).is_err());
+        prop_assert!(breaker.reload(&other.config()).is_err());
         Ok(())
     }
 
@@ -426,8 +559,7 @@ impl<W: Window> Lockstep<'_, W> {
     fn compare(&mut self) -> Result<(), TestCaseError> {
         self.compare_told()?;
         let status = self.breaker.status();
-        let mut expected = self.model.view();
-        expected.generation %= GENERATIONS;
+        let expected = self.model.view();
         let seen = View {
             state: status.state,
             reason: status.reason,
@@ -446,21 +578,36 @@ impl<W: Window> Lockstep<'_, W> {
         prop_assert_eq!(self.breaker.retry_in(), retry_in);
         prop_assert_eq!(self.breaker.state(), expected.state);
         prop_assert_eq!(sums(self.breaker.tally()), expected.sums);
+        prop_assert_eq!(self.breaker.is_clean(), self.model.is_clean());
+        match (self.breaker.peek(), self.model.peek()) {
+            (Ok(()), None) => {}
+            (Err(real), Some(rejection)) => compare_rejections(real, rejection)?,
+            (real, rejection) => return Err(TestCaseError::fail(format!("peek: {real:?}, expected {rejection:?}"))),
+        }
+        let (snapshot, kept) = (self.breaker.snapshot(), self.model.snapshot());
+        prop_assert_eq!((snapshot.state(), snapshot.reason()), (kept.state, kept.reason));
+        prop_assert_eq!((snapshot.attempt(), u64::from(snapshot.remaining_ticks())), (kept.attempt, kept.remaining));
         Ok(())
     }
 
     /// Compares the events and hooks since the last comparison: both must have the same, in the same order.
     fn compare_told(&mut self) -> Result<(), TestCaseError> {
-        let real = self.log.0.take();
+        let expected = core::mem::take(&mut self.model.told);
+        let Some(real) = self.breaker.observer().take() else { return Ok(()) };
         for told in &real {
             if let Told::Moved(moved) = told {
                 self.moves.insert((moved.from, moved.to));
             }
         }
-        let expected = core::mem::take(&mut self.model.told);
-        let expected: Vec<Told> =
-            expected.into_iter().enumerate().map(|(index, told)| narrowed(told, real.get(index))).collect();
+        let expected: Vec<Told> = expected.into_iter().map(narrowed).collect();
         prop_assert_eq!(real, expected);
         Ok(())
     }
+}
+
+fn compare_rejections(real: Rejected, expected: Rejection) -> Result<(), TestCaseError> {
+    let ticks = real.retry_in_ticks().map(u64::from);
+    prop_assert_eq!(Rejection { reason: real.reason(), retry_in: ticks }, expected);
+    prop_assert_eq!(real.retry_in(), ticks.map(at_least));
+    Ok(())
 }

@@ -1,26 +1,29 @@
 //! The breaker as the design describes it: sequential, slow and plain. Time is 64 bits wide and never wraps. A window
 //! is a queue of outcomes. A value that may be absent is an `Option`.
 
+#[path = "windows.rs"]
+mod windows;
+
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
 
-use microbreaker::{Effect, FailureKind, OpenReason, Outcome, RejectReason, ReportKind, State, WindowKind};
+use microbreaker::{
+    Effect, FailureKind, HORIZON, OpenReason, Outcome, RejectReason, ReportKind, State, Tripped, WindowKind,
+};
 
-use super::settings::{Settings, ticks_in};
+use super::settings::{Settings, at_least, ticks_in};
+pub(crate) use windows::Sums;
+use windows::{Mark, Opinion, Window, degrade, over_threshold};
 
 /// The real clock wraps after this many ticks.
 const WRAP: u64 = 1 << 32;
+/// The number of generations that the crate tells apart.
+pub(crate) const GENERATIONS: u64 = 1 << 16;
+/// The most slack that a clock may have.
+const SLACK_MAX: u64 = 1023;
+/// More than anything lasts: the horizon, and a quarter of jitter, or of the memory after a ramp.
+const LONGEST: u64 = HORIZON as u64 + HORIZON as u64 / 4 + SLACK_MAX + 1;
 
-/// A window's sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Sums {
-    pub(crate) window: WindowKind,
-    pub(crate) total: u32,
-    pub(crate) failed: u32,
-    pub(crate) slow: u32,
-}
-
-/// A transition. `cause` holds the sums if they are its cause.
+/// A transition. `cause` holds the sums that led to it, or those of the window before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Move {
     pub(crate) from: State,
@@ -29,7 +32,7 @@ pub(crate) struct Move {
     pub(crate) generation: u64,
     pub(crate) attempt: u8,
     pub(crate) lasts: Option<u64>,
-    pub(crate) cause: Option<Sums>,
+    pub(crate) cause: Sums,
 }
 
 /// One thing that the breaker tells its observer.
@@ -39,6 +42,7 @@ pub(crate) enum Told {
     Permit { probe: bool },
     Rejected(RejectReason),
     WouldReject(RejectReason),
+    Anyway(RejectReason),
     Report { kind: ReportKind, slow: bool, effect: Effect, failed_at: Option<u64> },
 }
 
@@ -54,6 +58,17 @@ pub(crate) struct View {
     pub(crate) probes_in_flight: usize,
     pub(crate) shadow: bool,
     pub(crate) sums: Sums,
+}
+
+/// What a snapshot shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Kept {
+    pub(crate) state: State,
+    pub(crate) reason: Option<OpenReason>,
+    pub(crate) attempt: u8,
+    pub(crate) remaining: u64,
+    /// Of a ramp: whether it recovers from a doubt about the peer's health.
+    doubted: bool,
 }
 
 /// The reason of a rejection, and the ticks to wait.
@@ -74,7 +89,7 @@ enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Permit {
     id: u64,
-    generation: u64,
+    pub(crate) generation: u64,
     kind: Kind,
     level: u8,
     /// When the permit was given, if a slow limit was set at that time.
@@ -99,223 +114,111 @@ impl Permit {
     }
 }
 
-/// The outcome of a call, as windows and probes count it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Mark {
-    failed: bool,
-    slow: bool,
-}
-
-/// The assessment of a window's sums: whether they trip, whether the minimum is reached, and the level.
-struct Opinion {
-    sums: Sums,
-    trip: Option<OpenReason>,
-    ripe: bool,
-    level: u8,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Window {
-    Streak { threshold: u32, run: u32 },
-    Count { calls: usize, counts_slow: bool, outcomes: VecDeque<Mark> },
-    Time { buckets: u64, bucket: u64, outcomes: VecDeque<(u64, Mark)> },
-}
-
-impl Window {
-    fn all(settings: &Settings) -> Vec<Self> {
-        let shape = settings.shape;
-        let streak = shape.streak.map(|threshold| Self::Streak { threshold: threshold.into(), run: 0 });
-        let count = shape.count.map(|calls| Self::Count {
-            calls: calls.into(),
-            counts_slow: shape.slow,
-            outcomes: VecDeque::new(),
-        });
-        let time = shape.time.map(|(buckets, bucket)| Self::Time {
-            buckets: buckets.into(),
-            bucket,
-            outcomes: VecDeque::new(),
-        });
-        [streak, count, time].into_iter().flatten().collect()
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::Streak { run, .. } => *run = 0,
-            Self::Count { outcomes, .. } => outcomes.clear(),
-            Self::Time { outcomes, .. } => outcomes.clear(),
-        }
-    }
-
-    /// Counts one outcome. `true` if this window counts it as failed or slow: then it must be judged.
-    fn record(&mut self, mut mark: Mark, now: u64) -> bool {
-        match self {
-            Self::Streak { run, .. } => *run = if mark.failed || mark.slow { *run + 1 } else { 0 },
-            Self::Count { calls, counts_slow, outcomes } => {
-                mark.slow &= *counts_slow;
-                outcomes.push_back(mark);
-                if outcomes.len() > *calls {
-                    outcomes.pop_front();
-                }
-            }
-            Self::Time { bucket, outcomes, .. } => {
-                // Sorted: within a bucket the order of the outcomes makes no difference, so equal windows compare
-                // equal.
-                let outcome = (now / *bucket, mark);
-                let place = outcomes.partition_point(|other| other <= &outcome);
-                outcomes.insert(place, outcome);
-            }
-        }
-        mark.failed || mark.slow
-    }
-
-    fn sums(&self, now: u64) -> Sums {
-        match self {
-            Self::Streak { run, .. } => Sums { window: WindowKind::Streak, total: *run, failed: *run, slow: 0 },
-            Self::Count { outcomes, .. } => sum(WindowKind::Count, outcomes.iter()),
-            Self::Time { buckets, bucket, outcomes } => {
-                let recent = outcomes.iter().filter(|(index, _)| index + buckets > now / bucket);
-                sum(WindowKind::Time, recent.map(|(_, mark)| mark))
-            }
-        }
-    }
-
-    /// Judges the window. `last` is the outcome that was just recorded, `level` the level before it.
-    fn judge(&self, settings: &Settings, now: u64, last: Mark, level: u8) -> Opinion {
-        let sums = self.sums(now);
-        if let Self::Streak { threshold, run } = self {
-            let reason = if last.failed { OpenReason::Failures } else { OpenReason::Slow };
-            return Opinion {
-                sums,
-                trip: (run >= threshold).then_some(reason),
-                ripe: true,
-                level: degrade(level, u64::from(*run), u64::from(*threshold)),
-            };
-        }
-        let ripe = sums.total >= settings.minimum();
-        let axes = [(sums.failed, settings.failure_permille()), (sums.slow, settings.slow_permille())];
-        let level_of = |(part, permille): (u32, Option<u16>)| {
-            permille.map_or(0, |share| degrade(level, u64::from(part) * 1000, u64::from(share) * u64::from(sums.total)))
-        };
-        Opinion {
-            sums,
-            trip: over_threshold(settings, settings.minimum(), sums),
-            ripe,
-            level: if ripe { axes.map(level_of).into_iter().max().unwrap_or(0) } else { 0 },
-        }
-    }
-}
-
-fn sum<'a>(window: WindowKind, outcomes: impl Iterator<Item = &'a Mark>) -> Sums {
-    let mut sums = Sums { window, total: 0, failed: 0, slow: 0 };
-    for mark in outcomes {
-        sums.total += 1;
-        sums.failed += u32::from(mark.failed);
-        sums.slow += u32::from(mark.slow);
-    }
-    sums
-}
-
-/// The reason to open, if there are at least `minimum` calls and a share is reached. Failures come before slow calls.
-fn over_threshold(settings: &Settings, minimum: u32, sums: Sums) -> Option<OpenReason> {
-    let reached = |part: u32, permille: Option<u16>| {
-        permille.is_some_and(|share| u64::from(part) * 1000 >= u64::from(share) * u64::from(sums.total))
-    };
-    if sums.total < minimum {
-        None
-    } else if reached(sums.failed, settings.failure_permille()) {
-        Some(OpenReason::Failures)
-    } else if reached(sums.slow, settings.slow_permille()) {
-        Some(OpenReason::Slow)
-    } else {
-        None
-    }
-}
-
-/// The level that follows `level` if `value` has reached part of `trip`. It rises at each quarter of `trip`, and falls
-/// only an eighth below that quarter.
-fn degrade(mut level: u8, value: u64, trip: u64) -> u8 {
-    while level < 3 && value * 4 >= trip * u64::from(level + 1) {
-        level += 1;
-    }
-    while level > 0 && value * 8 < trip * (2 * u64::from(level) - 1) {
-        level -= 1;
-    }
-    level
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Verdict {
     Close,
     Reopen(OpenReason),
 }
 
-/// The probes of one half-open generation.
+/// The probes of one half-open state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Probes {
-    /// The probes in flight.
-    out: BTreeSet<u64>,
-    good: u32,
-    bad: u32,
+    out: u32,
+    results: u32,
+    failed: u32,
     slow: u32,
-    latest_admission: u64,
+    /// How many were admitted, but for the one that made the circuit half-open.
+    turn: u64,
 }
 
 impl Probes {
-    fn sums(&self, settings: &Settings) -> Sums {
-        // By first failure, `bad` counts failures and slow successes, and `slow` counts only the slow successes.
-        let failed = if settings.judges_by_rates() { self.bad } else { self.bad.saturating_sub(self.slow) };
-        Sums { window: WindowKind::Probes, total: self.good + self.bad, failed, slow: self.slow }
+    /// The probe of the caller that makes the circuit half-open.
+    fn opener() -> Self {
+        Self { out: 1, ..Self::default() }
+    }
+
+    /// The sums if so many lost probes count as failed.
+    fn sums(&self, lost: u32) -> Sums {
+        Sums { window: WindowKind::Probes, total: self.results + lost, failed: self.failed + lost, slow: self.slow }
     }
 
     fn has_room(&self, settings: &Settings) -> bool {
-        let admitted = self.out.len() + self.good as usize + self.bad as usize;
-        self.out.len() < settings.at_once() && admitted < settings.probes()
+        (self.out as usize) < settings.at_once() && ((self.out + self.results) as usize) < settings.probes()
     }
 
     fn verdict(&self, settings: &Settings) -> Option<Verdict> {
         if settings.judges_by_rates() {
             let minimum = settings.minimum().min(u32::try_from(settings.probes()).unwrap());
-            (self.good + self.bad >= minimum)
-                .then(|| over_threshold(settings, minimum, self.sums(settings)).map_or(Verdict::Close, Verdict::Reopen))
-        } else if self.bad > 0 {
-            let all_slow = self.slow == self.bad;
-            Some(Verdict::Reopen(if all_slow { OpenReason::Slow } else { OpenReason::Failures }))
+            (self.results >= minimum)
+                .then(|| over_threshold(settings, minimum, self.sums(0)).map_or(Verdict::Close, Verdict::Reopen))
+        } else if self.failed > 0 {
+            Some(Verdict::Reopen(OpenReason::Failures))
+        } else if self.slow > 0 {
+            Some(Verdict::Reopen(OpenReason::Slow))
         } else {
-            (self.good >= settings.successes()).then_some(Verdict::Close)
+            (self.results >= settings.successes()).then_some(Verdict::Close)
         }
     }
 
     fn count(&mut self, settings: &Settings, mark: Mark) {
-        let by_rates = settings.judges_by_rates();
-        // By first failure, a probe is only good or bad: a slow success is bad, and `slow` marks that it was no
-        // failure.
-        let bad = mark.failed || (mark.slow && !by_rates);
-        let slow = mark.slow && (by_rates || !mark.failed);
-        self.good += u32::from(!bad);
-        self.bad += u32::from(bad);
-        self.slow += u32::from(slow);
+        self.results += 1;
+        self.failed += u32::from(mark.failed);
+        // By first failure, a slow failure is a failure.
+        self.slow += u32::from(mark.slow && (settings.judges_by_rates() || !mark.failed));
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
-    Closed,
-    Open { reason: OpenReason, since: u64, lasts: u64 },
+    /// `remembers`: a failure that opens the circuit is one more in a row.
+    Closed {
+        remembers: bool,
+    },
+    /// `given`: the open time does not follow from the attempt.
+    Open {
+        reason: OpenReason,
+        given: Option<u64>,
+    },
     Latched,
-    HalfOpen(Probes),
-    Ramping { since: u64, lasts: u64, calls: u64 },
+    HalfOpen {
+        reason: OpenReason,
+        probes: Probes,
+    },
+    /// `doubted`: it recovers from a doubt about the peer's health.
+    Ramping {
+        calls: u64,
+        doubted: bool,
+    },
     ForcedOpen,
     Disabled,
 }
 
+/// What came of opening the circuit for a time.
+enum Opened {
+    Moved,
+    Covered(Option<u64>),
+    Off,
+    Stale,
+}
+
 /// The state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Model {
     now: u64,
+    /// The clock's slack.
+    slack: u64,
     settings: Settings,
+    /// Whether there may be more than one probe. If there may not, each probe after a cancelled one begins a generation.
+    many: bool,
     shadow: bool,
+    seed: u32,
     phase: Phase,
     generation: u64,
+    /// The latest deadline: the end of an open time, of a lease, of a ramp and of the memory of the attempt after it.
+    due: u64,
+    /// The longest that anything lasts by the settings, and by those before them.
+    longest: u64,
     attempt: u8,
     windows: Vec<Window>,
     /// An outcome of this generation was judged with the minimum reached, and did not trip.
@@ -349,13 +252,19 @@ enum Call {
 }
 
 impl Model {
+    /// A breaker with live settings, by a clock whose time moves in whole ticks.
     pub(crate) fn new(settings: Settings, now: u64) -> Self {
         Self {
             now,
+            slack: 0,
             settings,
+            many: true,
             shadow: false,
-            phase: Phase::Closed,
-            generation: 1,
+            seed: 0,
+            phase: Phase::Closed { remembers: false },
+            generation: 0,
+            due: 0,
+            longest: settings.longest(),
             attempt: 0,
             windows: Window::all(&settings),
             warm: false,
@@ -368,6 +277,16 @@ impl Model {
         }
     }
 
+    /// By a clock with this slack.
+    pub(crate) fn with_slack(self, slack: u32) -> Self {
+        Self { slack: slack.into(), ..self }
+    }
+
+    /// With settings that are constants: where only one probe is configured, there never are more.
+    pub(crate) fn with_fixed_settings(self, seed: u32) -> Self {
+        Self { many: self.settings.probes() > 1 || self.settings.judges_by_rates(), seed, ..self }
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.now
     }
@@ -376,33 +295,42 @@ impl Model {
         &self.settings
     }
 
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     pub(crate) fn pass(&mut self, ticks: u64) {
         self.now += ticks;
     }
 
-    /// How far the clock may move before a distance exceeds 32 bits, the bound that the crate documents.
-    pub(crate) fn headroom(&self) -> u64 {
-        let phase = match &self.phase {
-            Phase::Open { since, .. } | Phase::Ramping { since, .. } => since + WRAP - 1 - self.now,
-            Phase::HalfOpen(probes) if !probes.out.is_empty() => probes.latest_admission + WRAP - 1 - self.now,
-            _ => u64::MAX,
+    /// How far the clock may move before a distance exceeds the bound that the crate documents: a deadline that is
+    /// further away than anything lasts is over, until the clock has come round. `None`: it has moved too far.
+    pub(crate) fn headroom(&self) -> Option<u64> {
+        let longest = match &self.phase {
+            Phase::Open { given: Some(given), .. } => Some(*given),
+            Phase::HalfOpen { probes, .. } if probes.out == 0 => None,
+            Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::Ramping { .. } | Phase::Closed { remembers: true } => {
+                Some(self.longest)
+            }
+            _ => None,
         };
-        match self.settings.shape.time {
-            Some((_, bucket)) if self.records() => phase.min(self.touched + WRAP - 2 * bucket - self.now),
-            _ => phase,
-        }
+        // What is further away is over. The room for it is a power of two, with room for the greatest slack.
+        let most = longest.map(|longest| (longest + SLACK_MAX + 1).next_power_of_two());
+        // By a clock whose time moves in whole ticks, a deadline has 31 bits, and the longest times have less room.
+        let (wrap, room) = if self.slack == 0 { (WRAP / 2, LONGEST) } else { (WRAP, u64::MAX) };
+        let deadline = most.map_or(u64::MAX, |most| self.due + wrap - most.min(room) - 1);
+        let end = match self.settings.shape.time {
+            Some((_, bucket)) if self.records() => deadline.min(self.touched + WRAP - 2 * bucket),
+            _ => deadline,
+        };
+        end.checked_sub(self.now)
     }
 
     /// Distances to the moments at which something changes by time alone.
     pub(crate) fn edges(&self) -> Vec<u64> {
-        let mut at = Vec::new();
-        match &self.phase {
-            Phase::Open { since, lasts, .. } => at.push(since + lasts),
-            Phase::HalfOpen(probes) => at.push(probes.latest_admission + self.settings.lease()),
-            Phase::Ramping { since, lasts, .. } => {
-                at.extend([since + lasts, since + (lasts * self.share(*since, *lasts)).div_ceil(16)]);
-            }
-            _ => {}
+        let mut at = vec![self.due];
+        if let Phase::Ramping { .. } = &self.phase {
+            at.extend([self.due.saturating_sub(self.settings.stable_after()), self.now + self.ramp().1]);
         }
         if let Some((buckets, bucket)) = self.settings.shape.time {
             let next = (self.now / bucket + 1) * bucket;
@@ -415,11 +343,11 @@ impl Model {
         View {
             state: self.state(),
             reason: self.reason(),
-            level: if self.records() { self.level } else { 0 },
+            level: self.level(),
             attempt: self.attempt,
-            generation: self.generation,
+            generation: self.generation % GENERATIONS,
             retry_in: self.retry_in(),
-            probes_in_flight: if let Phase::HalfOpen(probes) = &self.phase { probes.out.len() } else { 0 },
+            probes_in_flight: if let Phase::HalfOpen { probes, .. } = &self.phase { probes.out as usize } else { 0 },
             shadow: self.shadow,
             sums: self.windows[0].sums(self.now),
         }
@@ -427,10 +355,10 @@ impl Model {
 
     fn state(&self) -> State {
         match &self.phase {
-            Phase::Closed => State::Closed,
+            Phase::Closed { .. } => State::Closed,
             Phase::Open { .. } => State::Open,
             Phase::Latched => State::Latched,
-            Phase::HalfOpen(_) => State::HalfOpen,
+            Phase::HalfOpen { .. } => State::HalfOpen,
             Phase::Ramping { .. } => State::Ramping,
             Phase::ForcedOpen => State::ForcedOpen,
             Phase::Disabled => State::Disabled,
@@ -438,83 +366,193 @@ impl Model {
     }
 
     fn reason(&self) -> Option<OpenReason> {
-        if let Phase::Open { reason, .. } = &self.phase { Some(*reason) } else { None }
+        match &self.phase {
+            Phase::Open { reason, .. } | Phase::HalfOpen { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing but a doubt about the peer's health speaks against a call.
+    fn is_doubted(&self) -> bool {
+        match &self.phase {
+            Phase::Open { reason, .. } | Phase::HalfOpen { reason, .. } => reason.is_doubt(),
+            Phase::Ramping { doubted, .. } => *doubted,
+            _ => false,
+        }
     }
 
     fn records(&self) -> bool {
-        matches!(self.phase, Phase::Closed | Phase::Ramping { .. })
+        matches!(self.phase, Phase::Closed { .. } | Phase::Ramping { .. })
+    }
+
+    fn level(&self) -> u8 {
+        match &self.windows[..] {
+            _ if !self.records() || !self.settings.levels() => 0,
+            [Window::Streak { threshold, run }] => degrade(0, (*run).into(), (*threshold).into()),
+            _ => self.level,
+        }
+    }
+
+    /// Ticks until the deadline.
+    fn left(&self) -> u64 {
+        self.due.saturating_sub(self.now)
+    }
+
+    /// How many sixteenths of the calls a ramp admits now, and the ticks until it admits one more. Each of the sixteen steps
+    /// is as long as the others; the last ends with the ramp.
+    fn ramp(&self) -> (u64, u64) {
+        let left = self.left().saturating_sub(self.settings.stable_after());
+        let step = self.settings.ramp_step().unwrap_or(1);
+        let steps_left = left.div_ceil(step).clamp(1, 16);
+        (17 - steps_left, left - (steps_left - 1) * step)
     }
 
     fn retry_in(&self) -> Option<u64> {
         match &self.phase {
-            Phase::Closed | Phase::Ramping { .. } | Phase::Disabled => Some(0),
-            Phase::Open { since, lasts, .. } => Some((since + lasts).saturating_sub(self.now)),
-            Phase::HalfOpen(probes) => {
-                if probes.has_room(&self.settings) || probes.verdict(&self.settings).is_some() {
-                    Some(0)
-                } else {
-                    Some((probes.latest_admission + self.settings.lease()).saturating_sub(self.now))
-                }
+            Phase::Closed { .. } | Phase::Ramping { .. } | Phase::Disabled => Some(0),
+            Phase::HalfOpen { probes, .. }
+                if probes.has_room(&self.settings) || probes.verdict(&self.settings).is_some() =>
+            {
+                Some(0)
             }
+            Phase::Open { .. } | Phase::HalfOpen { .. } => Some(self.left()),
             Phase::Latched | Phase::ForcedOpen => None,
         }
     }
 
-    /// How many sixteenths of the calls a ramp admits now.
-    fn share(&self, since: u64, lasts: u64) -> u64 {
-        1 + 16 * (self.now - since) / lasts
+    /// The rejection that a caller would get now; `None` if it may be admitted.
+    pub(crate) fn peek(&self) -> Option<Rejection> {
+        let retry_in = self.retry_in();
+        if self.shadow || retry_in == Some(0) {
+            return None;
+        }
+        let reason = match &self.phase {
+            Phase::Open { reason, .. } => RejectReason::Open(*reason),
+            Phase::HalfOpen { .. } => RejectReason::HalfOpen,
+            Phase::Latched => RejectReason::Latched,
+            _ => RejectReason::ForcedOpen,
+        };
+        Some(Rejection { reason, retry_in })
     }
 
-    fn tell_move(&mut self, from: State, cause: Option<Sums>) {
+    /// Whether nothing is remembered against the peer.
+    pub(crate) fn is_clean(&self) -> bool {
+        let forgets = match &self.phase {
+            Phase::Closed { remembers } => !remembers || self.left() == 0,
+            _ => false,
+        };
+        let clean = |window: &Window| {
+            let sums = window.sums(self.now);
+            sums.failed == 0 && sums.slow == 0
+        };
+        forgets && self.windows.iter().all(clean)
+    }
+
+    /// Begins a generation: no earlier report counts any more. `lasts`: the length of the period that begins, if one does.
+    /// `cause`: the sums that led here, if it was not the window's.
+    fn enter(&mut self, phase: Phase, lasts: Option<u64>, cause: Option<Sums>) {
+        let from = self.state();
+        let cause = cause.unwrap_or_else(|| self.windows[0].sums(self.now));
+        // A move that begins a period flips the parity of its deadline, and no other move does.
+        self.generation += self.turn() % 2 + if lasts.is_some() { 1 } else { 2 };
+        self.phase = phase;
+        self.windows.iter_mut().for_each(Window::clear);
+        self.warm = false;
+        self.level = 0;
+        self.touched = self.now;
+        if let Some(lasts) = lasts {
+            self.begin(lasts);
+        }
+        // The next probe, after one that was cancelled, is no transition.
+        if from != State::HalfOpen || self.state() != State::HalfOpen {
+            self.tell_move(from, cause);
+        }
+    }
+
+    /// The turn of a half-open state of many probes.
+    fn turn(&self) -> u64 {
+        match &self.phase {
+            Phase::HalfOpen { probes, .. } if self.many => probes.turn,
+            _ => 0,
+        }
+    }
+
+    /// Begins a period. By a clock that rounds, its deadline is the next reading whose lowest bit is the parity of
+    /// generation and turn.
+    fn begin(&mut self, lasts: u64) {
+        self.due = self.now + lasts + self.slack;
+        if self.slack > 0 {
+            self.due += (self.due + self.generation + self.turn()) % 2;
+        }
+    }
+
+    fn tell_move(&mut self, from: State, cause: Sums) {
         let lasts = match &self.phase {
-            Phase::Open { lasts, .. } | Phase::Ramping { lasts, .. } => Some(*lasts),
+            Phase::Open { .. } => Some(self.left()),
+            Phase::Ramping { .. } => Some(self.left().saturating_sub(self.settings.stable_after())),
             _ => None,
         };
         self.told.push(Told::Moved(Move {
             from,
             to: self.state(),
             reason: self.reason(),
-            generation: self.generation,
+            generation: self.generation % GENERATIONS,
             attempt: self.attempt,
             lasts,
             cause,
         }));
     }
 
-    /// Begins a generation: no earlier report counts any more.
-    fn enter(&mut self, phase: Phase, cause: Option<Sums>) {
-        let from = self.state();
-        self.phase = phase;
-        self.generation += 1;
-        self.windows.iter_mut().for_each(Window::clear);
-        self.warm = false;
-        self.level = 0;
-        self.touched = self.now;
-        self.tell_move(from, cause);
+    /// The open time that begins now.
+    fn open_time(&self) -> u64 {
+        let time = self.settings.open_time(self.attempt);
+        if !self.settings.jitters() {
+            return time;
+        }
+        // Up to a quarter more, by the upper half of a product with 2^32 divided by the golden ratio (Knuth's Fibonacci
+        // hashing).
+        let key = (self.now ^ u64::from(self.seed)) % WRAP;
+        let random = key * 0x9E37_79B9 % WRAP / (1 << 16);
+        time + time / 4 * random / (1 << 16)
     }
 
-    fn open(&mut self, reason: OpenReason, cause: Sums) {
-        let lasts = self.settings.open_time(self.attempt);
-        self.enter(Phase::Open { reason, since: self.now, lasts }, Some(cause));
+    /// Opens by what the window or a probe showed. `grows`: this failure is one more in a row.
+    fn open(&mut self, reason: OpenReason, grows: bool, cause: Sums) {
+        if grows {
+            self.attempt = (self.attempt + 1).min(31);
+        }
+        self.enter(Phase::Open { reason, given: None }, Some(self.open_time()), Some(cause));
+    }
+
+    /// A closed circuit. The crate keeps the attempt that the next failure would open with, which is at most 31. So an attempt
+    /// that is remembered is at most 30.
+    fn closed(&mut self, remembers: bool) -> Phase {
+        self.attempt = if remembers { self.attempt.min(30) } else { 0 };
+        Phase::Closed { remembers }
+    }
+
+    /// The peer has recovered, or nothing speaks against it any more.
+    fn recover(&mut self, cause: Option<Sums>) -> Effect {
+        if let Some(step) = self.settings.ramp_step() {
+            let doubted = self.is_doubted();
+            self.enter(Phase::Ramping { calls: 0, doubted }, Some(16 * step + self.settings.stable_after()), cause);
+            Effect::Ramping
+        } else {
+            let memory = self.settings.stable_after();
+            let phase = self.closed(memory > 0);
+            self.enter(phase, (memory > 0).then_some(memory), cause);
+            Effect::Closed
+        }
     }
 
     /// Makes the move that follows from a verdict; `cause` are the sums that the verdict rests on.
     fn carry_out(&mut self, verdict: Verdict, cause: Sums) -> Effect {
-        match (verdict, self.settings.ramp()) {
-            (Verdict::Reopen(reason), _) => {
-                self.attempt = (self.attempt + 1).min(31);
-                self.open(reason, cause);
+        match verdict {
+            Verdict::Reopen(reason) => {
+                self.open(reason, true, cause);
                 Effect::Opened(reason)
             }
-            (Verdict::Close, Some(lasts)) => {
-                self.enter(Phase::Ramping { since: self.now, lasts, calls: 0 }, Some(cause));
-                Effect::Ramping
-            }
-            (Verdict::Close, None) => {
-                self.attempt = 0;
-                self.enter(Phase::Closed, Some(cause));
-                Effect::Closed
-            }
+            Verdict::Close => self.recover(Some(cause)),
         }
     }
 
@@ -525,87 +563,111 @@ impl Model {
             id: self.permits,
             generation: self.generation,
             kind,
-            level: if self.records() { self.level } else { 0 },
+            level: self.level(),
             started: self.settings.slow_after().map(|_| self.now),
         }
     }
 
-    fn reject(&mut self, reason: RejectReason, retry_in: Option<u64>) -> Result<Permit, Rejection> {
+    fn reject(&mut self, rejection: Rejection) -> Result<Permit, Rejection> {
         if self.shadow {
-            self.told.push(Told::WouldReject(reason));
+            self.told.push(Told::WouldReject(rejection.reason));
             return Ok(self.permit(Kind::Uncounted));
         }
-        self.told.push(Told::Rejected(reason));
-        Err(Rejection { reason, retry_in })
+        self.told.push(Told::Rejected(rejection.reason));
+        Err(rejection)
     }
 
-    /// Makes the move that is due, as a caller does before it gets its answer. `false` if none is due.
+    /// Makes the move that a caller makes before it asks: a closed circuit that was stable for long enough forgets its
+    /// attempt. `false` if it has nothing to forget.
     pub(crate) fn make_due_move(&mut self) -> bool {
-        let now = self.now;
-        match &mut self.phase {
-            Phase::Open { since, lasts, .. } if now >= *since + *lasts => {
-                self.enter(Phase::HalfOpen(Probes::default()), None);
-            }
-            Phase::HalfOpen(probes) => {
-                if let Some(verdict) = probes.verdict(&self.settings) {
-                    let sums = probes.sums(&self.settings);
-                    self.carry_out(verdict, sums);
-                } else if !probes.has_room(&self.settings) && now >= probes.latest_admission + self.settings.lease() {
-                    // The probes in flight are lost. They count as failed (by rates as slow too); later reports are
-                    // stale.
-                    let lost = u32::try_from(probes.out.len()).unwrap();
-                    probes.bad += lost;
-                    probes.slow += if self.settings.judges_by_rates() { lost } else { 0 };
-                    probes.out.clear();
-                } else {
-                    return false;
-                }
-            }
-            Phase::Ramping { since, lasts, .. } if now >= *since + *lasts => {
-                // The window and the generation go on.
-                self.phase = Phase::Closed;
-                self.attempt = 0;
-                self.tell_move(State::Ramping, None);
-            }
-            _ => return false,
+        let forgets = matches!(self.phase, Phase::Closed { remembers: true }) && self.left() == 0;
+        if forgets {
+            self.phase = self.closed(false);
         }
-        true
+        forgets
     }
 
     pub(crate) fn acquire(&mut self) -> Result<Permit, Rejection> {
-        while self.make_due_move() {}
-        let now = self.now;
-        match &mut self.phase {
-            Phase::Closed => Ok(self.permit(Kind::Ordinary)),
-            Phase::Open { reason, since, lasts } => {
-                let (reason, rest) = (RejectReason::Open(*reason), *since + *lasts - now);
-                self.reject(reason, Some(rest))
+        match self.ask() {
+            Ok(kind) => Ok(self.permit(kind)),
+            Err(rejection) => self.reject(rejection),
+        }
+    }
+
+    /// [`acquire`](Self::acquire), past a mere doubt about the peer's health.
+    pub(crate) fn acquire_anyway(&mut self) -> Result<Permit, Rejection> {
+        match self.ask() {
+            Ok(kind) => Ok(self.permit(kind)),
+            Err(rejection) if self.is_doubted() && !self.shadow => {
+                self.told.push(Told::Anyway(rejection.reason));
+                Ok(self.permit(Kind::Uncounted))
             }
-            Phase::Latched => self.reject(RejectReason::Latched, None),
-            Phase::HalfOpen(probes) if probes.has_room(&self.settings) => {
-                probes.latest_admission = now;
-                let permit = self.permit(Kind::Probe);
-                if let Phase::HalfOpen(probes) = &mut self.phase {
-                    probes.out.insert(permit.id);
+            Err(rejection) => self.reject(rejection),
+        }
+    }
+
+    /// The answer to a caller, after the one move that it may have to make.
+    fn ask(&mut self) -> Result<Kind, Rejection> {
+        self.make_due_move();
+        let (left, now) = (self.left(), self.now);
+        let refused = |reason, retry_in| Err(Rejection { reason, retry_in });
+        match self.phase.clone() {
+            Phase::Closed { .. } => Ok(Kind::Ordinary),
+            Phase::Disabled => Ok(Kind::Uncounted),
+            Phase::Latched => refused(RejectReason::Latched, None),
+            Phase::ForcedOpen => refused(RejectReason::ForcedOpen, None),
+            Phase::Open { reason, .. } if left > 0 => refused(RejectReason::Open(reason), Some(left)),
+            Phase::Open { reason: OpenReason::Budget, .. } => {
+                // Nothing suggests that the peer is sick.
+                self.recover(None);
+                Ok(Kind::Ordinary)
+            }
+            Phase::Open { reason, .. } => {
+                let probes = Probes::opener();
+                self.enter(Phase::HalfOpen { reason, probes }, Some(self.settings.lease()), None);
+                Ok(Kind::Probe)
+            }
+            Phase::HalfOpen { reason, mut probes } => {
+                if let Some(verdict) = probes.verdict(&self.settings) {
+                    // Complete by a reload, or left to be carried out by another thread.
+                    return match self.carry_out(verdict, probes.sums(0)) {
+                        Effect::Opened(reason) => refused(RejectReason::Open(reason), Some(self.left())),
+                        _ => Ok(Kind::Ordinary),
+                    };
                 }
-                Ok(permit)
-            }
-            Phase::HalfOpen(probes) => {
-                let rest = probes.latest_admission + self.settings.lease() - now;
-                self.reject(RejectReason::HalfOpen, Some(rest))
-            }
-            Phase::Ramping { since, lasts, calls } => {
-                let (since, lasts, call) = (*since, *lasts, *calls);
-                *calls += 1;
-                let share = self.share(since, lasts);
-                if call % 16 * share % 16 < share {
-                    return Ok(self.permit(Kind::Ordinary));
+                if probes.has_room(&self.settings) {
+                    if self.many {
+                        probes.out += 1;
+                        probes.turn += 1;
+                        self.phase = Phase::HalfOpen { reason, probes };
+                        self.begin(self.settings.lease());
+                    } else {
+                        let probes = Probes::opener();
+                        self.enter(Phase::HalfOpen { reason, probes }, Some(self.settings.lease()), None);
+                    }
+                    return Ok(Kind::Probe);
                 }
-                let grows = since + (lasts * share).div_ceil(16);
-                self.reject(RejectReason::Ramping, Some(grows.saturating_sub(now).max(1)))
+                if left > 0 {
+                    return refused(RejectReason::HalfOpen, Some(left));
+                }
+                // The probes in flight are lost, and count as failed.
+                self.open(OpenReason::Failures, true, probes.sums(probes.out));
+                refused(RejectReason::Open(OpenReason::Failures), Some(self.left()))
             }
-            Phase::ForcedOpen => self.reject(RejectReason::ForcedOpen, None),
-            Phase::Disabled => Ok(self.permit(Kind::Uncounted)),
+            Phase::Ramping { .. } if left <= self.settings.stable_after() => {
+                // The window and the generation go on.
+                self.phase = self.closed(self.settings.stable_after() > 0);
+                self.tell_move(State::Ramping, self.windows[0].sums(now));
+                Ok(Kind::Ordinary)
+            }
+            Phase::Ramping { calls, doubted } => {
+                let (share, until_more) = self.ramp();
+                self.phase = Phase::Ramping { calls: calls + 1, doubted };
+                if calls % 16 * share % 16 < share {
+                    return Ok(Kind::Ordinary);
+                }
+                refused(RejectReason::Ramping, Some(until_more))
+            }
         }
     }
 
@@ -645,7 +707,7 @@ impl Model {
     /// Records a report. `elapsed` is the caller's own measure of the call, if it gave one.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is reported once")]
     pub(crate) fn record(&mut self, permit: Permit, outcome: Outcome, elapsed: Option<Duration>) -> Effect {
-        let took = elapsed.map(ticks_in).or(permit.started.map(|started| self.now - started));
+        let took = elapsed.map(ticks_in).or(permit.started.map(|started| self.took(started)));
         let too_long = took.zip(self.settings.slow_after()).is_some_and(|(took, limit)| took > limit);
         let good = Mark { failed: false, slow: false };
         let (kind, slow, effect) = match outcome {
@@ -663,7 +725,12 @@ impl Model {
                 (kind, false, Effect::Uncounted)
             }
             Outcome::Hold(time) => {
-                (ReportKind::Hold, false, self.open_for(Some(permit.generation), OpenReason::Hold, time))
+                let effect = match self.open_for(Some(permit.generation), OpenReason::Hold, self.capped(time)) {
+                    Opened::Moved => Effect::Opened(OpenReason::Hold),
+                    Opened::Covered(_) | Opened::Off => Effect::Unchanged,
+                    Opened::Stale => Effect::Stale,
+                };
+                (ReportKind::Hold, false, effect)
             }
             Outcome::Latch => (ReportKind::Latch, false, self.open_for_good(Some(permit.generation))),
             _ => unreachable!("not drawn"),
@@ -672,10 +739,15 @@ impl Model {
         effect
     }
 
+    /// The ticks since a reading that have certainly passed, and one more: a comparison with a limit allows for that.
+    fn took(&self, started: u64) -> u64 {
+        (self.now - started).saturating_sub(self.slack.saturating_sub(1))
+    }
+
     /// Drops a permit without a report. The call counts as cancelled, or as failed if it outlived the slow limit.
     pub(crate) fn cancel(&mut self, permit: Permit) {
         let outlived = permit.started.zip(self.settings.slow_after());
-        if outlived.is_some_and(|(started, limit)| self.now - started > limit) {
+        if outlived.is_some_and(|(started, limit)| self.took(started) > limit) {
             self.record(permit, Outcome::Failure(FailureKind::Timeout), None);
         } else {
             let effect = self.give_back(&permit);
@@ -692,7 +764,7 @@ impl Model {
         match permit.kind {
             Kind::Uncounted => Effect::Uncounted,
             _ if permit.generation != self.generation => Effect::Stale,
-            Kind::Probe => self.settle_probe(permit, Some(mark)),
+            Kind::Probe => self.settle_probe(Some(mark)),
             Kind::Ordinary => self.count_in_windows(mark),
         }
     }
@@ -701,25 +773,23 @@ impl Model {
         match permit.kind {
             Kind::Uncounted => Effect::Uncounted,
             _ if permit.generation != self.generation => Effect::Stale,
-            Kind::Probe => self.settle_probe(permit, None),
+            Kind::Probe => self.settle_probe(None),
             Kind::Ordinary => Effect::Neutral,
         }
     }
 
-    fn settle_probe(&mut self, permit: &Permit, mark: Option<Mark>) -> Effect {
-        let Phase::HalfOpen(probes) = &mut self.phase else { unreachable!("a probe of this generation") };
+    fn settle_probe(&mut self, mark: Option<Mark>) -> Effect {
+        let Phase::HalfOpen { probes, .. } = &mut self.phase else { unreachable!("a probe of this generation") };
         // The results can already be complete here only after a reload. Then this report comes too late.
         if let Some(verdict) = probes.verdict(&self.settings) {
-            let sums = probes.sums(&self.settings);
+            let sums = probes.sums(0);
             self.carry_out(verdict, sums);
             return Effect::Stale;
         }
-        if !probes.out.remove(&permit.id) {
-            return Effect::Stale;
-        }
+        probes.out -= 1;
         let Some(mark) = mark else { return Effect::Neutral };
         probes.count(&self.settings, mark);
-        let (verdict, sums) = (probes.verdict(&self.settings), probes.sums(&self.settings));
+        let (verdict, sums) = (probes.verdict(&self.settings), probes.sums(0));
         verdict.map_or(Effect::Counted, |verdict| self.move_on(Call::CarryOut(verdict), sums))
     }
 
@@ -737,7 +807,10 @@ impl Model {
         match step.call {
             _ if step.generation != self.generation => Effect::Counted,
             Call::Open(reason) => {
-                self.open(reason, step.sums);
+                self.make_due_move();
+                // A peer that fails again while its attempt is remembered has not recovered.
+                let grows = matches!(self.phase, Phase::Closed { remembers: true });
+                self.open(reason, grows, step.sums);
                 Effect::Opened(reason)
             }
             Call::CarryOut(verdict) => self.carry_out(verdict, step.sums),
@@ -768,38 +841,83 @@ impl Model {
         Effect::Counted
     }
 
+    /// The ticks of a time that the peer or an operator gave.
+    fn capped(&self, time: Duration) -> u64 {
+        ticks_in(time).min(self.settings.hold_at_most())
+    }
+
     /// Opens for the time given. `own` is the generation of the permit that reports it; `None` if it comes by hand.
-    fn open_for(&mut self, own: Option<u64>, reason: OpenReason, time: Duration) -> Effect {
-        let asked = self.settings.hold(time);
-        let stale = own.is_some_and(|own| own != self.generation);
-        match &self.phase {
-            Phase::Open { since, lasts, .. } if (since + lasts).saturating_sub(self.now) >= asked => {
-                return Effect::Unchanged;
-            }
-            Phase::Open { .. } => {}
-            _ if stale => return Effect::Stale,
-            Phase::Closed | Phase::HalfOpen(_) | Phase::Ramping { .. } => {}
-            Phase::Latched | Phase::ForcedOpen | Phase::Disabled => return Effect::Unchanged,
-        }
-        let lasts = super::settings::significant(asked, 19);
-        self.enter(Phase::Open { reason, since: self.now, lasts }, None);
-        Effect::Opened(reason)
+    fn open_for(&mut self, own: Option<u64>, reason: OpenReason, ticks: u64) -> Opened {
+        self.make_due_move();
+        let ticks = ticks.max(1);
+        let given = match &self.phase {
+            Phase::Open { reason: old, .. } => match replacing(reason, ticks, *old, self.left()) {
+                Some(given) => given,
+                None => return Opened::Covered(Some(self.left())),
+            },
+            _ if own.is_some_and(|own| own != self.generation) => return Opened::Stale,
+            Phase::HalfOpen { .. } if reason == OpenReason::Budget => return Opened::Covered(Some(0)),
+            Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Ramping { .. } => ticks,
+            Phase::Latched | Phase::ForcedOpen => return Opened::Covered(None),
+            Phase::Disabled => return Opened::Off,
+        };
+        self.enter(Phase::Open { reason, given: Some(given) }, Some(given), None);
+        Opened::Moved
     }
 
     fn open_for_good(&mut self, own: Option<u64>) -> Effect {
+        self.make_due_move();
         let stale = own.is_some_and(|own| own != self.generation);
         match &self.phase {
             Phase::Open { .. } => {}
             _ if stale => return Effect::Stale,
-            Phase::Closed | Phase::HalfOpen(_) | Phase::Ramping { .. } => {}
+            Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Ramping { .. } => {}
             Phase::Latched | Phase::ForcedOpen | Phase::Disabled => return Effect::Unchanged,
         }
-        self.enter(Phase::Latched, None);
+        self.enter(Phase::Latched, None, None);
         Effect::Latched
     }
 
-    pub(crate) fn trip(&mut self, reason: OpenReason, time: Duration) -> Effect {
-        self.open_for(None, reason, time)
+    pub(crate) fn trip(&mut self, reason: OpenReason, time: Duration) -> Tripped {
+        // The cap is one of the peer's word, and of the operator's.
+        let ticks = if reason.is_of_a_layer() { ticks_in(time).min(HORIZON.into()) } else { self.capped(time) };
+        match self.open_for(None, reason, ticks) {
+            Opened::Moved => Tripped::Opened(u32::try_from(self.generation % GENERATIONS).unwrap()),
+            Opened::Covered(ticks) => Tripped::Covered(ticks.map(at_least)),
+            Opened::Off | Opened::Stale => Tripped::Idle,
+        }
+    }
+
+    /// A hold without a permit.
+    pub(crate) fn hold(&mut self, time: Duration) -> Effect {
+        match self.open_for(None, OpenReason::Hold, self.capped(time)) {
+            Opened::Moved => Effect::Opened(OpenReason::Hold),
+            _ => Effect::Unchanged,
+        }
+    }
+
+    /// Ends a layer's open time early, if it is this generation's. `false` if it is not.
+    pub(crate) fn release(&mut self, generation: u64) -> bool {
+        match &self.phase {
+            Phase::Open { reason, .. }
+                if reason.is_of_a_layer() && self.generation % GENERATIONS == generation % GENERATIONS =>
+            {
+                if *reason == OpenReason::Budget {
+                    self.recover(None);
+                    true
+                } else {
+                    self.half_open()
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends any open time early. `false` if there is none.
+    pub(crate) fn half_open(&mut self) -> bool {
+        let Phase::Open { reason, .. } = self.phase else { return false };
+        self.enter(Phase::HalfOpen { reason, probes: Probes::default() }, None, None);
+        true
     }
 
     pub(crate) fn latch(&mut self) -> Effect {
@@ -807,8 +925,8 @@ impl Model {
     }
 
     pub(crate) fn reset(&mut self) {
-        self.attempt = 0;
-        self.enter(Phase::Closed, None);
+        let phase = self.closed(false);
+        self.enter(phase, None, None);
     }
 
     /// `false` if it is forced open already.
@@ -816,7 +934,7 @@ impl Model {
         let moves = !matches!(self.phase, Phase::ForcedOpen);
         if moves {
             self.attempt = 0;
-            self.enter(Phase::ForcedOpen, None);
+            self.enter(Phase::ForcedOpen, None, None);
         }
         moves
     }
@@ -826,7 +944,7 @@ impl Model {
         let moves = !matches!(self.phase, Phase::Disabled);
         if moves {
             self.attempt = 0;
-            self.enter(Phase::Disabled, None);
+            self.enter(Phase::Disabled, None, None);
         }
         moves
     }
@@ -845,6 +963,85 @@ impl Model {
     /// settings.
     pub(crate) fn reconfigure(&mut self, settings: Settings) {
         self.settings = settings;
+        self.longest = self.longest.max(settings.longest());
         self.warm = false;
+    }
+
+    pub(crate) fn set_seed(&mut self, seed: u32) {
+        self.seed = seed;
+    }
+
+    pub(crate) fn snapshot(&self) -> Kept {
+        let remembers = matches!(self.phase, Phase::Closed { remembers: true }) && self.left() > 0;
+        let remaining = match &self.phase {
+            Phase::Open { .. } => self.left(),
+            Phase::Ramping { .. } => self.left().saturating_sub(self.settings.stable_after()),
+            Phase::Closed { .. } if remembers => self.left(),
+            _ => 0,
+        };
+        Kept {
+            state: self.state(),
+            reason: if let Phase::Open { reason, .. } = &self.phase { Some(*reason) } else { None },
+            attempt: if matches!(self.phase, Phase::Closed { .. }) && !remembers { 0 } else { self.attempt },
+            remaining,
+            doubted: self.is_doubted(),
+        }
+    }
+
+    /// Continues from a snapshot, of whose time so many ticks have certainly passed.
+    pub(crate) fn restore(&mut self, kept: Kept, passed: u64) {
+        let rest = kept.remaining.saturating_sub(passed);
+        let given = rest.max(1);
+        self.attempt = kept.attempt;
+        match kept.state {
+            State::Open => {
+                let reason = kept.reason.expect("an open circuit has a reason");
+                self.enter(Phase::Open { reason, given: Some(given) }, Some(given), None);
+            }
+            State::HalfOpen => {
+                // The restart lost the probes: as after a failed one.
+                self.attempt = (self.attempt + 1).min(31);
+                let given = self.open_time().saturating_sub(passed).max(1);
+                self.enter(Phase::Open { reason: OpenReason::Failures, given: Some(given) }, Some(given), None);
+            }
+            State::Ramping => {
+                let phase = Phase::Ramping { calls: 0, doubted: kept.doubted };
+                self.enter(phase, Some(given + self.settings.stable_after()), None);
+            }
+            State::Closed => {
+                let phase = self.closed(rest > 0);
+                self.enter(phase, (rest > 0).then_some(rest), None);
+            }
+            State::Latched => self.enter(Phase::Latched, None, None),
+            State::ForcedOpen => self.enter(Phase::ForcedOpen, None, None),
+            State::Disabled => self.enter(Phase::Disabled, None, None),
+            _ => unreachable!("there are no other states"),
+        }
+    }
+}
+
+/// For how long a circuit opens for the reason `new` and `ticks` that is open for the reason `old` with `left` ticks left;
+/// `None` if it stays as it is.
+fn replacing(new: OpenReason, ticks: u64, old: OpenReason, left: u64) -> Option<u64> {
+    use OpenReason::{Budget, Failures, Hold, Manual, Slow};
+    let lengthened = if ticks > left { Some(ticks) } else { None };
+    match old {
+        _ if new == Manual => Some(ticks),
+        _ if new == old => lengthened,
+        // A circuit whose time is over is one that waits for a probe, and money never heals it.
+        _ if left == 0 => {
+            if new == Budget {
+                None
+            } else {
+                Some(ticks)
+            }
+        }
+        // A layer leaves alone what is not its own.
+        _ if new.is_of_a_layer() => None,
+        // What is left are a hold, and a trip by hand for Failures or Slow, over a period of another reason.
+        Failures | Slow => Some(ticks.max(left)),
+        Hold => lengthened,
+        Manual => None,
+        _ => Some(ticks),
     }
 }

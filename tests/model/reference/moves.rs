@@ -4,7 +4,7 @@ use microbreaker::State::{self, Closed, Disabled, ForcedOpen, HalfOpen, Latched,
 
 pub(crate) const MOVES: [(State, &[State]); 7] = [
     (Closed, &[Closed, Open, Latched, ForcedOpen, Disabled]),
-    (Open, &[Closed, Open, Latched, HalfOpen, ForcedOpen, Disabled]),
+    (Open, &[Closed, Open, Latched, HalfOpen, Ramping, ForcedOpen, Disabled]),
     (Latched, &[Closed, ForcedOpen, Disabled]),
     (HalfOpen, &[Closed, Open, Latched, Ramping, ForcedOpen, Disabled]),
     (Ramping, &[Closed, Open, Latched, ForcedOpen, Disabled]),

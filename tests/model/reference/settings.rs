@@ -11,7 +11,7 @@ const HZ: u64 = 1024;
 const NANOS: u64 = 1_000_000_000;
 
 /// `ticks` as a duration, rounded down to a nanosecond. The crate rounds up, so it becomes `ticks` again.
-pub(crate) fn lasting(ticks: u64) -> Duration {
+pub(crate) const fn lasting(ticks: u64) -> Duration {
     Duration::from_nanos(ticks * NANOS / HZ)
 }
 
@@ -26,11 +26,11 @@ pub(crate) fn at_least(ticks: u64) -> Duration {
     Duration::from_nanos((ticks * NANOS).div_ceil(HZ))
 }
 
-/// `ticks`, rounded up to this many significant bits, as the crate stores lengths of time: 11 bits for a lease and a
-/// ramp, 19 for an open time.
-pub(crate) fn significant(ticks: u64, bits: u32) -> u64 {
+/// `ticks`, rounded up to 11 significant bits, as the crate stores a lease, a ramp, the memory of the attempt and the
+/// longest hold.
+pub(crate) fn significant(ticks: u64) -> u64 {
     let mut unit = 1;
-    while ticks.div_ceil(unit) >= 1 << bits {
+    while ticks.div_ceil(unit) >= 1 << 11 {
         unit *= 2;
     }
     ticks.div_ceil(unit) * unit
@@ -48,15 +48,15 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn streak(failures: u16) -> Self {
+    pub(crate) const fn streak(failures: u16) -> Self {
         Self { streak: Some(failures), count: None, time: None, slow: false }
     }
 
-    pub(crate) fn count(calls: u16, slow: bool) -> Self {
+    pub(crate) const fn count(calls: u16, slow: bool) -> Self {
         Self { streak: None, count: Some(calls), time: None, slow }
     }
 
-    pub(crate) fn time(buckets: u8, bucket: u64, slow: bool) -> Self {
+    pub(crate) const fn time(buckets: u8, bucket: u64, slow: bool) -> Self {
         Self { streak: None, count: None, time: Some((buckets, bucket)), slow }
     }
 
@@ -91,6 +91,8 @@ pub(crate) struct Tuning {
     pub(crate) successes: Option<u8>,
     pub(crate) lease: u64,
     pub(crate) ramp: Option<u64>,
+    pub(crate) stable_after: Option<u64>,
+    pub(crate) jitter: bool,
     pub(crate) levels: bool,
 }
 
@@ -111,6 +113,8 @@ impl Tuning {
         successes: None,
         lease: 50,
         ramp: None,
+        stable_after: None,
+        jitter: false,
         levels: false,
     };
 }
@@ -123,6 +127,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Settings of which the caller knows that they fit, in a constant.
+    pub(crate) const fn of(shape: Shape, tuning: Tuning) -> Self {
+        Self { shape, tuning }
+    }
+
     /// `tuning`, cut to fit `shape`.
     pub(crate) fn new(shape: Shape, mut tuning: Tuning) -> Self {
         if !shape.slow {
@@ -156,19 +165,27 @@ impl Settings {
         self.tuning.minimum.or(self.shape.count).unwrap_or(20).into()
     }
 
-    /// The open time after `attempt` failed recoveries. It grows step by step; each step is rounded up and capped.
-    pub(crate) fn open_time(&self, attempt: u8) -> u64 {
-        let cap = self.tuning.open_at_most.unwrap_or((8 * self.tuning.open_for).min(HORIZON.into()));
-        let mut time = self.tuning.open_for;
-        for _ in 0..attempt {
-            time = (time * u64::from(self.tuning.factor_1024ths)).div_ceil(1024).min(cap);
-        }
-        significant(time, 19)
+    fn open_at_most(&self) -> u64 {
+        self.tuning.open_at_most.unwrap_or((8 * self.tuning.open_for).min(HORIZON.into()))
     }
 
-    /// The ticks of a hold that asks for `time`.
-    pub(crate) fn hold(&self, time: Duration) -> u64 {
-        ticks_in(time).max(1).min(self.tuning.hold_at_most)
+    /// The open time after `attempt` failed recoveries, without jitter. It grows step by step; each step is rounded up and
+    /// capped.
+    pub(crate) fn open_time(&self, attempt: u8) -> u64 {
+        let mut time = self.tuning.open_for;
+        for _ in 0..attempt {
+            time = (time * u64::from(self.tuning.factor_1024ths)).div_ceil(1024).min(self.open_at_most());
+        }
+        time
+    }
+
+    pub(crate) fn jitters(&self) -> bool {
+        self.tuning.jitter
+    }
+
+    /// The longest time that the peer or an operator may ask for.
+    pub(crate) fn hold_at_most(&self) -> u64 {
+        significant(self.tuning.hold_at_most)
     }
 
     pub(crate) fn judges_by_rates(&self) -> bool {
@@ -188,11 +205,23 @@ impl Settings {
     }
 
     pub(crate) fn lease(&self) -> u64 {
-        significant(self.tuning.lease, 11)
+        significant(self.tuning.lease)
     }
 
-    pub(crate) fn ramp(&self) -> Option<u64> {
-        self.tuning.ramp.map(|ramp| significant(ramp, 11))
+    /// A sixteenth of the ramp, rounded up.
+    pub(crate) fn ramp_step(&self) -> Option<u64> {
+        self.tuning.ramp.map(|ramp| significant(ramp).div_ceil(16))
+    }
+
+    /// For how long a closed circuit remembers its attempt.
+    pub(crate) fn stable_after(&self) -> u64 {
+        self.tuning.stable_after.map_or(0, significant)
+    }
+
+    /// The longest that anything lasts by these settings.
+    pub(crate) fn longest(&self) -> u64 {
+        let cap = self.open_at_most();
+        (cap + cap / 4).max(self.lease()).max(16 * self.ramp_step().unwrap_or(0) + self.stable_after())
     }
 
     pub(crate) fn levels(&self) -> bool {
@@ -200,24 +229,25 @@ impl Settings {
     }
 
     /// The same settings as a `Config`.
-    pub(crate) fn config(&self) -> Config {
+    pub(crate) const fn config(&self) -> Config {
         let Self { shape, tuning } = *self;
-        let time = shape.time.map(|(buckets, bucket)| (buckets, lasting(bucket)));
-        let mut config = match (shape.streak, shape.count, time) {
+        let mut config = match (shape.streak, shape.count, shape.time) {
             (Some(failures), None, None) => Config::streak(failures),
             (None, Some(calls), None) => Config::count(calls),
-            (None, None, Some((buckets, bucket))) => Config::time(buckets, bucket),
+            (None, None, Some((buckets, bucket))) => Config::time(buckets, lasting(bucket)),
             (Some(failures), Some(calls), None) => Config::count(calls).and_streak(failures),
-            (Some(failures), None, Some((buckets, bucket))) => Config::streak(failures).and_time(buckets, bucket),
-            (None, Some(calls), Some((buckets, bucket))) => Config::time(buckets, bucket).and_count(calls),
-            _ => unreachable!("one window, or a pair"),
+            (Some(failures), None, Some((buckets, bucket))) => {
+                Config::streak(failures).and_time(buckets, lasting(bucket))
+            }
+            (None, Some(calls), Some((buckets, bucket))) => Config::time(buckets, lasting(bucket)).and_count(calls),
+            _ => unreachable!(),
         };
         config = match tuning.failure_permille {
             Some(share) => config.failure_permille(share),
             None => config.ignore_failure_share(),
         };
-        if let Some(share) = self.slow_permille() {
-            config = config.slow_permille(share);
+        if shape.slow {
+            config = config.slow_permille(tuning.slow_permille);
         }
         if let Some(limit) = tuning.slow_after {
             config = config.slow_after(lasting(limit));
@@ -237,10 +267,13 @@ impl Settings {
         if let Some(ramp) = tuning.ramp {
             config = config.ramp(lasting(ramp));
         }
+        if let Some(time) = tuning.stable_after {
+            config = config.stable_after(lasting(time));
+        }
         config
             .open_for(lasting(tuning.open_for))
             .backoff_1024ths(tuning.factor_1024ths)
-            .jitter(false)
+            .jitter(tuning.jitter)
             .hold_at_most(lasting(tuning.hold_at_most))
             .probe_rule(if tuning.rates { ProbeRule::Rates } else { ProbeRule::FirstFailure })
             .probes(tuning.probes)
@@ -258,8 +291,11 @@ prop_compose! {
         hold_at_most in prop_oneof![8 => 1..5000_u64, 1 => 1..=u64::from(HORIZON)],
         lease in prop_oneof![8 => 1..2048_u64, 1 => 1..=u64::from(HORIZON)],
         ramp in option::of(prop_oneof![8 => 1..2048_u64, 1 => 1..=u64::from(HORIZON)]),
+        stable_after in option::of(prop_oneof![8 => 1..4096_u64, 1 => 1..=u64::from(HORIZON / 4)]),
+        jitter in any::<bool>(),
     ) -> Tuning {
-        Tuning { slow_after, open_for, factor_1024ths, open_at_most, hold_at_most, lease, ramp, ..Tuning::PLAIN }
+        let times = Tuning { slow_after, open_for, factor_1024ths, open_at_most, hold_at_most, ..Tuning::PLAIN };
+        Tuning { lease, ramp, stable_after, jitter, ..times }
     }
 }
 

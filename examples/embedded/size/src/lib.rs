@@ -52,13 +52,29 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-/// A firmware that asks `$breaker` before each call.
+/// A firmware that asks its breaker before each call. The settings are live, or `fixed`.
 #[macro_export]
 macro_rules! guarded {
+    (fixed $window:ty, $config:expr $(, $also:expr)?) => {
+        struct Settings;
+        impl microbreaker::Policy for Settings {
+            const CONFIG: microbreaker::Config = $config;
+        }
+        static BREAKER: microbreaker::Breaker<microbreaker::Fixed<$window, Settings>, $crate::Uptime> =
+            microbreaker::Breaker::fixed($crate::Uptime);
+        $crate::calls!($($also)?);
+    };
     ($window:ty, $config:expr $(, $also:expr)?) => {
         static BREAKER: microbreaker::Breaker<$window, $crate::Uptime> =
             microbreaker::Breaker::new($config, $crate::Uptime);
+        $crate::calls!($($also)?);
+    };
+}
 
+/// The main loop of such a firmware.
+#[macro_export]
+macro_rules! calls {
+    ($($also:expr)?) => {
         #[$crate::entry]
         fn main() -> ! {
             loop {

@@ -1,165 +1,206 @@
 //! The results that are allowed although they belong to neither of the two orders.
 //!
-//! Some operations have several steps, and each step is one exchange. They count an outcome and then carry out the
-//! verdict. They open the circuit and then give the time. They end the open time and then compete for a probe. An
-//! interrupt may come between two steps. Even then, what is left and how it goes on belong to one of the two orders. So
-//! do the events, and so does each answer, though not all of them to the same order. Every exception is named here,
-//! with its reason. In every case the counters must agree with the answers, and the events must be a path to the state
+//! Where one exchange decides, there is no such result: an interrupt comes before it or after it. Some operations have two
+//! steps, and an interrupt may come between them. Here each pair of steps has its rule, which says for which operations
+//! and in which states it holds, and by how much the result may differ from one of the orders. Everything else is as in
+//! that order: the answers, what is left, how it goes on, the counters and the events. The events are a path to the state
 //! that is left.
+//!
+//! One freedom is everywhere: a thread that is overtaken before it tells of its move tells no length.
 
 use core::time::Duration;
 
-use microbreaker::{Clock, Effect, OpenReason, RejectReason, State};
+use microbreaker::{Clock, Effect, RejectReason, State};
 
-use crate::guarded::{Answer, Hand, Intruder, LONGEST, Look, Operation, Report, Seen, Sums, Told};
+use crate::guarded::{
+    Answer, BOUND, Events, GIVEN, Hand, Intruder, LATER, Look, Operation, Prepared, Report, Seen, Steps, Sums, Told,
+};
 
-/// Where `Pair::unaccounted` has the calls that would have been rejected.
-const WOULD_REJECT: usize = 7;
-
-/// An operation and the interrupt that it meets.
+/// An operation and the interrupt that it meets, in a state.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
+    pub(crate) prepared: Prepared,
     pub(crate) operation: Operation,
     pub(crate) intruder: Intruder,
+    pub(crate) steps: Steps,
 }
 
 impl Pair {
     pub(crate) fn permits(self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
         let orders = [before, after];
-        let asked = self.asked();
-        let left = orders.into_iter().any(|order| seen.left == order.left && seen.next == order.next);
-        let told = orders.into_iter().any(|order| alike(&seen.events, &order.events))
-            || asked.is_some_and(|reason| opened_anew(seen, before, reason, None))
-            || asked.is_some_and(|reason| opened_anew(seen, after, reason, self.intruder.asks()))
-            || self.begun_twice(seen, after);
-        let answers = orders.iter().any(|order| seen.operation == order.operation) || self.may_answer(seen, orders);
-        let intrudes = orders.iter().any(|order| seen.intruder == order.intruder) || self.may_intrude(seen, orders);
-        let mut accounts = self.unaccounted(seen);
-        if self.met_between_moves(seen, before) {
-            accounts[WOULD_REJECT] = accounts[WOULD_REJECT].wrapping_sub(1);
+        is_path(seen)
+            && orders.iter().any(|order| seen.counts.last_failure == order.counts.last_failure)
+            && (orders.iter().any(|order| self.is(seen, order, |_| ()))
+                || self.gives_a_time() && orders.iter().any(|order| self.is(seen, order, bounded))
+                || self.counts_and_moves() && self.met_between_count_and_move(seen, before, after)
+                || self.met_between_two_loads(seen, before, after)
+                || self.met_before_a_retry(seen, before, after)
+                || self.met_between_two_switches(seen, before, after)
+                || self.met_a_reopening(seen, after))
+    }
+
+    /// Whether the result is that of `order`, except for what `change` changes.
+    fn is(self, seen: &Seen, order: &Seen, change: impl FnOnce(&mut Seen)) -> bool {
+        let mut expected = order.clone();
+        change(&mut expected);
+        seen.operation == expected.operation
+            && seen.intruder == expected.intruder
+            && seen.left == expected.left
+            && seen.next == expected.next
+            && alike(&seen.events, &expected.events)
+            && self.unaccounted(seen) == self.unaccounted(order)
+    }
+
+    /// Whether the operation moves the circuit and then publishes the time that it was given. An interrupt between the two
+    /// that needs the time publishes the bound which stands in the word: never less, and at most twice as long.
+    fn gives_a_time(self) -> bool {
+        matches!(
+            self.operation,
+            Operation::Hold | Operation::Report(Report::Hold) | Operation::Trip | Operation::Restore
+        )
+    }
+
+    /// Whether the operation counts an outcome by one exchange, and moves the circuit by another: if the window has words
+    /// of its own, and if there may be several probes. A streak alone, and the only probe, take one exchange.
+    fn counts_and_moves(self) -> bool {
+        use Report::{Alive, Drop, Failure, Ignore, Slow, Success};
+        let Operation::Report(report) = self.operation else { return false };
+        if self.prepared.is_half_open() {
+            self.steps.probes && matches!(report, Success | Failure | Slow | Alive | Ignore | Drop)
+        } else {
+            self.steps.window && matches!(report, Success | Failure | Slow)
         }
-        let counted = orders.iter().any(|order| accounts == self.unaccounted(order));
-        left && told && answers && intrudes && counted && is_path(seen)
     }
 
-    /// If both ask to open for a time, the operation's reason.
-    fn asked(self) -> Option<OpenReason> {
-        self.intruder.asks()?;
-        self.operation.asks()
-    }
-
-    fn may_answer(self, seen: &Seen, [before, after]: [&Seen; 2]) -> bool {
-        match (self.operation, seen.operation) {
-            // The outcome was counted. Then the interrupt carried out the verdict, or changed the state.
-            (Operation::Report(_), Answer::Effect(Effect::Counted)) => [before, after].iter().any(|order| {
-                matches!(order.operation, Answer::Effect(Effect::Opened(_) | Effect::Closed | Effect::Ramping))
-            }),
-            (Operation::Status, Answer::Status(look)) => {
-                let (Answer::Status(before), Answer::Status(after)) = (before.operation, after.operation) else {
-                    return false;
+    fn met_between_count_and_move(self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
+        let counted = Answer::Effect(Effect::Counted);
+        // The interrupt ended the generation after the report had seen it: by a move of its own, which may be the one that
+        // the window is due, or its last before the outcome is counted. The report says that it counted, and changes nothing.
+        let is_stale = before.operation == Answer::Effect(Effect::Stale)
+            && matches!(seen.operation, Answer::Effect(Effect::Counted | Effect::Neutral));
+        let is_ended = is_stale || self.operation == Operation::Report(Report::Drop);
+        if is_ended && self.is(seen, before, |order| order.operation = seen.operation) {
+            return true;
+        }
+        let moves = matches!(after.operation, Answer::Effect(Effect::Opened(_) | Effect::Closed | Effect::Ramping));
+        let (first, then) = before.intruder;
+        if self.prepared.is_half_open() {
+            let carry_out = |order: &mut Seen| order.operation = counted;
+            return moves
+                && match first {
+                    // It saw that the probe is back.
+                    Answer::Status(look) if seen.operation != counted => {
+                        let probes_in_flight = look.probes_in_flight - 1;
+                        let look = Look { probes_in_flight, retry_in: Some(Duration::ZERO), ..look };
+                        self.is(seen, after, |order| order.intruder = (Answer::Status(look), then))
+                    }
+                    // It carried the verdict out. If a ramp begins, the call that does this is admitted before the ramp
+                    // counts its calls.
+                    _ => {
+                        self.is(seen, after, carry_out)
+                            || after.operation == Answer::Effect(Effect::Ramping)
+                                && self.is(seen, after, |order| {
+                                    carry_out(order);
+                                    admit_the_next(order);
+                                })
+                    }
                 };
-                // A status reads the state first, and reads the other values a moment later.
-                let rest = look.retry_in == before.retry_in;
-                let probes = look.probes_in_flight == 0 || look.probes_in_flight == before.probes_in_flight;
-                let sums = look.sums == Sums(0, 0, 0) || look.sums == before.sums || look.sums.is_after(after.sums);
-                look.is_of(before, after)
-                    && (rest || look.retry_in == after.retry_in)
-                    && (probes || look.probes_in_flight == after.probes_in_flight)
-                    && sums
-            }
-            // The interrupt counted a failure. Its verdict is not carried out yet, or a time window has counted only
-            // the call so far.
-            (Operation::Tally, Answer::Tally(sums)) => {
-                matches!(after.operation, Answer::Tally(after) if sums.is_after(after))
-            }
-            _ => false,
         }
+        if let (Answer::Status(old), Answer::Status(now)) = (first, seen.intruder.0) {
+            // It saw the outcome in the window, and the circuit as it was.
+            let look = Look { sums: now.sums, ..old };
+            return now.sums.is_after(old.sums)
+                && self.is(seen, after, |order| order.intruder = (Answer::Status(look), then));
+        }
+        // It saw the circuit still closed. A time window counts the call before it counts the failure, and so the share may
+        // have looked smaller: then the interrupt's failure does not open the circuit, and the report does.
+        let is_diluted = self.steps.call && matches!(then, Answer::Effect(Effect::Opened(_)));
+        moves
+            && (self.is(seen, after, |order| order.intruder = before.intruder)
+                || is_diluted && self.is(seen, after, |order| order.intruder = (first, counted)))
     }
 
-    fn may_intrude(self, seen: &Seen, [before, after]: [&Seen; 2]) -> bool {
-        // A time window counts a call before it counts the failure. In between, the share looks smaller to the
-        // interrupt. The interrupted report itself then sees the whole share.
-        let (call, effect) = before.intruder;
-        if matches!(effect, Answer::Effect(Effect::Opened(_)))
-            && seen.operation == after.operation
-            && seen.intruder == (call, Answer::Effect(Effect::Counted))
-        {
-            return true;
+    /// A status and a tally read several words, one after the other. The interrupt changed those that were still to be
+    /// read.
+    fn met_between_two_loads(self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
+        let is_mixed = match (seen.operation, before.operation, after.operation) {
+            (Answer::Status(look), Answer::Status(new), Answer::Status(old)) => {
+                let head = |look: Look| (look.state, look.reason, look.level, look.attempt);
+                head(look) == head(old)
+                    && [old.retry_in, new.retry_in].contains(&look.retry_in)
+                    && [old.probes_in_flight, new.probes_in_flight].contains(&look.probes_in_flight)
+                    && [old.shadow, new.shadow].contains(&look.shadow)
+                    && (look.sums == new.sums || look.sums.is_after(old.sums))
+            }
+            (Answer::Tally(sums), Answer::Tally(new), Answer::Tally(old)) => sums == new || sums.is_after(old),
+            _ => false,
+        };
+        is_mixed && self.is(seen, after, |order| order.operation = seen.operation)
+    }
+
+    /// If an attempt is to be forgotten, it is forgotten first, and then the operation begins anew. The interrupt saw the
+    /// circuit closed, without the attempt.
+    fn met_before_a_retry(self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
+        let (Prepared::Forgetting, Answer::Status(look)) = (self.prepared, before.intruder.0) else { return false };
+        self.is(seen, after, |order| order.intruder.0 = Answer::Status(Look { attempt: 0, ..look }))
+    }
+
+    /// A switch from forced open or disabled looks at the state and then resets it, and a switch to shadow sets the shadow
+    /// first.
+    fn met_between_two_switches(self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
+        if !matches!(self.operation, Operation::SwitchOn | Operation::SwitchToShadow) {
+            return false;
         }
-        if self.met_between_moves(seen, before) {
-            return true;
-        }
-        let opens = self.operation.asks().is_some();
-        match seen.intruder.0 {
-            // The circuit is open, but its time is not yet given. So the longest allowed time is assumed.
-            Answer::Rejected(RejectReason::Open(_), ticks) => opens && ticks == Hand::RATE.ticks_in(LONGEST),
-            // The circuit was open already, but its time was not yet given.
-            Answer::Effect(Effect::Opened(_)) => self.operation == Operation::Restore && self.asked().is_some(),
+        let (first, then) = before.intruder;
+        match first {
+            // In shadow, a call that the state rejects was admitted on a permit that is not counted, and the observer was
+            // told that it would have been rejected.
+            Answer::Rejected(RejectReason::ForcedOpen, None) => {
+                let admitted = Answer::Admitted { probe: false, level: 0, counted: false };
+                let is_dropped = self.intruder == Intruder::Cancel;
+                let then = if is_dropped { then } else { Answer::Effect(Effect::Uncounted) };
+                self.is(seen, before, |order| order.intruder = (admitted, then))
+            }
             Answer::Status(look) => {
-                let (Answer::Status(before), Answer::Status(after)) = (before.intruder.0, after.intruder.0) else {
-                    return false;
-                };
-                let unsaid = opens && look == Look { retry_in: Some(LONGEST), ..after };
-                // The outcome is counted and the probe is back, but the verdict is not carried out. Or the circuit is
-                // half-open, and no probe is in flight yet. Or lost probes are written off.
-                let between = look.probes_in_flight <= before.probes_in_flight
-                    && look.sums.is_after(before.sums)
-                    && look.retry_in == Some(Duration::ZERO);
-                let acts = matches!(self.operation, Operation::Acquire | Operation::Report(_));
-                // A switch to shadow has set the shadow switch, but has not yet reset the state.
-                let shadowed = self.operation == Operation::SwitchToShadow && look == Look { shadow: true, ..before };
-                unsaid || shadowed || (acts && look.is_of(before, after) && between)
+                self.is(seen, after, |order| order.intruder.0 = Answer::Status(Look { shadow: true, ..look }))
+            }
+            // Both switched, so the circuit was reset twice.
+            _ => self.intruder == Intruder::SwitchOn && self.is(seen, after, reset_again),
+        }
+    }
+
+    /// The caller that finds a lease over reopens the circuit, and is then told for how long. The interrupt moved the
+    /// circuit on: the caller is to ask again at once.
+    fn met_a_reopening(self, seen: &Seen, after: &Seen) -> bool {
+        match (self.operation, after.operation) {
+            (Operation::Acquire | Operation::Anyway, Answer::Rejected(reason, Some(_))) => {
+                self.prepared == Prepared::HalfLost
+                    && self.is(seen, after, |order| order.operation = Answer::Rejected(reason, Some(0)))
             }
             _ => false,
         }
     }
 
-    /// A switch to shadow from forced open or disabled is two moves: the shadow switch first, and then a reset. The
-    /// interrupt came between them. It saw the old state in shadow, so a call that the old state rejects was admitted
-    /// on a permit that is not counted, and the observer was told that it would have been rejected.
-    fn met_between_moves(self, seen: &Seen, before: &Seen) -> bool {
-        self.operation == Operation::SwitchToShadow
-            && match (seen.intruder, before.intruder.0) {
-                (
-                    (Answer::Admitted { probe: false, level: 0, counted: false }, effect),
-                    Answer::Rejected(RejectReason::ForcedOpen, None),
-                ) => {
-                    let cancelled = self.intruder == Intruder::Cancel && effect == Answer::Nothing;
-                    cancelled || effect == Answer::Effect(Effect::Uncounted)
-                }
-                _ => false,
-            }
-    }
-
-    /// A switch from forced open or disabled looks at the state, and then resets it. The interrupt switched between the
-    /// look and the reset. So the circuit was reset twice: the events are one more, from closed to closed.
-    fn begun_twice(self, seen: &Seen, after: &Seen) -> bool {
-        let mut events = seen.events;
-        let again = events
-            .iter_mut()
-            .find(|told| **told != Told::NONE && told.from() == State::Closed && told.to() == State::Closed);
-        matches!(self.operation, Operation::SwitchOn | Operation::SwitchToShadow)
-            && self.intruder == Intruder::SwitchOn
-            && again.map(|told| *told = Told::NONE).is_some()
-            && alike(&events, &after.events)
-    }
-
-    /// The counters, minus the numbers that the answers account for. They are the same in both orders.
+    /// The counters, minus the numbers that the answers account for. They are the same in every order.
     fn unaccounted(self, seen: &Seen) -> [u32; 13] {
         let counts = &seen.counts;
         let answers = [seen.operation, seen.intruder.0, seen.intruder.1];
         let number = |is: fn(&Answer) -> bool| answers.iter().map(|answer| u32::from(is(answer))).sum::<u32>();
         let made =
             |call: Intruder| u32::from(self.intruder == call && matches!(seen.intruder.0, Answer::Admitted { .. }));
+        // Whether it was stale, a drop does not say.
+        let stale = if self.operation == Operation::Report(Report::Drop) { 0 } else { counts.stale };
+        // In a disabled breaker, a permit that counts nowhere is nothing that the observer is told of.
+        let uncounted = number(|answer| matches!(answer, Answer::Admitted { counted: false, .. }));
         [
             counts.permitted - number(|answer| matches!(answer, Answer::Admitted { .. })),
             counts.probes - number(|answer| matches!(answer, Answer::Admitted { probe: true, .. })),
             counts.rejected - number(|answer| matches!(answer, Answer::Rejected(..))),
-            counts.stale - number(|answer| matches!(answer, Answer::Effect(Effect::Stale))),
+            stale.wrapping_sub(number(|answer| matches!(answer, Answer::Effect(Effect::Stale)))),
+            (counts.anyway + counts.would_reject).wrapping_sub(uncounted),
             counts.success - made(Intruder::Success),
-            counts.failure - made(Intruder::Failure),
+            counts.failure - made(Intruder::Failure) - made(Intruder::Anyway),
             counts.cancelled - made(Intruder::Cancel),
-            counts.would_reject, // at `WOULD_REJECT`
             counts.slow,
             counts.alive,
             counts.ignored,
@@ -169,61 +210,66 @@ impl Pair {
     }
 }
 
-impl Operation {
-    /// The reason, if the operation asks to open for a time.
-    fn asks(self) -> Option<OpenReason> {
-        match self {
-            Self::Hold | Self::Report(Report::Hold) => Some(OpenReason::Hold),
-            Self::Trip => Some(OpenReason::Budget),
-            Self::Restore => Some(OpenReason::Manual),
-            _ => None,
-        }
-    }
-}
-
-impl Look {
-    /// Whether state, reason, level, attempt and shadow together are those of one of the two orders.
-    fn is_of(self, before: Self, after: Self) -> bool {
-        let head = |look: Self| (look.state, look.reason, look.level, look.attempt, look.shadow);
-        head(self) == head(before) || head(self) == head(after)
-    }
-}
-
 impl Sums {
-    /// Whether these are the `earlier` sums, or the sums after one outcome more. Only the call of that outcome may be
-    /// in them.
+    /// Whether these are the `earlier` sums, or the sums after one outcome more. Only the call of that outcome may be in
+    /// them.
     fn is_after(self, earlier: Self) -> bool {
         let grew = |now: u32, then: u32| now == then || now == then + 1;
         grew(self.0, earlier.0) && grew(self.1, earlier.1) && grew(self.2, earlier.2)
     }
 }
 
-/// Whether the events are the same. If a thread was overtaken before it gave the length of its open time or ramp, its
-/// event has no length.
-fn alike(seen: &[Told; 8], order: &[Told; 8]) -> bool {
+/// The next call, which fails, is admitted and counted.
+fn admit_the_next(order: &mut Seen) {
+    let [_, call, _, _, report, tally, ..] = &mut order.next;
+    if let Answer::Tally(Sums(calls, failed, _)) = tally {
+        *call = Answer::Admitted { probe: false, level: 0, counted: true };
+        *report = Answer::Effect(Effect::Counted);
+        (*calls, *failed) = (*calls + 1, *failed + 1);
+    }
+}
+
+/// The circuit is reset once more.
+fn reset_again(order: &mut Seen) {
+    if let Some(free) = order.events.iter_mut().find(|told| **told == Told::NONE) {
+        *free = Told::RESET;
+    }
+}
+
+/// The bound of the given time takes the place of the time itself.
+fn bounded(order: &mut Seen) {
+    let [given, later] = [GIVEN, LATER].map(|time| Hand::RATE.ticks_in(time).unwrap_or(0));
+    let time = |time: Option<Duration>| if time == Some(GIVEN) { Some(Hand::RATE.duration_of(BOUND)) } else { time };
+    let answer = |answer: Answer| match answer {
+        Answer::Rejected(reason, Some(left)) if left == given => Answer::Rejected(reason, Some(BOUND)),
+        Answer::Rejected(reason, Some(left)) if left == given - later => Answer::Rejected(reason, Some(BOUND - later)),
+        Answer::Covered(left) => Answer::Covered(time(left)),
+        Answer::Status(look) => Answer::Status(Look { retry_in: time(look.retry_in), ..look }),
+        other => other,
+    };
+    order.intruder.0 = answer(order.intruder.0);
+    order.next = order.next.map(answer);
+    order.left.retry_in = time(order.left.retry_in);
+    order.events = order.events.map(|told| if told.lasts() == given { told.lasting(BOUND) } else { told });
+}
+
+/// Whether the events are the same. If a thread was overtaken before it told of its move, its event has no length.
+fn alike(seen: &[Told; Events::MOST], order: &[Told; Events::MOST]) -> bool {
     let mut rest = *order;
-    let found = seen.iter().filter(|&told| *told != Told::NONE).all(|told| {
-        let untold = matches!(told.to(), State::Open | State::Ramping) && told.lasts() == 0;
+    let mut events = seen.iter().enumerate().filter(|(_, told)| **told != Told::NONE);
+    let found = events.all(|(at, told)| {
+        let is_overtaken =
+            |(other, next): (usize, &Told)| other != at && *next != Told::NONE && next.from() == told.to();
+        let untold = matches!(told.to(), State::Open | State::Ramping)
+            && told.lasts() == 0
+            && seen.iter().enumerate().any(is_overtaken);
         let place = rest
             .iter_mut()
             .filter(|other| **other != Told::NONE)
             .find(|other| *other == told || untold && other.without_length() == told.without_length());
         place.map(|place| *place = Told::NONE).is_some()
     });
-    found && rest == [Told::NONE; 8]
-}
-
-/// The interrupt opened for a shorter time before the operation had given its own time, and then the operation opened
-/// anew. So there is one event more than if the interrupt had come first: an opening that was overtaken before its time
-/// was given. If the interrupt's own opening would have done nothing in either order (a restore's state is left by hand
-/// alone), there is another one: the opening that lasts `intruded` ticks.
-fn opened_anew(seen: &Seen, order: &Seen, reason: OpenReason, intruded: Option<u32>) -> bool {
-    let mut events = seen.events;
-    let mut forget =
-        |is: &dyn Fn(&Told) -> bool| events.iter_mut().find(|told| is(told)).map(|told| *told = Told::NONE).is_some();
-    let overtaken = forget(&|told| told.lasts() == 0 && *told == told.with_reason(reason));
-    let intruded = intruded.is_none_or(|ticks| forget(&|told| told.lasts() == ticks));
-    overtaken && intruded && alike(&events.map(Told::without_from), &order.events.map(Told::without_from))
+    found && rest == [Told::NONE; Events::MOST]
 }
 
 /// Whether the events are a path: it begins at closed, uses every event once, and ends at the state that is left. Each

@@ -15,8 +15,8 @@ use board::shot::Interrupt;
 use critical_section::Mutex;
 use microbreaker::metrics::{Counters, Counts};
 use microbreaker::{
-    Clock, Config, CountWindow, Effect, Event, Mode, Observer, OpenReason, Outcome, RejectReason, Snapshot, State,
-    Streak, TickRate, Ticks, TimeWindow, Window, count_words,
+    Clock, Config, CountWindow, Effect, Event, Fixed, Mode, Observer, OpenReason, Outcome, Policy, RejectReason,
+    Snapshot, State, Streak, TickRate, Ticks, TimeWindow, Tripped, Window, count_words,
 };
 
 use crate::freedom::Pair;
@@ -76,7 +76,7 @@ impl Observer for Events {
     }
 }
 
-/// An event: from (3 bits) · to (3) · reason + 1 (3) · attempt (5) · 1 · length (17). 0: no event.
+/// An event: from (3 bits) · to (3) · reason + 1, or none (3) · attempt (5) · 1 · length (17). 0: no event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told(u32);
 
@@ -85,6 +85,8 @@ const REASON_AT: u32 = 23;
 
 impl Told {
     pub(crate) const NONE: Self = Self(0);
+    /// From closed to closed.
+    pub(crate) const RESET: Self = Self(LENGTH + 1);
 
     fn new(event: &Event) -> Self {
         let reason = event.reason.map_or(0, |reason| reason as u32 + 1);
@@ -106,16 +108,12 @@ impl Told {
         self.0 & LENGTH
     }
 
-    pub(crate) fn with_reason(self, reason: OpenReason) -> Self {
-        Self(self.0 & !(7 << REASON_AT) | (reason as u32 + 1) << REASON_AT)
+    pub(crate) fn lasting(self, ticks: u32) -> Self {
+        Self(self.0 & !LENGTH | ticks)
     }
 
     pub(crate) fn without_length(self) -> Self {
         Self(self.0 & !LENGTH)
-    }
-
-    pub(crate) fn without_from(self) -> Self {
-        Self(self.0 & u32::MAX >> 3)
     }
 }
 
@@ -132,25 +130,56 @@ impl fmt::Debug for Told {
 type Breaker<W> = microbreaker::Breaker<W, Hand, (Counters, Events)>;
 type Permit<'a, W> = microbreaker::Permit<&'a Breaker<W>>;
 
+/// What takes two steps. An interrupt may come between them.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps {
+    /// One exchange counts an outcome, and another moves a closed circuit.
+    pub(crate) window: bool,
+    /// One exchange counts the result of a probe, and another moves a half-open circuit.
+    pub(crate) probes: bool,
+    /// One addition counts a call, and another its failure.
+    pub(crate) call: bool,
+}
+
 /// A window, and settings with which each state is a few calls away.
 pub(crate) trait Kind: Sync {
     type Window: Window + Sync;
     const NAME: &'static str;
-    const CONFIG: Config;
-    /// The same settings, except for one group of those that may change while calls run. If several groups changed, an
-    /// interrupted call might see some old and some new, as documented.
-    const OTHER: Config;
+    const STEPS: Steps;
     /// After so many successful calls, another one changes nothing.
     const FULL: u32;
     /// After so many successful and so many failed calls, one failure more opens the circuit.
     const BRINK: (u32, u32);
     #[expect(clippy::declare_interior_mutable_const, reason = "copied anew for each meeting")]
-    const FRESH: Breaker<Self::Window> =
-        Breaker::observed(Self::CONFIG, Hand, (Counters::new("preempted"), Events::new()));
+    const FRESH: Breaker<Self::Window>;
+
+    /// Takes other settings over, if settings can change.
+    fn reconfigure(breaker: &Breaker<Self::Window>) -> Answer;
+
+    /// Seeds the jitter, if that can be done at run time.
+    fn seed(breaker: &Breaker<Self::Window>);
+}
+
+/// What live settings bring: the settings themselves, and others, which differ in one group of those that may change while
+/// calls run. If several groups changed, an interrupted call might see some old and some new, as documented.
+macro_rules! live {
+    ($config:expr, $change:expr) => {
+        const FRESH: Breaker<Self::Window> =
+            Breaker::observed($config, Hand, (Counters::new("preempted"), Events::new()));
+
+        fn reconfigure(breaker: &Breaker<Self::Window>) -> Answer {
+            const OTHER: Config = $change($config);
+            Answer::Moved(breaker.reconfigure(&OTHER).is_ok())
+        }
+
+        fn seed(breaker: &Breaker<Self::Window>) {
+            breaker.seed(77);
+        }
+    };
 }
 
 /// The longest hold.
-pub(crate) const LONGEST: Duration = seconds(100);
+const LONGEST: Duration = seconds(100);
 
 const fn recovering(config: Config) -> Config {
     config.open_for(seconds(2)).probes(3).at_once(2).successes(2).hold_at_most(LONGEST).lease(seconds(30))
@@ -158,53 +187,110 @@ const fn recovering(config: Config) -> Config {
 
 pub(crate) struct InARow;
 
+impl InARow {
+    const CONFIG: Config = recovering(Config::streak(3)).stable_after(seconds(40));
+
+    const fn with_fewer_probes(config: Config) -> Config {
+        config.probes(2).successes(1)
+    }
+}
+
 impl Kind for InARow {
     type Window = Streak;
     const NAME: &'static str = "streak";
-    const CONFIG: Config = recovering(Config::streak(3));
-    const OTHER: Config = Self::CONFIG.probes(2).at_once(1).successes(1);
+    const STEPS: Steps = Steps { window: false, probes: true, call: false };
     const FULL: u32 = 1;
     const BRINK: (u32, u32) = (0, 2);
+    live!(InARow::CONFIG, InARow::with_fewer_probes);
+}
+
+/// A streak whose settings are constants, with one probe: one word decides everything.
+pub(crate) struct Constant;
+
+impl Policy for Constant {
+    const CONFIG: Config = Config::streak(3).open_for(seconds(2)).hold_at_most(LONGEST).lease(seconds(30));
+}
+
+impl Kind for Constant {
+    type Window = Fixed<Streak, Self>;
+    const NAME: &'static str = "fixed";
+    const STEPS: Steps = Steps { window: false, probes: false, call: false };
+    const FULL: u32 = 1;
+    const BRINK: (u32, u32) = (0, 2);
+    const FRESH: Breaker<Self::Window> = Breaker::fixed_observed(Hand, (Counters::new("preempted"), Events::new()));
+
+    fn reconfigure(_: &Breaker<Self::Window>) -> Answer {
+        Answer::Nothing
+    }
+
+    fn seed(_: &Breaker<Self::Window>) {}
 }
 
 pub(crate) struct OfTheLast;
 
-impl Kind for OfTheLast {
-    type Window = CountWindow<{ count_words(24, true) }>;
-    const NAME: &'static str = "count";
+impl OfTheLast {
     const CONFIG: Config = recovering(Config::count(24))
         .minimum(4)
         .slow_permille(500)
         .slow_after(seconds(1))
         .ramp(seconds(16))
         .levels(true);
-    const OTHER: Config = Self::CONFIG.minimum(2).failure_permille(250);
+
+    const fn with_less(config: Config) -> Config {
+        config.minimum(2).failure_permille(250)
+    }
+}
+
+impl Kind for OfTheLast {
+    type Window = CountWindow<{ count_words(24, true) }>;
+    const NAME: &'static str = "count";
+    const STEPS: Steps = Steps { window: true, probes: true, call: false };
     const FULL: u32 = 24;
     // With the failure that opens the circuit, the outcomes reach the window's second word.
     const BRINK: (u32, u32) = (6, 5);
+    live!(OfTheLast::CONFIG, OfTheLast::with_less);
 }
 
 pub(crate) struct InTime;
 
+impl InTime {
+    const CONFIG: Config = recovering(Config::time(4, Duration::from_millis(250))).minimum(4).ramp(seconds(16));
+}
+
 impl Kind for InTime {
     type Window = TimeWindow<4>;
     const NAME: &'static str = "time";
-    const CONFIG: Config = recovering(Config::time(4, Duration::from_millis(250))).minimum(4).ramp(seconds(16));
-    const OTHER: Config = Self::CONFIG.minimum(2).failure_permille(250);
+    const STEPS: Steps = Steps { window: true, probes: true, call: true };
     const FULL: u32 = 4;
     const BRINK: (u32, u32) = (3, 2);
+    live!(InTime::CONFIG, OfTheLast::with_less);
 }
 
 pub(crate) struct Both;
 
+impl Both {
+    const CONFIG: Config = recovering(Config::streak(3).and_count(24)).minimum(6);
+
+    const fn with_less(config: Config) -> Config {
+        config.minimum(4).failure_permille(250)
+    }
+}
+
 impl Kind for Both {
     type Window = (Streak, CountWindow<{ count_words(24, false) }>);
     const NAME: &'static str = "pair";
-    const CONFIG: Config = recovering(Config::streak(3).and_count(24)).minimum(6);
-    const OTHER: Config = Self::CONFIG.minimum(4).failure_permille(250);
+    const STEPS: Steps = Steps { window: true, probes: true, call: false };
     const FULL: u32 = 24;
     const BRINK: (u32, u32) = (3, 2);
+    live!(Both::CONFIG, Both::with_less);
 }
+
+/// How long an operation opens the circuit.
+pub(crate) const GIVEN: Duration = seconds(10);
+/// The bound of that time which stands in the word: the longest that is less than the next power of two ticks.
+pub(crate) const BOUND: u32 = (1 << 14) - 1;
+/// How long after the meeting there is another call.
+pub(crate) const LATER: Duration = seconds(3);
 
 /// How a permit may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,7 +313,7 @@ impl Report {
             Self::Slow => permit.record(Outcome::Slow),
             Self::Alive => permit.alive(),
             Self::Ignore => permit.ignore(),
-            Self::Hold => permit.hold(seconds(10)),
+            Self::Hold => permit.hold(GIVEN),
             Self::Latch => permit.latch(),
             Self::Drop => {
                 drop(permit);
@@ -241,9 +327,12 @@ impl Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Acquire,
+    Anyway,
     Report(Report),
     Hold,
     Trip,
+    Release,
+    HalfOpen,
     Latch,
     Reset,
     ForceOpen,
@@ -262,14 +351,15 @@ pub(crate) enum Operation {
 /// The snapshot for `Restore`: a circuit that somebody opened for a while.
 fn kept() -> Snapshot {
     let breaker = microbreaker::Breaker::<Streak, _>::new(Config::streak(1), Hand);
-    breaker.trip(OpenReason::Manual, seconds(10));
+    breaker.trip(OpenReason::Manual, GIVEN);
     breaker.snapshot()
 }
 
 impl Operation {
     /// Each operation with its name.
-    pub(crate) const ALL: [(&'static str, Self); 24] = [
+    pub(crate) const ALL: [(&'static str, Self); 27] = [
         ("acquire", Self::Acquire),
+        ("acquire anyway", Self::Anyway),
         ("success", Self::Report(Report::Success)),
         ("failure", Self::Report(Report::Failure)),
         ("slow", Self::Report(Report::Slow)),
@@ -280,6 +370,8 @@ impl Operation {
         ("permit latch", Self::Report(Report::Latch)),
         ("hold", Self::Hold),
         ("trip", Self::Trip),
+        ("release", Self::Release),
+        ("half_open", Self::HalfOpen),
         ("latch", Self::Latch),
         ("reset", Self::Reset),
         ("force_open", Self::ForceOpen),
@@ -314,17 +406,25 @@ impl Operation {
         done: &mut Done<'a, K>,
     ) {
         done.answer = match self {
-            Self::Acquire => match breaker.acquire() {
-                Ok(permit) => {
-                    let answer = Answer::admitted(&permit);
-                    done.given = Some(permit);
-                    answer
+            Self::Acquire | Self::Anyway => {
+                match if self == Self::Acquire { breaker.acquire() } else { breaker.acquire_anyway() } {
+                    Ok(permit) => {
+                        let answer = Answer::admitted(&permit);
+                        done.given = Some(permit);
+                        answer
+                    }
+                    Err(rejected) => Answer::Rejected(rejected.reason(), rejected.retry_in_ticks()),
                 }
-                Err(rejected) => Answer::Rejected(rejected.reason(), rejected.retry_in_ticks()),
-            },
+            }
             Self::Report(report) => own.map_or(Answer::Nothing, |own| report.make(own)),
-            Self::Hold => Answer::Effect(breaker.hold(seconds(10))),
-            Self::Trip => Answer::Effect(breaker.trip(OpenReason::Budget, seconds(10))),
+            Self::Hold => Answer::Effect(breaker.hold(GIVEN)),
+            Self::Trip => Answer::tripped(breaker.trip(OpenReason::Budget, GIVEN)),
+            // The generation to end is passed in the place of the answer.
+            Self::Release => match done.answer {
+                Answer::Generation(generation) => Answer::Moved(breaker.release(generation)),
+                _ => Answer::Nothing,
+            },
+            Self::HalfOpen => Answer::Moved(breaker.half_open()),
             Self::Latch => Answer::Effect(breaker.latch()),
             Self::Reset => {
                 breaker.reset();
@@ -341,10 +441,10 @@ impl Operation {
                 return;
             }
             Self::Seed => {
-                breaker.seed(77);
+                K::seed(breaker);
                 return;
             }
-            Self::Reconfigure => Answer::Moved(breaker.reconfigure(&K::OTHER).is_ok()),
+            Self::Reconfigure => K::reconfigure(breaker),
             Self::Status => Answer::Status(Look::at::<K>(breaker)),
             Self::RetryIn => Answer::RetryIn(breaker.retry_in()),
             Self::Tally => Answer::Tally(Sums::of(breaker.tally())),
@@ -383,9 +483,12 @@ pub(crate) enum Intruder {
     Success,
     Failure,
     Cancel,
+    Anyway,
     ShortHold,
     LongHold,
     Trip,
+    Release,
+    HalfOpen,
     Latch,
     Reset,
     ForceOpen,
@@ -400,23 +503,16 @@ const TRIP: Duration = seconds(7);
 const LONG: Duration = seconds(20);
 
 impl Intruder {
-    /// The ticks, if the interrupt asks to open for a time.
-    pub(crate) fn asks(self) -> Option<u32> {
-        Hand::RATE.ticks_in(match self {
-            Self::ShortHold => SHORT,
-            Self::LongHold => LONG,
-            Self::Trip => TRIP,
-            _ => return None,
-        })
-    }
-
     /// All interrupts except the one whose call fails.
-    pub(crate) const OTHERS: [Self; 12] = [
+    pub(crate) const OTHERS: [Self; 15] = [
         Self::Success,
         Self::Cancel,
+        Self::Anyway,
         Self::ShortHold,
         Self::LongHold,
         Self::Trip,
+        Self::Release,
+        Self::HalfOpen,
         Self::Latch,
         Self::Reset,
         Self::ForceOpen,
@@ -428,18 +524,21 @@ impl Intruder {
 
     /// Performs the interrupt. Returns the answers of its first operation and of the report after it.
     fn perform<K: Kind>(self, breaker: &Breaker<K::Window>) -> (Answer, Answer) {
-        let call = |report: Report| {
-            let Done { answer, given } = Operation::Acquire.alone::<K>(breaker);
+        let call = |acquire: Operation, report: Report| {
+            let Done { answer, given } = acquire.alone::<K>(breaker);
             (answer, given.map_or(Answer::Nothing, |permit| report.make(permit)))
         };
         let alone = |operation: Operation| (operation.alone::<K>(breaker).answer, Answer::Nothing);
         match self {
-            Self::Success => call(Report::Success),
-            Self::Failure => call(Report::Failure),
-            Self::Cancel => call(Report::Drop),
+            Self::Success => call(Operation::Acquire, Report::Success),
+            Self::Failure => call(Operation::Acquire, Report::Failure),
+            Self::Cancel => call(Operation::Acquire, Report::Drop),
+            Self::Anyway => call(Operation::Anyway, Report::Failure),
             Self::ShortHold => (Answer::Effect(breaker.hold(SHORT)), Answer::Nothing),
             Self::LongHold => (Answer::Effect(breaker.hold(LONG)), Answer::Nothing),
-            Self::Trip => (Answer::Effect(breaker.trip(OpenReason::Dependency, TRIP)), Answer::Nothing),
+            Self::Trip => (Answer::tripped(breaker.trip(OpenReason::Dependency, TRIP)), Answer::Nothing),
+            Self::Release => (Answer::Moved(breaker.release(breaker.status().generation)), Answer::Nothing),
+            Self::HalfOpen => alone(Operation::HalfOpen),
             Self::Latch => alone(Operation::Latch),
             Self::Reset => alone(Operation::Reset),
             Self::ForceOpen => alone(Operation::ForceOpen),
@@ -458,7 +557,9 @@ pub(crate) enum Answer {
     Admitted { probe: bool, level: u8, counted: bool },
     Rejected(RejectReason, Option<u32>),
     Effect(Effect),
+    Covered(Option<Duration>),
     Moved(bool),
+    Generation(u32),
     Status(Look),
     RetryIn(Option<Duration>),
     Tally(Sums),
@@ -468,6 +569,15 @@ pub(crate) enum Answer {
 impl Answer {
     fn admitted<W: Window>(permit: &Permit<'_, W>) -> Self {
         Self::Admitted { probe: permit.is_probe(), level: permit.level(), counted: permit.is_counted() }
+    }
+
+    /// Without the number of the generation.
+    fn tripped(tripped: Tripped) -> Self {
+        match tripped {
+            Tripped::Opened(_) => Self::Moved(true),
+            Tripped::Covered(rest) => Self::Covered(rest),
+            Tripped::Idle => Self::Moved(false),
+        }
     }
 }
 
@@ -523,7 +633,10 @@ pub(crate) enum Prepared {
     HalfLost,
     HalfBrink,
     Ramping,
+    Remembering,
+    Forgetting,
     Held,
+    Layered,
     Latched,
     ForcedOpen,
     Disabled,
@@ -531,7 +644,7 @@ pub(crate) enum Prepared {
 }
 
 impl Prepared {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Fresh,
         Self::Healthy,
         Self::Brink,
@@ -542,12 +655,19 @@ impl Prepared {
         Self::HalfLost,
         Self::HalfBrink,
         Self::Ramping,
+        Self::Remembering,
+        Self::Forgetting,
         Self::Held,
+        Self::Layered,
         Self::Latched,
         Self::ForcedOpen,
         Self::Disabled,
         Self::Shadow,
     ];
+
+    pub(crate) fn is_half_open(self) -> bool {
+        matches!(self, Self::HalfOpen | Self::HalfTaken | Self::HalfLost | Self::HalfBrink)
+    }
 
     /// Brings a fresh breaker into this state. Returns the operation's own permit, and one more that is in flight.
     fn bring<K: Kind>(self, breaker: &Breaker<K::Window>) -> [Option<Permit<'_, K::Window>>; 2] {
@@ -612,9 +732,28 @@ impl Prepared {
                 // By now the ramp admits one of two calls.
                 [breaker.acquire().or_else(|_| breaker.acquire()).ok(), old]
             }
+            Self::Remembering | Self::Forgetting => {
+                // The first probe fails, so there is an attempt to remember.
+                half().map(Permit::failure);
+                pass(seconds(6));
+                let _ = (call(true), call(true));
+                for _ in 0..K::BRINK.1 {
+                    call(false);
+                }
+                let own = breaker.acquire().ok();
+                if self == Self::Forgetting {
+                    pass(seconds(50));
+                }
+                [own, old]
+            }
             Self::Held => {
                 breaker.hold(seconds(8));
                 pass(seconds(1));
+                [old, None]
+            }
+            Self::Layered => {
+                breaker.trip(OpenReason::Dependency, seconds(8));
+                pass(seconds(2));
                 [old, None]
             }
             Self::Latched => {
@@ -661,14 +800,16 @@ impl<K: Kind> Meeting for Encounter<K> {
     type Seen = Seen;
 
     #[inline(never)]
-    fn meet(&self, interleave: impl FnOnce(Interrupt<'_>, &mut dyn FnMut())) -> Seen {
+    fn meet(&self, interleave: &mut dyn FnMut(Interrupt<'_>, &mut dyn FnMut())) -> Seen {
         NOW.store(1 << 20, SeqCst);
         let breaker = K::FRESH;
         let [mut own, other] = self.prepared.bring::<K>(&breaker);
         let intruder = Mutex::new(Cell::new((Answer::Nothing, Answer::Nothing)));
         let mut done = Done::<K>::default();
-        if self.operation == Operation::Restore {
-            done.answer = Answer::Kept(kept());
+        match self.operation {
+            Operation::Restore => done.answer = Answer::Kept(kept()),
+            Operation::Release => done.answer = Answer::Generation(breaker.status().generation),
+            _ => {}
         }
         let mut reported = if matches!(self.operation, Operation::Report(_)) { own.take() } else { None };
         interleave(
@@ -693,7 +834,7 @@ impl<K: Kind> Meeting for Encounter<K> {
         let (own, other) = (tell(own, Report::Success), tell(other, Report::Failure));
         let permit = tell(permit, Report::Failure);
         let sums = Answer::Tally(Sums::of(breaker.tally()));
-        pass(seconds(3));
+        pass(LATER);
         let second = acquire().answer;
         pass(seconds(60));
         let Done { answer: third, given: last } = acquire();
@@ -703,7 +844,8 @@ impl<K: Kind> Meeting for Encounter<K> {
 
     #[inline(never)]
     fn permits(&self, seen: &Seen, before: &Seen, after: &Seen) -> bool {
-        Pair { operation: self.operation, intruder: self.intruder }.permits(seen, before, after)
+        let Self { prepared, operation, intruder, .. } = *self;
+        Pair { prepared, operation, intruder, steps: K::STEPS }.permits(seen, before, after)
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Seen {
 impl Meeting for Twice {
     type Seen = Seen;
 
-    fn meet(&self, interleave: impl FnOnce(Interrupt<'_>, &mut dyn FnMut())) -> Seen {
+    fn meet(&self, interleave: &mut dyn FnMut(Interrupt<'_>, &mut dyn FnMut())) -> Seen {
         let naive = match self {
             Self::Failure => Naive { failures: AtomicU32::new(THRESHOLD - 2), until: AtomicU32::new(0) },
             Self::Acquire => Naive { failures: AtomicU32::new(THRESHOLD), until: AtomicU32::new(5) },

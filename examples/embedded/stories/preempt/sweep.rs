@@ -11,15 +11,15 @@ pub(crate) trait Meeting: Debug {
 
     /// Prepares the same situation anew, hands operation and interrupt to `interleave`, and observes the result.
     /// `interleave` calls each of them once.
-    fn meet(&self, interleave: impl FnOnce(Interrupt<'_>, &mut dyn FnMut())) -> Self::Seen;
+    fn meet(&self, interleave: &mut dyn FnMut(Interrupt<'_>, &mut dyn FnMut())) -> Self::Seen;
 
     /// Whether `seen` is allowed, although it differs from both orders: the interrupt `before` the operation, and the
     /// interrupt `after` it.
     fn permits(&self, seen: &Self::Seen, before: &Self::Seen, after: &Self::Seen) -> bool;
 }
 
-/// Bytes of the program text that can be marked, in instructions of two bytes.
-const TEXT: usize = 1 << 17;
+/// Bytes of the program text that can be marked, in instructions of two bytes. The Cortex-M0 has little RAM for the marks.
+const TEXT: usize = if cfg!(target_arch = "arm") { 1 << 17 } else { 1 << 18 };
 
 /// Which instructions were interrupted.
 struct Marks([u32; TEXT / 2 / 32]);
@@ -72,7 +72,7 @@ pub(crate) struct Sweeper {
 
 impl Sweeper {
     pub(crate) fn new() -> Self {
-        Self { gun: Gun::new(), marks: Marks([0; TEXT / 2 / 32]), to_print: 20 }
+        Self { gun: Gun::new(), marks: Marks([0; TEXT / 2 / 32]), to_print: 100000 }
     }
 
     /// Begins to count different instructions anew.
@@ -83,11 +83,11 @@ impl Sweeper {
     /// Tries every offset, until an offset is past the end of the operation.
     #[inline(never)]
     pub(crate) fn sweep<M: Meeting>(&mut self, meeting: &M) -> Count {
-        let before = meeting.meet(|interrupt, operation| {
+        let before = meeting.meet(&mut |interrupt, operation| {
             interrupt();
             operation();
         });
-        let after = meeting.meet(|interrupt, operation| {
+        let after = meeting.meet(&mut |interrupt, operation| {
             operation();
             interrupt();
         });
@@ -95,7 +95,7 @@ impl Sweeper {
         let mut last = 0;
         for offset in 1.. {
             let mut landed = Landed::After;
-            let seen = meeting.meet(|interrupt, operation| landed = self.gun.fire(offset, interrupt, operation));
+            let seen = meeting.meet(&mut |interrupt, operation| landed = self.gun.fire(offset, interrupt, operation));
             let Landed::Within(at) = landed else { break };
             count.offsets += 1;
             count.waited += u32::from(at == last);

@@ -196,19 +196,24 @@ fn opens_for_cause(record: &Record) -> Promise {
     }
 }
 
-/// Each open period has the configured length plus at most a quarter. A hold has the length that the server asked for.
+/// Each open period has the configured length plus at most a quarter. A hold has the length that the server asked for, or
+/// what was left of a longer period that it found.
 fn stays_open(record: &Record) -> Promise {
     let tuning = &record.tuning;
     let asked = |time: Duration| {
         record.with.iter().any(|call| {
             matches!(call.end, End::Limited { retry_after, .. }
-            if time >= retry_after.min(HOLD_AT_MOST) && time < retry_after + 2 * TICK)
+            if time >= retry_after.min(HOLD_AT_MOST) && time < retry_after + 3 * TICK)
         })
     };
     let right = |step: &Move| match (step.reason, step.lasts) {
+        (Some(OpenReason::Hold), Some(time)) if step.from == State::Open => {
+            asked(time) || time <= tuning.longest_open() + 6 * TICK
+        }
         (Some(OpenReason::Hold), Some(time)) => asked(time),
-        // The base is rounded up to a tick, the jitter adds whole ticks, and the slack of the clock is one more.
-        (Some(_), Some(time)) => time >= tuning.open_for && time <= tuning.longest_open() + 3 * TICK,
+        // The base is rounded up to a tick, and the jitter adds whole ticks. The slack of the clock is one more, and so is the
+        // parity of a deadline.
+        (Some(_), Some(time)) => time >= tuning.open_for && time <= tuning.longest_open() + 4 * TICK,
         _ => false,
     };
     let open = || record.moves.iter().filter(|step| step.to == State::Open);
@@ -304,7 +309,7 @@ fn probes_gently(record: &Record) -> Promise {
 }
 
 /// The observer hears of every transition once: each begins in the state in which the last one ended, and its
-/// generation is the next.
+/// generation is one, two or three further.
 fn tells_all(record: &Record) -> Promise {
     let first = record.moves.first().filter(|step| step.from != State::Closed);
     let mut broken: Vec<String> =
@@ -313,7 +318,10 @@ fn tells_all(record: &Record) -> Promise {
         record
             .moves
             .windows(2)
-            .filter(|pair| pair[1].from != pair[0].to || pair[1].generation != pair[0].generation + 1)
+            .filter(|pair| {
+                let further = pair[1].generation.wrapping_sub(pair[0].generation);
+                pair[1].from != pair[0].to || !(1..=3).contains(&further)
+            })
             .map(|pair| {
                 format!(
                     "{} {} is followed by {} from {}",

@@ -58,7 +58,7 @@ pub(crate) fn good() -> Record {
             step(1970, State::Open, State::HalfOpen, 4),
             step(1975, State::HalfOpen, State::Open, 5),
             step(2430, State::Open, State::HalfOpen, 6),
-            step(2445, State::HalfOpen, State::Closed, 7),
+            step(2445, State::HalfOpen, State::Closed, 9),
         ],
         with,
         without: Some((100..300).map(|at| failed(at * 10)).collect()),
@@ -140,6 +140,23 @@ fn a_period_too_short_or_too_long_is_broken() {
     assert!(broken_by(|record| record.moves[1].at = ms(1401)).is_empty());
     breaks("stays open", |record| record.moves[1].at = ms(1400));
     breaks("stays open", |record| record.moves[0].reason = Some(OpenReason::Hold));
+}
+
+#[test]
+fn a_hold_that_keeps_a_longer_period_is_no_fault() {
+    let held = |lasts: u64| {
+        move |record: &mut Record| {
+            let hold = Move {
+                reason: Some(OpenReason::Hold),
+                lasts: Some(ms(lasts)),
+                ..step(1060, State::Open, State::Open, 2)
+            };
+            record.moves.insert(1, hold);
+            record.moves[2..].iter_mut().for_each(|step| step.generation += 1);
+        }
+    };
+    assert!(broken_by(held(445)).is_empty());
+    breaks("stays open", held(2000));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use microbreaker::{Breaker, Config, CountWindow, ManualClock};
 
-static BREAKER: Breaker<CountWindow<6>, ManualClock> =
+static BREAKER: Breaker<CountWindow<7>, ManualClock> =
     Breaker::new(Config::count(100).and_streak(5), ManualClock::new());
 
 fn main() {

@@ -1,6 +1,6 @@
 use microbreaker::{Breaker, Config, CountWindow, ManualClock};
 
-static BREAKER: Breaker<CountWindow<4>, ManualClock> = Breaker::new(Config::count(100), ManualClock::new());
+static BREAKER: Breaker<CountWindow<5>, ManualClock> = Breaker::new(Config::count(100), ManualClock::new());
 
 fn main() {
     let _ = BREAKER.acquire();

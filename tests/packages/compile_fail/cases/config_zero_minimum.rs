@@ -1,6 +1,6 @@
 use microbreaker::{Breaker, Config, CountWindow, ManualClock};
 
-static BREAKER: Breaker<CountWindow<6>, ManualClock> = Breaker::new(Config::count(100).minimum(0), ManualClock::new());
+static BREAKER: Breaker<CountWindow<7>, ManualClock> = Breaker::new(Config::count(100).minimum(0), ManualClock::new());
 
 fn main() {
     let _ = BREAKER.acquire();

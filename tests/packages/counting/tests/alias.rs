@@ -1,6 +1,6 @@
 //! The documented bounds at which a tag comes round (`microbreaker::bounds`), from both sides. A caller is stopped
-//! before each of its accesses in turn, while others make a number of transitions. An old word may be mistaken for a
-//! present one only at a bound, and there it must happen at some access.
+//! before each of its accesses in turn, while others make a number of moves. An old word may be mistaken for a present
+//! one only at a bound, and there it must happen at some access.
 
 use core::time::Duration;
 use std::cell::Cell;
@@ -9,15 +9,15 @@ use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, FailureKind, ManualClock, Outcome, ProbeRule, State, Streak,
-    TimeWindow, Window, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, FailureKind, Fixed, LiveWindow, ManualClock, OpenReason, Outcome,
+    Policy, State, Streak, TickRate, Ticks, TimeWindow, Window, count_words,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 type Shared<W> = Rc<Breaker<W, ManualClock>>;
 
-fn shared<W: Window>(config: Config) -> Shared<W> {
+fn shared<W: LiveWindow>(config: Config) -> Shared<W> {
     Rc::new(Breaker::new(config, ManualClock::new()))
 }
 
@@ -32,8 +32,18 @@ fn shows(tried: impl IntoIterator<Item = u32>, scenario: impl Fn(u32, u32) -> Op
     tried.into_iter().filter(is_seen).collect()
 }
 
+/// Each is two generations.
 fn reset<W: Window>(breaker: &Shared<W>, times: u32) {
     (0..times).for_each(|_| breaker.reset());
+}
+
+/// Lets exactly so many generations pass, and leaves the circuit closed. It was closed before, and there are two or more.
+fn pass<W: Window>(breaker: &Shared<W>, generations: u32) {
+    if generations % 2 == 1 {
+        breaker.trip(OpenReason::Manual, SECOND);
+    }
+    reset(breaker, generations / 2);
+    assert_eq!(breaker.state(), State::Closed);
 }
 
 /// Trips the circuit by a failure, for a second.
@@ -42,7 +52,7 @@ fn trip<W: Window>(breaker: &Shared<W>) {
     assert_eq!(breaker.state(), State::Open);
 }
 
-/// A whole outage: three transitions that leave a probes word with one success.
+/// A whole outage. It leaves counts with one success.
 fn outage(breaker: &Shared<Streak>) {
     trip(breaker);
     breaker.clock().advance(SECOND);
@@ -50,156 +60,244 @@ fn outage(breaker: &Shared<Streak>) {
     assert_eq!(breaker.state(), State::Closed);
 }
 
-/// Whether the next open time, some ticks later, is as long as configured, from its own beginning.
-fn opens_for_its_own_time(breaker: &Shared<Streak>) -> bool {
-    if breaker.state() == State::Open {
-        breaker.reset();
-    }
-    breaker.clock().advance_ticks(500);
-    trip(breaker);
-    breaker.retry_in() == Some(SECOND)
-}
-
-fn one_strike() -> Config {
+const fn one_strike() -> Config {
     Config::streak(1).open_for(SECOND).jitter(false)
 }
 
-#[test]
-fn a_permit_counts_again_after_2_to_the_20_transitions() {
-    let counted = |transitions: &u32| {
-        let breaker = shared::<Streak>(Config::streak(2));
-        let permit = breaker.acquire().unwrap();
-        reset(&breaker, *transitions);
-        permit.failure() == Effect::Counted
-    };
-    let seen: Vec<u32> = [1 << 8, (1 << 20) - 1, 1 << 20, (1 << 20) + 1].into_iter().filter(counted).collect();
-    assert_eq!(seen, [1 << 20]);
+/// The generations after which a generation comes round, and those beside it.
+const ROUND_A_GENERATION: [u32; 6] = [1 << 8, (1 << 16) - 2, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, (1 << 16) + 2];
+
+struct Two;
+
+impl Policy for Two {
+    const CONFIG: Config = Config::streak(2);
 }
 
 #[test]
-fn a_streak_takes_a_stale_failure_after_2_to_the_20_transitions() {
-    let seen = shows([1 << 8, (1 << 20) - 1, 1 << 20, (1 << 20) + 1], |access, transitions| {
-        let breaker = shared::<Streak>(Config::streak(2));
-        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-        interrupted(access, move || reset(&other, transitions), || permit.failure())?;
-        Some(breaker.tally().total != 0)
-    });
-    assert_eq!(seen, [1 << 20]);
+fn a_permit_counts_again_after_2_to_the_16_generations() {
+    fn seen<W: Window>(make: impl Fn() -> Shared<W>) -> Vec<u32> {
+        let counted = |generations: &u32| {
+            let breaker = make();
+            let permit = breaker.acquire().unwrap();
+            pass(&breaker, *generations);
+            permit.failure() == Effect::Counted
+        };
+        ROUND_A_GENERATION.into_iter().filter(counted).collect()
+    }
+    assert_eq!(seen(|| shared::<Streak>(Config::streak(2))), [1 << 16]);
+    assert_eq!(seen(|| Rc::new(Breaker::<Fixed<Streak, Two>, _>::fixed(ManualClock::new()))), [1 << 16]);
+    assert_eq!(seen(|| shared::<(Streak, CountWindow<3>)>(Config::count(4).and_streak(2))), [1 << 16]);
+    assert_eq!(seen(|| shared::<CountWindow<3>>(Config::count(4))), [1 << 16]);
+    assert_eq!(seen(|| shared::<TimeWindow<2>>(Config::time(2, SECOND))), [1 << 16]);
 }
 
-/// Each transition retags the streak's word, whether or not there are outcomes.
+/// The run stands in the word that decides, or in the counts beside it.
 #[test]
-fn a_streak_that_is_not_needed_for_2_to_the_20_transitions_stays_empty() {
-    let breaker = shared::<Streak>(Config::streak(2));
+fn a_streak_takes_a_stale_failure_after_2_to_the_16_generations() {
+    fn seen<W: LiveWindow + 'static>(config: Config) -> Vec<u32> {
+        shows(ROUND_A_GENERATION, |access, generations| {
+            let breaker = shared::<W>(config);
+            let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+            interrupted(access, move || pass(&other, generations), || permit.failure())?;
+            Some(breaker.tally().total != 0)
+        })
+    }
+    assert_eq!(seen::<Streak>(Config::streak(2)), [1 << 16]);
+    assert_eq!(seen::<(Streak, CountWindow<3>)>(Config::count(4).and_streak(2)), [1 << 16]);
+    assert_eq!(seen::<Streak>(Config::streak(300)), [1 << 16], "too long for the word that decides");
+}
+
+/// Counts that are not needed get a new tag in time.
+#[test]
+fn a_run_in_the_counts_that_is_not_needed_for_2_to_the_16_generations_is_empty() {
+    let breaker = shared::<(Streak, CountWindow<3>)>(Config::count(4).and_streak(2));
     breaker.acquire().unwrap().failure();
-    reset(&breaker, 1 << 20);
+    pass(&breaker, 1 << 16);
     assert_eq!(breaker.tally().total, 0);
 }
 
-/// The words are the same two transitions before the stopped one and two transitions before the one it is mistaken for.
-/// A length is stored XORed with its whole generation, so the lengths are chosen to differ in the bits above the tag in
-/// which the generations differ: each length is twice the one before.
+/// As above, for counts that moves leave alone until their tag is old.
 #[test]
-fn an_open_time_takes_the_length_of_one_256_transitions_before() {
-    let seen = shows(4..600, |access, distance| {
-        let breaker = shared::<Streak>(one_strike());
-        let long = ManualClock::RATE.duration_of(300_000);
-        breaker.hold(long);
-        breaker.reset();
-        let other = Rc::clone(&breaker);
-        let meanwhile = move || {
-            reset(&other, distance - 3);
-            other.hold(long * (1 << (distance / 256)));
-            other.reset();
-        };
-        interrupted(access, meanwhile, || breaker.hold(100 * SECOND))?;
-        Some(!opens_for_its_own_time(&breaker))
-    });
-    assert_eq!(seen, [256, 512]);
-}
-
-#[test]
-fn an_open_time_begins_as_one_65536_transitions_before() {
-    const WRAP: u32 = 1 << 16;
-    let seen = shows([1 << 8, WRAP - 1, WRAP, WRAP + 1], |access, distance| {
-        let breaker = shared::<Streak>(one_strike());
+fn results_of_probes_that_are_not_needed_for_2_to_the_16_generations_are_gone() {
+    let breaker = shared::<Streak>(one_strike().probes(2));
+    let probe = || {
         trip(&breaker);
-        breaker.reset();
-        let other = Rc::clone(&breaker);
-        let meanwhile = move || {
-            reset(&other, distance - 3);
-            // Both halves of the clock are as they were, but for the bits above the tag in which the generations
-            // differ.
-            other.clock().advance_ticks(WRAP + (distance >> 16));
-            trip(&other);
-            other.reset();
-        };
-        let permit = breaker.acquire().unwrap();
-        interrupted(access, meanwhile, || permit.failure())?;
-        Some(!opens_for_its_own_time(&breaker))
-    });
-    assert_eq!(seen, [WRAP]);
+        breaker.clock().advance(SECOND);
+        breaker.acquire().unwrap()
+    };
+    probe().success();
+    let (generation, closed) = (breaker.status().generation, breaker.status().generation + 2);
+    assert_eq!(breaker.tally().total, 0);
+    breaker.reset();
+    assert_eq!(breaker.status().generation, closed);
+    // Two more generations until half-open.
+    pass(&breaker, (1 << 16) - 4);
+    let again = probe();
+    assert_eq!(breaker.status().generation, generation, "it came round");
+    // The one success of long ago does not count: two are needed.
+    assert_eq!(again.success(), Effect::Counted);
+    assert_eq!(breaker.state(), State::HalfOpen);
 }
 
+/// A caller looks at a half-open state in which no probe is out, and is stopped before it takes a slot. In the half-open
+/// state that it finds when it goes on, the slot is taken by the caller that made it half-open.
 #[test]
-fn a_probe_is_admitted_to_a_half_open_state_256_transitions_later() {
-    let seen = shows(6..600, |access, distance| {
-        let breaker = shared::<Streak>(one_strike());
+fn a_probe_is_admitted_to_a_half_open_state_2_to_the_16_generations_later() {
+    let seen = shows([1 << 8, (1 << 16) - 2, 1 << 16, (1 << 16) + 2], |access, distance| {
+        let breaker = shared::<Streak>(one_strike().probes(2).successes(1).at_once(1));
         outage(&breaker);
         trip(&breaker);
-        breaker.clock().advance(SECOND);
-        let other = Rc::clone(&breaker);
+        assert!(breaker.half_open());
+        let (other, is_late) = (Rc::clone(&breaker), Rc::new(Cell::new(true)));
+        let late = Rc::clone(&is_late);
         let meanwhile = move || {
-            reset(&other, distance - 5);
+            late.set(other.status().probes_in_flight == 0);
+            // If the caller has begun its lease, the generation after this one is one further.
+            let before = other.status().generation;
+            other.reset();
+            let passed = other.status().generation.wrapping_sub(before) & 0xFFFF;
+            // From here to half-open are as many generations as an outage, a trip, a hold and a probe take.
+            pass(&other, distance - passed - 7);
             outage(&other);
             trip(&other);
+            other.hold(2 * SECOND);
+            other.clock().advance(2 * SECOND);
+            mem::forget(other.acquire().unwrap());
         };
-        let permit = interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
-        breaker.clock().advance(SECOND);
-        // A caller stopped before its first access or after its last has a probe of its own generation, in flight.
-        let is_out = permit && breaker.status().probes_in_flight == 1;
-        Some(!is_out && breaker.state() == State::Open && breaker.acquire().is_err())
+        let admitted = interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
+        Some(admitted && is_late.get())
     });
-    assert_eq!(seen, [256, 512]);
+    assert_eq!(seen, [1 << 16]);
+}
+
+/// A clock that rounds down, moved by hand.
+#[derive(Default)]
+struct Rounding(Cell<u32>);
+
+impl Clock for Rounding {
+    const RATE: TickRate = ManualClock::RATE;
+
+    fn now(&self) -> Ticks {
+        Ticks::new(self.0.get())
+    }
+}
+
+/// Opens the circuit for a second. Those of the `tried` numbers of ticks after which it rejects.
+fn rejects_after<C: Clock>(
+    make: impl Fn() -> C,
+    advance: impl Fn(&C, u32),
+    tried: impl IntoIterator<Item = u32>,
+) -> Vec<u32> {
+    let rejects = |&ticks: &u32| {
+        let breaker: Breaker<Streak, C> = Breaker::new(one_strike().open_at_most(SECOND).lease(SECOND), make());
+        breaker.acquire().unwrap().failure();
+        advance(breaker.clock(), ticks);
+        breaker.acquire().is_err()
+    };
+    tried.into_iter().filter(rejects).collect()
+}
+
+/// The longest that anything lasts is a second and a quarter of jitter. A power of two bounds that and the most slack that a clock
+/// may have.
+const LONGEST: u32 = (1280_u32 + 1023).next_power_of_two();
+
+/// Before it has come round, a deadline looks present already for the longest time, less the second that it was for.
+const ALREADY: u32 = LONGEST - 1024;
+
+/// By a clock that moves in whole ticks, deadlines are exact, and come round after 2^31 ticks.
+#[test]
+fn a_deadline_comes_round_after_2_to_the_31_ticks_of_a_clock_without_slack() {
+    const ROUND: u32 = 1 << 31;
+    const BEFORE: u32 = ROUND - ALREADY;
+    let tried = [1, 1023, 1024, 1 << 20, BEFORE - 1, BEFORE, ROUND, ROUND + 1023, ROUND + 1024, ROUND + (1 << 20)];
+    let seen = rejects_after(ManualClock::new, ManualClock::advance_ticks, tried);
+    assert_eq!(seen, [1, 1023, BEFORE, ROUND, ROUND + 1023]);
+}
+
+/// The slack is one tick, and the parity may be one more.
+#[test]
+fn a_deadline_comes_round_after_2_to_the_32_ticks_of_any_other_clock() {
+    const BEFORE: u32 = 0_u32.wrapping_sub(ALREADY);
+    let tried = [1, 1023, 1024, 1026, 1 << 20, 1 << 31, (1 << 31) + 1023, BEFORE - 1, BEFORE + 2];
+    let seen = rejects_after(Rounding::default, |clock, ticks| clock.0.set(clock.0.get().wrapping_add(ticks)), tried);
+    assert_eq!(seen, [1, 1023, 1024, BEFORE + 2]);
+}
+
+/// A deadline has one bit for its turn. A thread that opened the circuit is stopped before it says until when. Others do,
+/// and end that turn and some more. Whether the present open time is as long as it should be.
+fn a_deadline_is_overwritten(turns: u32, ticks: u32) -> bool {
+    let seen = shows([turns], |access, turns| {
+        let breaker = shared::<Streak>(one_strike());
+        trip(&breaker);
+        breaker.reset();
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            for _ in 0..turns {
+                other.clock().advance_ticks(ticks);
+                other.reset();
+                trip(&other);
+            }
+        };
+        interrupted(access, meanwhile, || permit.failure())?;
+        if breaker.state() == State::Closed {
+            return Some(false);
+        }
+        breaker.clock().advance_ticks(500);
+        Some(breaker.retry_in_ticks() != Some(1024 - 500))
+    });
+    seen == [turns]
 }
 
 #[test]
-fn a_probe_reports_to_a_half_open_state_256_transitions_later() {
-    let seen = shows(3..600, |access, distance| {
-        let breaker = shared::<Streak>(one_strike());
-        trip(&breaker);
+fn a_deadline_is_overwritten_if_the_same_tick_is_one_again_an_odd_number_of_turns_later() {
+    let seen: Vec<u32> = (1..8).filter(|&turns| a_deadline_is_overwritten(turns, 0)).collect();
+    assert_eq!(seen, [1, 3, 5, 7]);
+    assert!((1..8).all(|turns| !a_deadline_is_overwritten(turns, 1)), "another tick is another deadline");
+}
+
+#[test]
+fn the_attempt_stays_at_31() {
+    let breaker = shared::<Streak>(one_strike().backoff_1024ths(1024));
+    trip(&breaker);
+    for failed in 1..70 {
         breaker.clock().advance(SECOND);
-        let (probe, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-        let meanwhile = move || {
-            reset(&other, distance - 2);
-            trip(&other);
-            other.clock().advance(SECOND);
-            mem::forget(other.acquire().unwrap());
-        };
-        interrupted(access, meanwhile, || probe.success())?;
-        Some(breaker.status().probes_in_flight != 1)
-    });
-    assert_eq!(seen, [256, 512]);
+        breaker.acquire().unwrap().failure();
+        let status = breaker.status();
+        assert_eq!((u32::from(status.attempt), status.reason), (failed.min(31), Some(OpenReason::Failures)));
+    }
+}
+
+/// A run of 255 is the longest that stands in the word that decides.
+#[test]
+fn a_streak_of_any_length_opens_with_its_last_failure() {
+    for failures in [254, 255, 256, 257, 1023] {
+        let breaker = shared::<Streak>(Config::streak(failures));
+        for failed in 1..=failures {
+            assert_eq!((breaker.state(), breaker.tally().failed), (State::Closed, u32::from(failed) - 1));
+            breaker.acquire().unwrap().failure();
+        }
+        assert_eq!(breaker.state(), State::Open, "after {failures}");
+    }
 }
 
 /// A generation takes a chunk of its own, so 256 laps of three chunks are 768 generations.
 #[test]
 fn a_count_window_takes_a_stale_failure_after_256_laps() {
-    let seen = shows(1..1600, |access, transitions| {
-        let breaker = shared::<CountWindow<3>>(Config::count(43));
+    let seen = shows(1..1600, |access, resets| {
+        let breaker = shared::<CountWindow<4>>(Config::count(43));
         let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
-        interrupted(access, move || reset(&other, transitions), || permit.failure())?;
+        interrupted(access, move || reset(&other, resets), || permit.failure())?;
         Some(breaker.tally().total != 0)
     });
     assert_eq!(seen, [768, 1536]);
 }
 
-/// A success is stopped before an access. Meanwhile there are so many transitions, and then a success of the last
+/// A success is stopped before an access. Meanwhile there are so many resets, and then a success of the last
 /// generation. Whether the stopped success is counted beside that one.
-fn takes_a_stale_success<W: Window + 'static>(breaker: &Shared<W>, access: u32, transitions: u32) -> Option<bool> {
+fn takes_a_stale_success<W: LiveWindow + 'static>(breaker: &Shared<W>, access: u32, resets: u32) -> Option<bool> {
     let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(breaker));
     let meanwhile = move || {
-        reset(&other, transitions);
+        reset(&other, resets);
         // Begins the window of the last generation.
         other.acquire().unwrap().success();
     };
@@ -207,16 +305,86 @@ fn takes_a_stale_success<W: Window + 'static>(breaker: &Shared<W>, access: u32, 
     Some(breaker.tally().total != 1)
 }
 
-/// Not even after 512 transitions, when the tag of the head comes round.
+/// Not even after 512 generations, when the tag of the head comes round.
 #[test]
 fn a_count_window_takes_no_stale_success() {
-    let seen = shows([1, 256, 511, 512, 513], |access, transitions| {
-        let breaker = shared::<CountWindow<2>>(Config::count(4).minimum(1).failure_permille(1000));
+    let seen = shows([1, 255, 256, 257, 512], |access, resets| {
+        let breaker = shared::<CountWindow<3>>(Config::count(4).minimum(1).failure_permille(1000));
         breaker.acquire().unwrap().success();
         breaker.acquire().unwrap().failure();
-        takes_a_stale_success(&breaker, access, transitions)
+        takes_a_stale_success(&breaker, access, resets)
     });
     assert_eq!(seen, []);
+}
+
+#[test]
+fn a_count_window_of_one_word_takes_a_stale_failure_after_64_resets() {
+    let seen = shows(1..600, |access, transitions| {
+        let breaker = shared::<CountWindow<1>>(Config::count(24));
+        // A word that was never written is like no other.
+        breaker.reset();
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        interrupted(access, move || reset(&other, transitions), || permit.failure())?;
+        Some(breaker.tally().total != 0)
+    });
+    assert_eq!(seen, [64, 128, 192, 256, 320, 384, 448, 512, 576]);
+}
+
+/// Each transition retags the word, whether or not there are outcomes.
+#[test]
+fn a_count_window_of_one_word_that_is_not_needed_for_128_transitions_stays_empty() {
+    for transitions in 1..600 {
+        let breaker = shared::<CountWindow<1>>(Config::count(24));
+        breaker.acquire().unwrap().failure();
+        reset(&breaker, transitions);
+        assert_eq!(breaker.tally().total, 0, "{transitions} transitions");
+    }
+}
+
+/// The winner of a transition is stopped before it retags the word. Meanwhile there are so many transitions that the
+/// word is as it was before that transition.
+#[test]
+fn a_count_window_of_one_word_is_emptied_as_that_of_64_resets_before() {
+    let seen = shows(2..600, |access, distance| {
+        let breaker = shared::<CountWindow<1>>(Config::count(24));
+        breaker.acquire().unwrap().failure();
+        let (other, generation) = (Rc::clone(&breaker), Rc::new(Cell::new(0)));
+        let counted_in = Rc::clone(&generation);
+        let meanwhile = move || {
+            reset(&other, distance - 1);
+            let permit = other.acquire().unwrap();
+            counted_in.set(permit.generation());
+            permit.failure();
+        };
+        interrupted(access, meanwhile, || breaker.reset())?;
+        Some(breaker.status().generation == generation.get() && breaker.tally().total != 1)
+    });
+    assert_eq!(seen, [64, 128, 192, 256, 320, 384, 448, 512, 576]);
+}
+
+/// Not even after 128 transitions, unless the word is then the same bit for bit.
+#[test]
+fn a_count_window_of_one_word_takes_no_stale_success_unless_the_word_is_the_same() {
+    let with_a_failure = || {
+        let breaker = shared::<CountWindow<1>>(Config::count(4).minimum(1).failure_permille(1000));
+        breaker.acquire().unwrap().success();
+        breaker.acquire().unwrap().failure();
+        breaker
+    };
+    let seen = shows(1..600, |access, transitions| takes_a_stale_success(&with_a_failure(), access, transitions));
+    assert_eq!(seen, []);
+    let seen = shows(1..600, |access, transitions| {
+        let breaker = with_a_failure();
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            reset(&other, transitions);
+            other.acquire().unwrap().success();
+            other.acquire().unwrap().failure();
+        };
+        interrupted(access, meanwhile, || permit.success())?;
+        Some(breaker.tally().total != 2)
+    });
+    assert_eq!(seen, [64, 128, 192, 256, 320, 384, 448, 512, 576]);
 }
 
 /// The number of chunks after which the index of a window of three chunks comes round: 2^15 / 4 laps.
@@ -224,9 +392,9 @@ const ROUND: u32 = 3 << 13;
 
 /// A window of the last 43 calls, in three chunks. A failure was stopped at its `access` while `chunks` chunks came and
 /// went, in which every other call was a failure. `None` if the failure makes no such access.
-fn interrupted_by_chunks(permille: u16, access: u32, chunks: u32) -> Option<Shared<CountWindow<3>>> {
-    let breaker = shared::<CountWindow<3>>(Config::count(43).failure_permille(permille));
-    let report = |breaker: &Shared<CountWindow<3>>, times: u32| {
+fn interrupted_by_chunks(permille: u16, access: u32, chunks: u32) -> Option<Shared<CountWindow<4>>> {
+    let breaker = shared::<CountWindow<4>>(Config::count(43).failure_permille(permille));
+    let report = |breaker: &Shared<CountWindow<4>>, times: u32| {
         for call in 0..times {
             let permit = breaker.acquire().unwrap();
             if call & 1 == 0 {
@@ -247,7 +415,7 @@ fn a_count_window_is_short_after_its_index_came_round() {
     let seen = shows([512, ROUND - 1, ROUND, ROUND + 1], |access, chunks| {
         Some(interrupted_by_chunks(1000, access, chunks)?.tally().total != 43)
     });
-    assert_eq!(count_words(43, false), 3);
+    assert_eq!(count_words(43, false), 4);
     assert_eq!(seen, [ROUND]);
 }
 
@@ -269,38 +437,38 @@ fn a_short_count_window_opens_by_what_it_shows() {
 }
 
 /// With buckets of 64 ticks the head has six bits for the generation. A bucket's own tag comes round after 128
-/// transitions.
+/// generations, which are 64 resets.
 #[test]
-fn a_time_window_revives_a_bucket_after_64_transitions() {
+fn a_time_window_revives_a_bucket_after_64_generations() {
     let bucket = ManualClock::RATE.duration_of(64);
-    let seen = shows(2..128, |access, distance| {
+    let seen = shows(2..64, |access, resets| {
         let breaker = shared::<TimeWindow<2>>(Config::time(2, bucket).minimum(2));
-        reset(&breaker, 256);
+        reset(&breaker, 128);
         breaker.acquire().unwrap().failure();
-        reset(&breaker, 128 - distance - 1);
+        reset(&breaker, 64 - resets - 1);
         let other = Rc::clone(&breaker);
-        interrupted(access, move || reset(&other, distance - 1), || breaker.reset())?;
+        interrupted(access, move || reset(&other, resets - 1), || breaker.reset())?;
         breaker.reset();
         Some(breaker.tally().total != 0)
     });
-    assert_eq!(seen, [64]);
+    assert_eq!(seen, [64 / 2]);
 }
 
 /// For a thread that clears an old bucket the turn doubles the bound: in between, the bucket was begun twice.
 #[test]
-fn a_time_window_clears_a_bucket_256_transitions_later() {
+fn a_time_window_clears_a_bucket_256_generations_later() {
     let bucket = ManualClock::RATE.duration_of(1 << 10);
-    let seen = shows(1..600, |access, transitions| {
+    let seen = shows(1..300, |access, resets| {
         let breaker = shared::<TimeWindow<2>>(Config::time(2, bucket).minimum(2));
-        reset(&breaker, 256);
+        reset(&breaker, 128);
         breaker.acquire().unwrap().failure();
-        reset(&breaker, 127);
+        reset(&breaker, 63);
         let (other, counted_in) = (Rc::clone(&breaker), Rc::new(Cell::new(0)));
         let generation = Rc::clone(&counted_in);
         let meanwhile = move || {
-            for past in 1..=transitions {
+            for past in 1..=resets {
                 other.reset();
-                if past % 128 == 0 || past == transitions {
+                if past % 64 == 0 || past == resets {
                     let permit = other.acquire().unwrap();
                     generation.set(permit.generation());
                     permit.failure();
@@ -310,17 +478,37 @@ fn a_time_window_clears_a_bucket_256_transitions_later() {
         interrupted(access, meanwhile, || breaker.reset())?;
         Some(breaker.status().generation == counted_in.get() && breaker.tally().total != 1)
     });
-    assert_eq!(seen, [256, 512]);
+    assert_eq!(seen, [256 / 2, 512 / 2]);
 }
 
 #[test]
-fn a_bucket_takes_a_stale_success_after_128_transitions() {
-    let seen = shows(1..600, |access, transitions| {
+fn a_bucket_takes_a_stale_success_after_128_generations() {
+    let seen = shows(1..300, |access, resets| {
         let breaker = shared::<TimeWindow<4>>(Config::time(4, SECOND).minimum(1));
         breaker.acquire().unwrap().success();
-        takes_a_stale_success(&breaker, access, transitions)
+        takes_a_stale_success(&breaker, access, resets)
     });
-    assert_eq!(seen, [128, 256, 384, 512]);
+    assert_eq!(seen, [128 / 2, 256 / 2, 384 / 2, 512 / 2]);
+}
+
+/// Nobody counts a failure meanwhile, so the word of the failures is the same bit for bit.
+#[test]
+fn a_bucket_takes_a_stale_failure_after_64_resets() {
+    let seen = shows(1..600, |access, transitions| {
+        let config = Config::time(4, SECOND).minimum(1).failure_permille(1000);
+        let breaker = shared::<TimeWindow<4>>(config);
+        // Half a round of the tags: a word that was never written carries tag 0.
+        reset(&breaker, 64);
+        breaker.acquire().unwrap().success();
+        let (permit, other) = (breaker.acquire().unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            reset(&other, transitions);
+            other.acquire().unwrap().success();
+        };
+        interrupted(access, meanwhile, || permit.failure())?;
+        Some(breaker.tally().failed != 0)
+    });
+    assert_eq!(seen, [64, 128, 192, 256, 320, 384, 448, 512, 576]);
 }
 
 #[test]
@@ -346,29 +534,4 @@ fn a_fresh_probe_is_written_off_after_16_others_within_one_look_at_the_lease() {
         Some(in_time.get() && breaker.state() == State::Open)
     });
     assert_eq!(seen, [16, 32, 48]);
-}
-
-/// Not even after 256 transitions, because the words differ.
-#[test]
-fn a_ramping_caller_is_never_counted_among_later_probes() {
-    let seen = shows(3..600, |access, transitions| {
-        let one_strike = Config::count(4).minimum(1).open_for(SECOND).jitter(false);
-        let by_rates = one_strike.probe_rule(ProbeRule::Rates).slow_permille(500).slow_after(1000 * SECOND);
-        let breaker = shared::<CountWindow<2>>(by_rates.ramp(100 * SECOND));
-        trip(&breaker);
-        breaker.clock().advance(SECOND);
-        breaker.acquire().unwrap().success();
-        assert_eq!(breaker.state(), State::Ramping);
-        let (other, probe) = (Rc::clone(&breaker), Rc::new(Cell::new(None)));
-        let out = Rc::clone(&probe);
-        let meanwhile = move || {
-            reset(&other, transitions - 2);
-            trip(&other);
-            other.clock().advance(SECOND);
-            out.set(Breaker::acquire_in(Rc::clone(&other)).ok());
-        };
-        interrupted(access, meanwhile, || breaker.acquire().map(mem::forget).is_ok())?;
-        Some(probe.take().unwrap().success() != Effect::Ramping)
-    });
-    assert_eq!(seen, []);
 }

@@ -1,7 +1,7 @@
 //! What a caller finds if it runs between two accesses of another caller.
 
 use core::time::Duration;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -26,18 +26,19 @@ fn ticks(ticks: u32) -> Duration {
     ManualClock::RATE.duration_of(ticks)
 }
 
+/// Until its owner says how long a hold is, it is as long as the bound in its word leaves. Either is longer by what the clock may
+/// lag.
 #[test]
-fn a_hold_of_unknown_length_is_as_long_as_any_and_its_clocks_lag() {
+fn a_hold_of_unknown_length_is_at_most_twice_as_long_and_its_clocks_lag() {
     let told = Rc::new(RefCell::new(BTreeSet::new()));
     let hold = |access| {
-        let config = Config::streak(1).hold_at_most(ticks(1000));
-        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, Lagging));
-        // An older length, which could be mistaken for this hold's.
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), Lagging));
+        // An older deadline, which could be mistaken for this hold's.
         breaker.hold(ticks(500));
         breaker.reset();
         let (other, told) = (Rc::clone(&breaker), Rc::clone(&told));
         let meanwhile = move || {
-            // The first `acquire` decides the beginning, and the second finds it decided.
+            // The first `acquire` decides the deadline, and the second finds it decided.
             for _ in 0..2 {
                 if let Err(rejected) = other.acquire() {
                     told.borrow_mut().insert(rejected.retry_in_ticks());
@@ -47,7 +48,9 @@ fn a_hold_of_unknown_length_is_as_long_as_any_and_its_clocks_lag() {
         interrupted(access, meanwhile, || breaker.hold(ticks(10)))
     };
     assert!((0..).map_while(hold).count() > 5);
-    assert_eq!(told.take(), BTreeSet::from([Some(13), Some(1003)]));
+    let told = told.take();
+    // The bound is 16 ticks: the hold, what the clock may lag, and one for the parity.
+    assert_eq!(told, BTreeSet::from([Some(13), Some(15)]));
 }
 
 #[test]
@@ -74,16 +77,19 @@ fn nobody_is_told_to_ask_at_once_while_a_hold_follows_another() {
         interrupted(access, meanwhile, || breaker.retry_in_ticks())
     };
     let told: Vec<_> = (0..).map_while(look).collect();
-    assert!(told.len() > 3 && told.iter().all(|&ticks| ticks == Some(2000)), "{told:?}");
+    // If it was stopped before it read the clock, it tells the first.
+    assert!(told.len() > 3 && told.iter().all(|&ticks| matches!(ticks, Some(1000 | 2000))), "{told:?}");
+    assert_eq!((told[0], told[1]), (Some(2000), Some(2000)));
 }
 
-/// All words hold the older period at first, and then the new period replaces them one by one.
+/// The deadline is that of an older period at first. Whoever comes before the owner of a hold decides the bound of it, and
+/// then that stays.
 #[test]
 fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
     for by_hold in [false, true] {
         let told = Rc::new(RefCell::new(BTreeSet::new()));
         let open = |access| {
-            let config = Config::streak(1).open_for(ticks(100_000)).jitter(false).hold_at_most(ticks(500_000));
+            let config = Config::streak(1).open_for(ticks(100_000)).jitter(false);
             let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
             breaker.hold(ticks(300_000));
             breaker.reset();
@@ -98,48 +104,38 @@ fn a_caller_between_an_opening_and_its_period_is_told_the_whole_of_it() {
                 }
             };
             interrupted(access, meanwhile, || if by_hold { breaker.hold(ticks(100_000)) } else { permit.failure() })?;
-            assert_eq!(breaker.retry_in(), Some(ticks(100_000)));
+            let left = breaker.retry_in_ticks();
+            assert!(matches!((by_hold, left), (_, Some(100_000)) | (true, Some(131_071))), "{left:?}");
             Some(())
         };
         assert!((0..).map_while(open).count() > 5);
-        let undecided = if by_hold { vec![Some(500_000)] } else { Vec::new() };
+        let undecided = if by_hold { vec![Some((1 << 17) - 1)] } else { Vec::new() };
         assert_eq!(told.take(), undecided.into_iter().chain([Some(100_000)]).collect());
     }
 }
 
-/// A caller asks a circuit that has just opened, and is stopped before it reads the length. A reset then ends the
-/// state, and retags a length word that was not needed for 127 transitions. The caller must not read the retagged word
-/// as a length.
+/// A caller sees a half-open state with a free slot, and sleeps until another thread has a probe of a later one.
 #[test]
-fn a_length_that_is_retagged_is_none_for_the_generation_before() {
-    const SECOND: u32 = 1024;
-    for resets in [127 * 10 - 2, 127 * 127 - 2] {
-        let told = Rc::new(RefCell::new(BTreeSet::new()));
-        for of_the_trip in 0.. {
-            let mut ended = false;
-            for of_the_asker in 0..40 {
-                let config = Config::streak(1).open_for(ticks(SECOND)).jitter(false);
-                let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
-                (0..resets).for_each(|_| breaker.reset());
-                let (asker, told) = (Rc::clone(&breaker), Rc::clone(&told));
-                let meanwhile = move || {
-                    let (first, second) = (Rc::clone(&asker), Rc::clone(&asker));
-                    let ask = move || first.acquire().err().map(|rejected| rejected.retry_in_ticks());
-                    if let Some(answer) = interrupted(of_the_asker, move || second.reset(), ask) {
-                        told.borrow_mut().insert(answer);
-                    }
-                };
-                let permit = breaker.acquire().unwrap();
-                ended |= interrupted(of_the_trip, meanwhile, || permit.failure()).is_none();
-            }
-            if ended {
-                break;
-            }
-        }
-        let told = told.take();
-        assert!(told.contains(&Some(Some(SECOND))), "{told:?}");
-        assert!(told.iter().flatten().flatten().all(|&ticks| ticks <= SECOND), "{told:?}");
-    }
+fn a_caller_whose_half_open_state_ends_before_it_has_a_slot_is_no_probe() {
+    let ask = |access| {
+        let config = Config::streak(1).probes(2).at_once(1).open_for(ticks(100)).jitter(false);
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance_ticks(100);
+        breaker.acquire().unwrap().ignore();
+        let (other, is_late) = (Rc::clone(&breaker), Rc::new(Cell::new(false)));
+        let late = Rc::clone(&is_late);
+        let meanwhile = move || {
+            late.set(other.status().probes_in_flight == 0);
+            other.hold(ticks(2));
+            other.clock().advance_ticks(2);
+            std::mem::forget(other.acquire().unwrap());
+        };
+        let admitted = interrupted(access, meanwhile, || breaker.acquire().map(std::mem::forget).is_ok())?;
+        Some(admitted && is_late.get())
+    };
+    let admitted: Vec<bool> = (0..).map_while(ask).collect();
+    assert!(admitted.len() > 5 && !admitted.contains(&true), "{admitted:?}");
 }
 
 /// This holds even if the reset comes when a chunk is full and the head has not moved on.

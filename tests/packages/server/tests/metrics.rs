@@ -133,7 +133,7 @@ fn each_breaker_has_seven_states_and_is_in_one() {
     states("disabled");
     payments.reset();
     states("closed");
-    payments.trip(OpenReason::Budget, SECOND);
+    payments.trip(OpenReason::Fleet, SECOND);
     payments.clock().advance(SECOND);
     let _probe = payments.acquire().unwrap();
     states("half_open");

@@ -76,7 +76,7 @@ fn only_transitions_are_logged() {
             ("attempt", "0"),
             ("failed", "2"),
             ("from", "closed"),
-            ("generation", "2"),
+            ("generation", "1"),
             ("message", "circuit breaker payments: closed -> open"),
             ("name", "payments"),
             ("reason", "failures"),
@@ -95,7 +95,7 @@ fn only_transitions_are_logged() {
         breaker.acquire().unwrap().success();
         breaker.latch();
         breaker.reset();
-        breaker.trip(OpenReason::Budget, SECOND + Duration::from_micros(10));
+        breaker.trip(OpenReason::Outlier, SECOND + Duration::from_micros(10));
         breaker.force_open();
     });
     let told: Vec<_> = seen()
@@ -108,12 +108,12 @@ fn only_transitions_are_logged() {
     assert_eq!(
         told,
         [
-            "INFO open half_open - -",
+            "INFO open half_open failures -",
             "INFO half_open ramping - -",
             "INFO ramping closed - -",
             "WARN closed latched - -",
             "INFO latched closed - -",
-            "WARN closed open budget 1001",
+            "WARN closed open outlier 1001",
             "INFO open forced_open - -",
         ]
     );

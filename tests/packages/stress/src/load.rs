@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use microbreaker::{Breaker, Clock, Config, FailureKind, ManualClock, Mode, OpenReason, Outcome, Permit, Window};
+use microbreaker::{Breaker, Clock, Config, FailureKind, LiveWindow, ManualClock, Mode, OpenReason, Outcome, Permit};
 
 use crate::watch::{BEFORE, Common, Watch};
 
@@ -122,7 +122,7 @@ pub(crate) struct Counts {
 }
 
 /// The values that all threads of one run share.
-pub(crate) struct Ground<'a, W: Window> {
+pub(crate) struct Ground<'a, W: LiveWindow> {
     pub(crate) breaker: &'a Stressed<'a, W>,
     pub(crate) clock: &'a Common,
     pub(crate) configs: [(Config, Most); 2],
@@ -155,13 +155,13 @@ impl Violations {
     }
 }
 
-struct Held<'a, W: Window> {
+struct Held<'a, W: LiveWindow> {
     permit: Permit<&'a Stressed<'a, W>>,
     /// If it is a probe: its generation, and a tick no later than its admission.
     probe: Option<(u32, u32)>,
 }
 
-impl<'a, W: Window> Ground<'a, W> {
+impl<'a, W: LiveWindow> Ground<'a, W> {
     /// Makes `operations`: each asks, reports or makes a transition.
     pub(crate) fn work(&self, random: &mut Random, operations: u64) {
         let mut held: Vec<Held<'a, W>> = Vec::new();
@@ -278,8 +278,8 @@ impl<'a, W: Window> Ground<'a, W> {
             6 | 7 => drop(breaker.trip(OpenReason::Budget, ticks(random.below(8)))),
             8 => drop(breaker.hold(ticks(random.below(8)))),
             9 => drop(breaker.latch()),
-            10 => breaker.switch(Mode::Shadow),
-            11..=13 => breaker.switch(Mode::On),
+            10 => drop(breaker.switch(Mode::Shadow)),
+            11..=13 => drop(breaker.switch(Mode::On)),
             _ => self.reload(random.below(2) as usize),
         }
         // Only a reset leads out of these states.

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{env, thread};
 
-use microbreaker::{Breaker, Config, CountWindow, Effect, Mode, ProbeRule, State, Streak, TimeWindow, Window};
+use microbreaker::{Breaker, Config, CountWindow, Effect, LiveWindow, Mode, ProbeRule, State, Streak, TimeWindow};
 
 use load::{Counts, Gauge, Ground, Most, Random, Violations, ticks};
 use watch::{BEFORE, Common, OPEN_FOR, Watch, enter};
@@ -42,17 +42,17 @@ fn main() -> ExitCode {
     let each = operations.div_ceil(RUNS);
     let runs = [
         run::<Streak>("streak", Config::streak(5), each, threads, Leases::Long),
-        run::<CountWindow<8>>("count", Config::count(60).slow_permille(500), each, threads, Leases::Long),
+        run::<CountWindow<9>>("count", Config::count(60).slow_permille(500), each, threads, Leases::Long),
         run::<TimeWindow<16>>("time", time().slow_permille(500), each, threads, Leases::Long),
         run::<TimeWindow<16, 4>>("time in lanes", time(), each, threads, Leases::Long),
-        run::<(Streak, CountWindow<8>)>(
+        run::<(Streak, CountWindow<9>)>(
             "streak and count",
             Config::count(60).and_streak(5),
             each,
             threads,
             Leases::Long,
         ),
-        run::<(CountWindow<8>, TimeWindow<16>)>("count and time", time().and_count(60), each, threads, Leases::Long),
+        run::<(CountWindow<9>, TimeWindow<16>)>("count and time", time().and_count(60), each, threads, Leases::Long),
         run::<Streak>("streak, short leases", Config::streak(5), each, threads, Leases::Short),
         run::<TimeWindow<16>>("time, short leases", time(), each, threads, Leases::Short),
         run_sums(4 * each, threads),
@@ -81,7 +81,13 @@ enum Leases {
 }
 
 /// Makes `operations`. Returns the operations made and the violations found.
-fn run<W: Window + Sync>(name: &str, config: Config, operations: u64, threads: u64, leases: Leases) -> (u64, usize) {
+fn run<W: LiveWindow + Sync>(
+    name: &str,
+    config: Config,
+    operations: u64,
+    threads: u64,
+    leases: Leases,
+) -> (u64, usize) {
     let lease = if leases == Leases::Long { 1 << 30 } else { 2 };
     let [few, many] = [Most { probes: 5, at_once: 2 }, Most { probes: 7, at_once: 3 }];
     let admits = |config: Config, most: Most| config.probes(most.probes).at_once(most.at_once);
@@ -178,7 +184,12 @@ fn share_out(operations: u64, threads: u64, work: impl Fn(&mut Random, u64) + Sy
 const PORTION: u64 = 10_000;
 
 /// Checks that the breaker does after a reset what a new breaker does.
-fn works_as_ever<W: Window>(breaker: &load::Stressed<'_, W>, clock: &Common, config: Config, violations: &Violations) {
+fn works_as_ever<W: LiveWindow>(
+    breaker: &load::Stressed<'_, W>,
+    clock: &Common,
+    config: Config,
+    violations: &Violations,
+) {
     let expect = |what: &str, holds: bool| {
         if !holds {
             violations.add(format!("after all: {what}: {:?}", breaker.status()));

@@ -3,7 +3,7 @@
 use crate::calls::empty_call;
 use crate::guarded::{Count100, by_permit, count, healthy, load, streak, timed};
 use crate::plot::{Axis, Line, Plot};
-use microbreaker::{Breaker, CoarseClock, Config, Streak, Window};
+use microbreaker::{Breaker, CoarseClock, Config, LiveWindow, Streak};
 use std::fmt::Write;
 use std::hint::black_box;
 use std::mem::size_of;
@@ -42,7 +42,7 @@ pub fn breakers() -> Plot<Line> {
     }
 }
 
-fn guarded<W: Window + 'static>(number: u32, config: Config) -> impl FnMut(u64) -> Duration {
+fn guarded<W: LiveWindow + 'static>(number: u32, config: Config) -> impl FnMut(u64) -> Duration {
     at_random(number, move || healthy::<W, _>(config, CoarseClock), |breaker| by_permit(breaker, true))
 }
 

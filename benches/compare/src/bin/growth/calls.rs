@@ -1,7 +1,7 @@
 //! How the calls of a case are made and timed.
 
 use crate::guarded::{OneInTen, Padded, by_permit, time_in_stretches, time_together, timed, work};
-use microbreaker::{Breaker, Clock, Config, ManualClock, State, Ticks, Window};
+use microbreaker::{Breaker, Clock, Config, LiveWindow, ManualClock, State, Ticks};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub fn empty_call() -> impl FnMut(u64) -> Duration {
 
 /// Guarded calls on a breaker of their own. `begin` prepares the breaker before each stretch; `good` gives the
 /// outcomes.
-pub fn guarded<W: Window + 'static, C: Clock + 'static>(
+pub fn guarded<W: LiveWindow + 'static, C: Clock + 'static>(
     breaker: Breaker<W, C>,
     stretch: u64,
     begin: impl Fn(&Breaker<W, C>) + 'static,
@@ -43,7 +43,7 @@ pub fn together<T: Sync>(threads: usize, target: T, body: impl Fn(&T, u64) + Syn
 }
 
 /// A body for [`together`]: guarded calls whose outcomes `outcomes` gives, for each thread from the start.
-pub fn each<W: Window, C: Clock, G: FnMut() -> bool>(
+pub fn each<W: LiveWindow, C: Clock, G: FnMut() -> bool>(
     outcomes: impl Fn() -> G + Sync,
 ) -> impl Fn(&Breaker<W, C>, u64) + Sync {
     move |breaker, calls| {
@@ -104,7 +104,7 @@ impl Clock for Hand {
 }
 
 /// Makes calls in each of the last `buckets` buckets; one call in ten fails.
-pub fn all_buckets_used<W: Window>(breaker: &Breaker<W, Hand>, buckets: u8) {
+pub fn all_buckets_used<W: LiveWindow>(breaker: &Breaker<W, Hand>, buckets: u8) {
     breaker.reset();
     let mut good = one_in_ten_fails();
     for _ in 0..buckets {

@@ -63,7 +63,7 @@ fn failing(plot: &Plot<Curve>, label: &str, words_of: fn(f64) -> f64) -> Check {
 fn words_of_outcomes(outcomes: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "10 to 1000")]
     let words = count_words(outcomes as u16, false);
-    #[expect(clippy::cast_precision_loss, reason = "at most 128")]
+    #[expect(clippy::cast_precision_loss, reason = "at most 129")]
     let words = words as f64;
     words
 }

@@ -3,7 +3,7 @@
 use crate::calls::{always, each, empty_call, together};
 use crate::guarded::{Count100, count, healthy, load, load_compare_exchange, streak, time};
 use crate::plot::{Axis, Line, Plot};
-use microbreaker::{CoarseClock, Config, Streak, TimeWindow, Window};
+use microbreaker::{CoarseClock, Config, LiveWindow, Streak, TimeWindow};
 use std::hint::black_box;
 use std::sync::atomic::AtomicU32;
 use std::thread::available_parallelism;
@@ -37,7 +37,7 @@ fn numbers() -> Vec<u32> {
     numbers
 }
 
-fn guarded<W: Window + Sync + 'static>(label: &str, config: Config) -> Line {
+fn guarded<W: LiveWindow + Sync + 'static>(label: &str, config: Config) -> Line {
     let mut line = Line::new(label);
     for number in numbers() {
         let breaker = healthy::<W, _>(config, CoarseClock);

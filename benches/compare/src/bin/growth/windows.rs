@@ -5,7 +5,7 @@ use crate::calls::{
 };
 use crate::guarded::{STRETCH, all_good};
 use crate::plot::{Axis, Line, Plot};
-use microbreaker::{Breaker, CoarseClock, Config, CountWindow, TimeWindow, Window, count_words};
+use microbreaker::{Breaker, CoarseClock, Config, CountWindow, LiveWindow, TimeWindow, count_words};
 
 const HEALTHY: &str = "healthy";
 /// The line that runs the same code at every length. If each length is a type of its own, each has a copy of the code,
@@ -37,9 +37,9 @@ pub fn outcomes() -> Plot<Line> {
         title: "Count window: outcomes remembered",
         about: "The threshold is 50 %, and 90.1 % where nine of ten calls fail: every failure is counted and judged, none \
                 trips. A verdict goes no further back than shows that it cannot: by about half of the window where one \
-                in ten fails, by all of it where nine do. The windows take 2, 3, 6, 17 and 49 \
-                words, 21 outcomes to a word. \u{201c}Same code\u{201d}: all in 49 words, so that the lengths differ by \
-                configuration only."
+                in ten fails, by all of it where nine do. The windows take 1, 4, 7, 18 and 50 \
+                words: one word alone, or a head and 21 outcomes to a word. \u{201c}Same code\u{201d}: all in 50 words, \
+                so that the lengths differ by configuration only."
             .into(),
         x: Axis::log("outcomes in the window"),
         y: Axis::log("ns per call"),
@@ -48,7 +48,7 @@ pub fn outcomes() -> Plot<Line> {
 }
 
 pub fn buckets() -> Plot<Line> {
-    fn add<W: Window + 'static>(lines: &mut [Line; 3], buckets: u8) {
+    fn add<W: LiveWindow + 'static>(lines: &mut [Line; 3], buckets: u8) {
         let breaker = || Breaker::<W, _>::new(time_config(buckets), Hand);
         let begin = move |breaker: &Breaker<W, Hand>| all_buckets_used(breaker, buckets);
         let [healthy, same, one] = lines;
