@@ -158,9 +158,13 @@ fn a_lost_probe_of_several_ends_the_state_for_all_of_them() {
         std::mem::forget(breaker.acquire().unwrap());
         let late = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
         breaker.clock().advance_ticks(LEASE);
-        let asking = Arc::clone(&breaker);
+        let (asking, also_asking) = (Arc::clone(&breaker), Arc::clone(&breaker));
         common::race([
-            Box::new(move || done(late.success())),
+            Box::new(move || {
+                done(late.success());
+                // Whoever asks while no slot is free ends the state, if the lease is over.
+                done(also_asking.acquire().map(std::mem::forget));
+            }),
             Box::new(move || {
                 // The other probe's result makes room for a third one. Its lease begins with it.
                 if let Ok(third) = asking.acquire() {
@@ -320,5 +324,50 @@ fn a_caller_of_an_older_half_open_state_touches_no_newer_one() {
                 }
             },
         );
+    });
+}
+
+/// A probe of an older half-open state reports, while in a newer one the counts are in use.
+#[test]
+fn a_probe_of_an_older_half_open_state_changes_no_newer_counts() {
+    explore(|| {
+        let config = plain(Config::streak(1).probes(2));
+        let breaker = shared::<Streak, _, _>(config, Hand::default(), Events::default());
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance(OPEN);
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let newer = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(old.success())),
+            Box::new(move || {
+                newer.hold(ticks(OPEN));
+                newer.clock().advance(OPEN);
+                let [one, other] = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&newer)).unwrap());
+                assert_eq!(one.success(), Effect::Counted);
+                assert_eq!(other.success(), Effect::Closed, "a slot or a result is gone");
+            }),
+        ]);
+    });
+}
+
+/// A probe's failure completes the results, and its reporter sleeps until a newer half-open state has begun.
+#[test]
+fn a_verdict_on_an_older_half_open_state_moves_no_newer_one() {
+    explore(|| {
+        let config = plain(Config::streak(1).probes(2));
+        let breaker = shared::<Streak, _, _>(config, Hand::default(), Events::default());
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance(OPEN);
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let newer = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(old.failure())),
+            Box::new(move || {
+                newer.hold(ticks(OPEN));
+                newer.clock().advance(OPEN);
+                assert_eq!(newer.acquire().unwrap().success(), Effect::Counted, "the newer state is over");
+                assert_eq!(newer.state(), State::HalfOpen);
+            }),
+        ]);
     });
 }

@@ -130,9 +130,9 @@ fn no_hold_of_a_permit_undoes_a_reset() {
 #[test]
 fn no_hold_is_covered_by_the_time_of_another_period() {
     explore_both!(Streak, One, Still, Events::default(); |breaker| {
-        breaker.hold(ticks(10));
+        breaker.hold(ticks(130));
         race!(breaker;
-            |breaker| done(breaker.hold(ticks(50))),
+            |breaker| done(breaker.hold(ticks(150))),
             |breaker| {
                 breaker.reset();
                 breaker.trip(OpenReason::Budget, ticks(60));

@@ -5,10 +5,11 @@
 mod common;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use common::{Events, Hand, OPEN, Still, assert_one_path, done, explore, plain, shared, ticks, unsaid};
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use microbreaker::{Config, Effect, OpenReason, RejectReason, State, Streak, Tripped};
 
 const LAYERS: u32 = 50;
@@ -217,22 +218,31 @@ fn no_half_open_by_hand_undoes_a_hold_that_follows() {
     });
 }
 
-/// While another thread leaves the open state, nobody is admitted past a budget, and who is admitted anyway counts nowhere.
+/// A doubt that becomes a hold: who comes after it is admitted no more, and who comes before counts nowhere.
 #[test]
 fn nobody_is_admitted_anyway_past_a_hold() {
     explore(|| {
         let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, Events::default());
         breaker.acquire().unwrap().failure();
-        race!(breaker;
-            |breaker| done(breaker.hold(ticks(2 * OPEN))),
-            |breaker| match breaker.acquire_anyway() {
-                Ok(permit) => {
-                    assert!(!permit.is_counted());
-                    assert_eq!(permit.success(), Effect::Uncounted);
+        let held = Arc::new(AtomicBool::new(false));
+        let is_held = Arc::clone(&held);
+        let (holding, asking) = (Arc::clone(&breaker), Arc::clone(&breaker));
+        common::race([
+            Box::new(move || {
+                holding.hold(ticks(2 * OPEN));
+                is_held.store(true, Ordering::Release);
+            }),
+            Box::new(move || {
+                let comes_after = held.load(Ordering::Acquire);
+                match asking.acquire_anyway() {
+                    Ok(permit) => {
+                        assert!(!comes_after && !permit.is_counted());
+                        assert_eq!(permit.success(), Effect::Uncounted);
+                    }
+                    Err(rejected) => assert_eq!(rejected.reason(), RejectReason::Open(OpenReason::Hold)),
                 }
-                Err(rejected) => assert_eq!(rejected.reason(), RejectReason::Open(OpenReason::Hold)),
-            },
-        );
+            }),
+        ]);
         assert_eq!(breaker.status().reason, Some(OpenReason::Hold));
     });
 }

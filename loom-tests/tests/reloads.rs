@@ -91,17 +91,22 @@ fn a_reload_never_gives_half_of_a_verdict_on_probes() {
     });
 }
 
+/// Nothing lasts for long by these settings.
+fn short() -> Config {
+    plain(Config::streak(1)).lease(ticks(8))
+}
+
 /// The open time is far longer than any before the reload: no caller takes its deadline for one that is over.
 #[test]
 fn a_deadline_by_new_settings_is_not_taken_for_one_that_is_over() {
     explore(|| {
-        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
+        let breaker = shared::<Streak, _, _>(short(), Still, ());
         let failing = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
         let (reloading, asking) = (Arc::clone(&breaker), Arc::clone(&breaker));
         let told = std::sync::Arc::new(Mutex::new(None));
         let tells = std::sync::Arc::clone(&told);
         common::race([
-            Box::new(move || reloading.reconfigure(&plain(Config::streak(1)).open_for(ticks(100 * OPEN))).unwrap()),
+            Box::new(move || reloading.reconfigure(&short().open_for(ticks(1000 * OPEN))).unwrap()),
             Box::new(move || {
                 failing.failure();
                 let rejected = asking.acquire().map(|_| ()).expect_err("no time has passed");
@@ -117,10 +122,10 @@ fn a_deadline_by_new_settings_is_not_taken_for_one_that_is_over() {
 #[test]
 fn a_deadline_by_new_settings_brings_their_longest_time_along() {
     explore(|| {
-        let breaker = shared::<Streak, _, _>(plain(Config::streak(1)), Still, ());
+        let breaker = shared::<Streak, _, _>(short(), Still, ());
         race!(breaker;
             |breaker| {
-                breaker.reconfigure(&plain(Config::streak(1)).open_for(ticks(100 * OPEN))).unwrap();
+                breaker.reconfigure(&short().open_for(ticks(1000 * OPEN))).unwrap();
                 breaker.acquire().unwrap().failure();
             },
             |breaker| if let Ok(permit) = breaker.acquire() {
@@ -128,5 +133,24 @@ fn a_deadline_by_new_settings_brings_their_longest_time_along() {
                 done(permit.ignore());
             },
         );
+    });
+}
+
+/// The open time is far longer than any after the reload.
+#[test]
+fn a_deadline_by_old_settings_is_not_cut_short() {
+    explore(|| {
+        let long = short().open_for(ticks(1000 * OPEN));
+        let breaker = shared::<Streak, _, _>(long, Still, ());
+        race!(breaker;
+            |breaker| breaker.reconfigure(&short()).unwrap(),
+            |breaker| {
+                breaker.acquire().unwrap().failure();
+                assert!(breaker.acquire().is_err(), "no time has passed");
+            },
+        );
+        let left = breaker.acquire().map(|_| ()).expect_err("no time has passed").retry_in_ticks();
+        // The open time before, or the one after, or that of half a reload: the cap still holds.
+        assert!([OPEN, 8 * OPEN, 1000 * OPEN].map(Some).contains(&left), "{left:?}");
     });
 }

@@ -53,8 +53,9 @@ impl Clock for Hand {
     }
 }
 
-/// A clock that moves on with each reading, and remembers what each thread read last. Like real time it is outside the
-/// memory model, and the same for all threads.
+/// A clock that moves on by two ticks with each reading, and remembers what each thread read last. Like real time it is outside
+/// the memory model, and the same for all threads. By two ticks, because a deadline is rounded up to its parity: by one, two
+/// deadlines could be the same by chance.
 #[derive(Debug, Default)]
 pub(crate) struct Stepping(Mutex<(u32, Vec<(String, u32)>)>);
 
@@ -77,7 +78,7 @@ impl Clock for Stepping {
     fn now(&self) -> Ticks {
         let me = format!("{:?}", thread::current().id());
         let mut readings = self.0.lock().unwrap();
-        readings.0 += 1;
+        readings.0 += 2;
         let now = readings.0;
         readings.1.push((me, now));
         Ticks::new(now)
