@@ -6,7 +6,7 @@ mod common;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::{Events, Hand, OPEN, come_due, done, explore, plain, shared, ticks};
+use common::{Events, Hand, OPEN, come_due, done, explore, fixed, plain, shared, ticks};
 use loom::sync::Arc;
 use microbreaker::{
     Breaker, Config, CountWindow, Effect, FailureKind, ManualClock, Outcome, Permit, Policy, ProbeRule, State, Streak,
@@ -148,6 +148,33 @@ fn a_verdict_and_a_leases_end_exclude_each_other() {
     });
 }
 
+/// The only probe gives its slot back when its lease is over, while another caller finds that. One exchange decides which comes
+/// first. (Of many probes, the slot is given back in one word and the state ended in another: there the probe may be told that it
+/// gave its slot back, though it counted as lost.)
+#[test]
+fn an_only_probe_that_gives_its_slot_back_is_not_lost() {
+    explore(|| {
+        let breaker = fixed::<Streak, One, _, _>(Hand::default(), Events::default());
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance(OPEN);
+        let late = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        breaker.clock().advance(LEASE);
+        let effect = std::sync::Arc::new(Mutex::new(Effect::Counted));
+        let told = std::sync::Arc::clone(&effect);
+        let asking = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || *told.lock().unwrap() = late.ignore()),
+            Box::new(move || done(asking.acquire().map(std::mem::forget))),
+        ]);
+        let status = breaker.status();
+        match *effect.lock().unwrap() {
+            Effect::Neutral => assert_eq!(status.state, State::HalfOpen),
+            Effect::Stale => assert_eq!((status.state, status.attempt), (State::Open, 1)),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
 /// Of many probes, the lost ones end together: no slot comes free before.
 #[test]
 fn a_lost_probe_of_several_ends_the_state_for_all_of_them() {
@@ -266,6 +293,20 @@ fn two_verdicts_of_one_generation_are_one_transition() {
                 drop(third.acquire());
             }),
         ]);
+        assert_eq!(breaker.observer().count(|event| event.from == State::HalfOpen), 1);
+    });
+}
+
+#[test]
+fn no_result_of_a_probe_is_lost_beside_another() {
+    explore(|| {
+        let config = plain(Config::streak(1).probes(2));
+        let breaker = shared::<Streak, _, _>(config, Hand::default(), Events::default());
+        breaker.acquire().unwrap().failure();
+        breaker.clock().advance(OPEN);
+        let probes = [0; 2].map(|_| Breaker::acquire_in(Arc::clone(&breaker)).unwrap());
+        common::race(probes.map(|probe| Box::new(move || done(probe.success())) as Box<dyn FnOnce() + Send>));
+        assert_eq!(breaker.state(), State::Closed);
         assert_eq!(breaker.observer().count(|event| event.from == State::HalfOpen), 1);
     });
 }

@@ -123,16 +123,18 @@ fn a_deadline_by_new_settings_is_not_taken_for_one_that_is_over() {
 fn a_deadline_by_new_settings_brings_their_longest_time_along() {
     explore(|| {
         let breaker = shared::<Streak, _, _>(short(), Still, ());
-        race!(breaker;
-            |breaker| {
-                breaker.reconfigure(&short().open_for(ticks(1000 * OPEN))).unwrap();
-                breaker.acquire().unwrap().failure();
-            },
-            |breaker| if let Ok(permit) = breaker.acquire() {
-                assert!(!permit.is_probe(), "no time has passed");
-                done(permit.ignore());
-            },
-        );
+        let failing = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let (reloading, asking) = (Arc::clone(&breaker), Arc::clone(&breaker));
+        common::race([
+            Box::new(move || reloading.reconfigure(&short().open_for(ticks(1000 * OPEN))).unwrap()),
+            Box::new(move || done(failing.failure())),
+            Box::new(move || {
+                if let Ok(permit) = asking.acquire() {
+                    assert!(!permit.is_probe(), "no time has passed");
+                    done(permit.ignore());
+                }
+            }),
+        ]);
     });
 }
 

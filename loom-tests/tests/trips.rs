@@ -432,6 +432,28 @@ fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
     });
 }
 
+/// A success that completes the minimum is judged. The thread that saw the minimum reached sleeps until a newer generation has
+/// begun, in which no thread has seen that yet.
+#[test]
+fn a_verdict_on_an_older_generation_warms_no_newer_one() {
+    explore(|| {
+        let config = plain(Config::count(5).minimum(2).failure_permille(500));
+        let breaker = shared::<CountWindow<4>, _, _>(config, Still, ());
+        breaker.acquire().unwrap().success();
+        let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        let newer = Arc::clone(&breaker);
+        common::race([
+            Box::new(move || done(old.success())),
+            Box::new(move || {
+                newer.reset();
+                newer.acquire().unwrap().failure();
+                done(newer.acquire().unwrap().success());
+            }),
+        ]);
+        assert_eq!(breaker.state(), State::Open, "one of two failed");
+    });
+}
+
 #[test]
 fn one_word_is_not_emptied_by_a_neutral_report_that_comes_late() {
     explore(|| {

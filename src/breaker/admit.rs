@@ -314,7 +314,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             }
             None if left > 0 => return self.refused(word, NO_SLOT, Some(left), anyway),
             // The lease is over, and all probes in flight count as failed. This moves no other word than the one whose lease
-            // is over: an admission since would have changed its turn.
+            // is over: an admission since would have changed its turn. A benign race: a probe that comes back between the look
+            // at the counts and the move is told that it counted, or gave its slot back, and counts as lost all the same.
             None => Verdict::Reopen(OpenReason::Failures),
             // The results are complete, and the thread that completed them may be stopped.
             Some(verdict) => verdict,

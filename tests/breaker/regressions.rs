@@ -166,6 +166,42 @@ fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
     }
 }
 
+/// In a pair the run stands beside the word that a quiet permit compares.
+#[test]
+fn a_success_ends_the_run_of_a_streak_in_a_pair_though_the_circuit_is_quiet() {
+    let config = Config::time(4, Duration::from_secs(1)).minimum(1).failure_permille(1000).and_streak(3);
+    let breaker: Breaker<(Streak, TimeWindow<4>), _> = Breaker::new(config, ManualClock::new());
+    breaker.acquire().unwrap().success();
+    for _ in 0..3 {
+        breaker.acquire().unwrap().failure();
+        breaker.acquire().unwrap().failure();
+        assert_eq!((breaker.state(), breaker.tally().failed), (State::Closed, 2));
+        breaker.acquire().unwrap().success();
+        assert_eq!(breaker.tally().failed, 0);
+    }
+}
+
+/// The word of a permit that does not count is no word of the circuit, however many failures the circuit has counted.
+#[test]
+fn an_uncounted_permit_is_uncounted_after_any_run_of_failures() {
+    let second = Duration::from_secs(1);
+    let config = Config::streak(9).open_for(second).jitter(false).ramp(second);
+    let breaker: Breaker<Streak, _> = Breaker::new(config, ManualClock::new());
+    breaker.switch(Mode::Shadow);
+    breaker.trip(OpenReason::Manual, second);
+    breaker.clock().advance(second);
+    breaker.acquire().unwrap().success();
+    breaker.acquire().unwrap().ignore();
+    let uncounted: Vec<_> = (0..8).map(|_| breaker.acquire().unwrap()).collect();
+    // The ramp ends, and the generation goes on.
+    breaker.clock().advance(second);
+    for permit in uncounted {
+        breaker.acquire().unwrap().failure();
+        assert_eq!((breaker.state(), permit.is_counted()), (State::Closed, false));
+        assert_eq!(permit.success(), Effect::Uncounted);
+    }
+}
+
 /// A clock that is set by hand and rounds down.
 struct Rounding(Cell<u32>);
 

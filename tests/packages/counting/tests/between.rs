@@ -27,30 +27,30 @@ fn ticks(ticks: u32) -> Duration {
 }
 
 /// Until its owner says how long a hold is, it is as long as the bound in its word leaves. Either is longer by what the clock may
-/// lag.
+/// lag, and the bound leaves room for that and for the parity of the deadline.
 #[test]
 fn a_hold_of_unknown_length_is_at_most_twice_as_long_and_its_clocks_lag() {
-    let told = Rc::new(RefCell::new(BTreeSet::new()));
-    let hold = |access| {
-        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), Lagging));
-        // An older deadline, which could be mistaken for this hold's.
-        breaker.hold(ticks(500));
-        breaker.reset();
-        let (other, told) = (Rc::clone(&breaker), Rc::clone(&told));
-        let meanwhile = move || {
-            // The first `acquire` decides the deadline, and the second finds it decided.
-            for _ in 0..2 {
-                if let Err(rejected) = other.acquire() {
-                    told.borrow_mut().insert(rejected.retry_in_ticks());
+    for (length, bound) in [(10, 16), (16, 32)] {
+        let told = Rc::new(RefCell::new(BTreeSet::new()));
+        let hold = |access| {
+            let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), Lagging));
+            // An older deadline, which could be mistaken for this hold's.
+            breaker.hold(ticks(500));
+            breaker.reset();
+            let (other, told) = (Rc::clone(&breaker), Rc::clone(&told));
+            let meanwhile = move || {
+                // The first `acquire` decides the deadline, and the second finds it decided.
+                for _ in 0..2 {
+                    if let Err(rejected) = other.acquire() {
+                        told.borrow_mut().insert(rejected.retry_in_ticks());
+                    }
                 }
-            }
+            };
+            interrupted(access, meanwhile, || breaker.hold(ticks(length)))
         };
-        interrupted(access, meanwhile, || breaker.hold(ticks(10)))
-    };
-    assert!((0..).map_while(hold).count() > 5);
-    let told = told.take();
-    // The bound is 16 ticks: the hold, what the clock may lag, and one for the parity.
-    assert_eq!(told, BTreeSet::from([Some(13), Some(15)]));
+        assert!((0..).map_while(hold).count() > 5);
+        assert_eq!(told.take(), BTreeSet::from([Some(length + 3), Some(bound - 1)]));
+    }
 }
 
 #[test]
@@ -136,6 +136,30 @@ fn a_caller_whose_half_open_state_ends_before_it_has_a_slot_is_no_probe() {
     };
     let admitted: Vec<bool> = (0..).map_while(ask).collect();
     assert!(admitted.len() > 5 && !admitted.contains(&true), "{admitted:?}");
+}
+
+/// The winner of a reset is stopped before it empties the counts. Meanwhile another reset begins a generation that counts.
+#[test]
+fn a_reset_that_comes_late_empties_no_later_generation() {
+    let counted = |access| {
+        let config = Config::count(30).and_streak(5);
+        let breaker: Rc<Breaker<(Streak, CountWindow<{ count_words(30, false) }>), _>> =
+            Rc::new(Breaker::new(config, ManualClock::new()));
+        let (other, generation) = (Rc::clone(&breaker), Rc::new(Cell::new(0)));
+        let last = Rc::clone(&generation);
+        let meanwhile = move || {
+            other.reset();
+            let permit = other.acquire().unwrap();
+            last.set(permit.generation());
+            permit.failure();
+        };
+        interrupted(access, meanwhile, || breaker.reset())?;
+        let status = breaker.status();
+        Some((status.generation == generation.get(), status.tally.total))
+    };
+    let counted: Vec<(bool, u32)> = (0..).map_while(counted).collect();
+    assert!(counted.iter().all(|&(is_last, total)| total == u32::from(is_last)), "{counted:?}");
+    assert!(counted.contains(&(true, 1)) && counted.contains(&(false, 0)));
 }
 
 /// This holds even if the reset comes when a chunk is full and the head has not moved on.
