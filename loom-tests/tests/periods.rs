@@ -243,17 +243,17 @@ fn an_event_tells_how_long_its_own_period_lasts() {
         race!(breaker;
             |breaker| done(breaker.acquire().map(Permit::failure)),
             |breaker| {
-                breaker.reset();
+                breaker.hold(ticks(50));
                 breaker.trip(OpenReason::Manual, ticks(200));
             },
         );
         for event in breaker.observer().all() {
             let lasts = match event.reason {
-                Some(OpenReason::Failures) => [Some(OPEN); 2],
-                Some(OpenReason::Manual) => [Some(200), Some(unsaid(200))],
-                _ => [None; 2],
+                Some(OpenReason::Failures) => [OPEN; 2],
+                Some(OpenReason::Hold) => [50, unsaid(50)],
+                _ => [200, unsaid(200)],
             };
-            assert!(lasts.contains(&event.lasts_ticks), "{event:?}");
+            assert!(lasts.map(Some).contains(&event.lasts_ticks), "{event:?}");
         }
     });
 }

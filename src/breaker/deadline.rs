@@ -47,10 +47,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// How long the period of `word` lasts that this caller has just begun; `span` as for [`decide`](Self::decide). If it is
-    /// over by now, this is how long it was to be.
+    /// over by now, this is how long it was to be, without jitter: what jitter it had is gone with its deadline.
     pub(super) fn lasts(&self, word: Word, span: u32) -> u32 {
-        let whole = || if span > 0 { span } else { self.span(word, self.clock.now().count()) } + C::SLACK;
-        let left = self.left(word).unwrap_or_else(whole);
+        // A moment that is the seed leaves nothing random.
+        let whole = || if span > 0 { span } else { self.span(word, self.settings.seed()) } + C::SLACK;
+        let left = self.left_of_its_own(word).unwrap_or_else(whole);
         if word.is_ramping() { self.ramp_left(word, left) } else { left }
     }
 
