@@ -176,14 +176,14 @@ impl<'a, W: LiveWindow> Ground<'a, W> {
                 0..=1 => self.meddle(random),
                 2 => drop(self.breaker.status()),
                 3..=500 if held.len() < 4 => {
-                    if let Some(permit) = self.ask() {
+                    if let Some(permit) = self.ask(random.one_in(200)) {
                         held.push(permit);
                     }
                 }
                 _ => match held.pop() {
                     Some(permit) => self.report(permit, random, sickness),
                     None => {
-                        if let Some(permit) = self.ask() {
+                        if let Some(permit) = self.ask(false) {
                             self.report(permit, random, sickness);
                         }
                     }
@@ -196,9 +196,10 @@ impl<'a, W: LiveWindow> Ground<'a, W> {
         }
     }
 
-    fn ask(&self) -> Option<Held<'a, W>> {
+    fn ask(&self, anyway: bool) -> Option<Held<'a, W>> {
         let before = self.in_force.load(Ordering::Acquire);
-        let Ok(permit) = self.breaker.acquire() else {
+        let answer = if anyway { self.breaker.acquire_anyway() } else { self.breaker.acquire() };
+        let Ok(permit) = answer else {
             self.counts.rejected.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -271,13 +272,16 @@ impl<'a, W: LiveWindow> Ground<'a, W> {
     /// Does what an operator, or a layer above, may do.
     fn meddle(&self, random: &mut Random) {
         let breaker = self.breaker;
-        match random.below(16) {
+        match random.below(20) {
             0..=3 => breaker.reset(),
             4 => drop(breaker.force_open()),
             5 => drop(breaker.disable()),
             6 | 7 => drop(breaker.trip(OpenReason::Budget, ticks(random.below(8)))),
             8 => drop(breaker.hold(ticks(random.below(8)))),
             9 => drop(breaker.latch()),
+            16 | 17 => drop(breaker.trip(OpenReason::Outlier, ticks(random.below(8)))),
+            18 => drop(breaker.release(breaker.status().generation)),
+            19 => drop(breaker.half_open()),
             10 => drop(breaker.switch(Mode::Shadow)),
             11..=13 => drop(breaker.switch(Mode::On)),
             _ => self.reload(random.below(2) as usize),

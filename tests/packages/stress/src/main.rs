@@ -3,7 +3,7 @@
 //!
 //! - The observer is told each permit given, each report or drop (but for permits forgotten on purpose) and each
 //!   rejection, once.
-//! - The events are one legal path through the states, with consecutive generations.
+//! - The events are one legal path through the states, and each goes on by as many generations as its move may.
 //! - By the configuration in force, no generation admits more probes than allowed, apart from those given back, and no
 //!   more probes are in flight together than allowed, apart from those whose lease is over.
 //! - No open time is shorter than configured or than the time given.
@@ -57,13 +57,37 @@ fn main() -> ExitCode {
         run::<TimeWindow<16>>("time, short leases", time(), each, threads, Leases::Short),
         run_sums(4 * each, threads),
     ];
-    let operations: u64 = runs.iter().map(|run| run.0).sum();
-    let violations: usize = runs.iter().map(|run| run.1).sum();
+    let [operations, probes, rejections] =
+        [Made::operations, Made::probes, Made::rejections].map(|of| runs.iter().map(of).sum::<u64>());
+    let violations: usize = runs.iter().map(|run| run.violations).sum();
     println!(
-        "{operations} operations, {threads} threads, {:.1} s, {violations} violations",
+        "{operations} operations, {probes} probes, {rejections} rejections, {threads} threads, {:.1} s, {violations} \
+         violations",
         begin.elapsed().as_secs_f64()
     );
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What a run came to.
+struct Made {
+    operations: u64,
+    probes: u64,
+    rejections: u64,
+    violations: usize,
+}
+
+impl Made {
+    fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    fn probes(&self) -> u64 {
+        self.probes
+    }
+
+    fn rejections(&self) -> u64 {
+        self.rejections
+    }
 }
 
 /// The runs of the sums take four shares of the operations, because the moment that they look for lasts nanoseconds.
@@ -80,14 +104,8 @@ enum Leases {
     Short,
 }
 
-/// Makes `operations`. Returns the operations made and the violations found.
-fn run<W: LiveWindow + Sync>(
-    name: &str,
-    config: Config,
-    operations: u64,
-    threads: u64,
-    leases: Leases,
-) -> (u64, usize) {
+/// Makes `operations`.
+fn run<W: LiveWindow + Sync>(name: &str, config: Config, operations: u64, threads: u64, leases: Leases) -> Made {
     let lease = if leases == Leases::Long { 1 << 30 } else { 2 };
     let [few, many] = [Most { probes: 5, at_once: 2 }, Most { probes: 7, at_once: 3 }];
     let admits = |config: Config, most: Most| config.probes(most.probes).at_once(most.at_once);
@@ -129,10 +147,10 @@ fn run<W: LiveWindow + Sync>(
     let kinds = watch.follow(&ground.violations);
 
     let violations = ground.violations.into_inner();
+    let probes = counts.probes.load(Ordering::Relaxed);
     println!(
-        "{name}: {operations} operations, {permits} permits, {rejected} rejections, {} probes, {} panics, {} transitions \
-         of {} kinds, {:.1} s, {} violations",
-        counts.probes.load(Ordering::Relaxed),
+        "{name}: {operations} operations, {permits} permits, {rejected} rejections, {probes} probes, {} panics, {} \
+         transitions of {} kinds, {:.1} s, {} violations",
         counts.panics.load(Ordering::Relaxed),
         kinds.values().sum::<u64>(),
         kinds.len(),
@@ -140,11 +158,11 @@ fn run<W: LiveWindow + Sync>(
         violations.len()
     );
     print_all(&violations);
-    (operations, violations.len())
+    Made { operations, probes, rejections: rejected, violations: violations.len() }
 }
 
 /// The same for the sums.
-fn run_sums(operations: u64, threads: u64) -> (u64, usize) {
+fn run_sums(operations: u64, threads: u64) -> Made {
     let begin = Instant::now();
     let violations = sums::run(operations, threads);
     println!(
@@ -153,7 +171,7 @@ fn run_sums(operations: u64, threads: u64) -> (u64, usize) {
         violations.len()
     );
     print_all(&violations);
-    (operations, violations.len())
+    Made { operations, probes: 0, rejections: 0, violations: violations.len() }
 }
 
 fn print_all(violations: &[String]) {

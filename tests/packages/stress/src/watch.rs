@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -103,7 +104,7 @@ impl<'a> Watch<'a> {
         moves.sort_unstable_by_key(|seen| seen.place);
         // Events are told a little out of order, and generations wrap. So each generation is taken to be the one
         // nearest to that of the event told before.
-        let mut last = 1_i64;
+        let mut last = 0_i64;
         let mut path: Vec<(i64, bool, Seen)> = Vec::with_capacity(moves.len());
         for seen in moves {
             let near = i64::from(seen.event.generation) - last.rem_euclid(GENERATIONS);
@@ -116,26 +117,26 @@ impl<'a> Watch<'a> {
         path.sort_by_key(|&(generation, finish, _)| (generation, finish));
 
         let mut kinds = BTreeMap::new();
-        let (mut generation, mut state) = (1_i64, State::Closed);
+        let (mut generation, mut state) = (0_i64, State::Closed);
         let mut open: Option<Seen> = None;
         for (number, _, seen) in path {
             let Event { from, to, reason, attempt, lasts_ticks, .. } = seen.event;
             *kinds.entry((from.name(), to.name())).or_insert(0) += 1;
-            let follows =
-                number == generation + 1 || (number == generation && (from, to) == (State::Ramping, State::Closed));
-            if !follows {
+            if !steps(from, to).contains(&(number - generation)) {
                 violations.add(format!("generation {number} after {generation}: {:?}", seen.event));
             }
             if from != state || !is_legal(from, to) {
                 violations.add(format!("from {state:?}: {:?}", seen.event));
             }
+            // An event tells what is left of the time when it is told.
             let judged = matches!(reason, Some(OpenReason::Failures | OpenReason::Slow));
-            if judged && lasts_ticks.is_some_and(|span| span < OPEN_FOR << attempt.min(3)) {
+            let passed = seen.after.wrapping_sub(seen.before);
+            if judged && lasts_ticks.is_some_and(|left| left.saturating_add(passed) < OPEN_FOR << attempt.min(3)) {
                 violations.add(format!("to be open for less than configured: {:?}", seen.event));
             }
             // The opening was made no earlier than its `before`, and the end was told no later than its `after`. Their
-            // difference is the longest that the open time can have been.
-            if let (Some(begin), State::HalfOpen) = (open, to)
+            // difference is the longest that the open time can have been. A step of two is one by hand, or a release.
+            if let (Some(begin), State::HalfOpen, 1) = (open, to, number - generation)
                 && let Some(span) = begin.event.lasts_ticks
                 && seen.after.wrapping_sub(begin.before) < span
             {
@@ -152,7 +153,24 @@ impl<'a> Watch<'a> {
 /// even, because half a nanosecond more would be rounded up to a whole tick.
 pub(crate) const OPEN_FOR: u32 = 4;
 
-const GENERATIONS: i64 = 1 << 20;
+const GENERATIONS: i64 = 1 << 16;
+
+/// By how many generations the move may go on. One that begins a deadline goes on by one, any other by two, and each by one more
+/// from a half-open state with an odd number of admissions. The end of a ramp stays in its generation.
+fn steps(from: State, to: State) -> RangeInclusive<i64> {
+    let least = match to {
+        State::Closed if from == State::Ramping => 0,
+        // A closed circuit may remember its attempt for a time.
+        State::Closed if matches!(from, State::HalfOpen | State::Open) => 1,
+        State::Open | State::HalfOpen | State::Ramping => 1,
+        _ => 2,
+    };
+    let most = match to {
+        State::Open | State::Ramping => 1,
+        _ => 2,
+    };
+    least..=most + i64::from(from == State::HalfOpen)
+}
 
 fn is_legal(from: State, to: State) -> bool {
     MOVES.iter().any(|(state, leads_to)| *state == from && leads_to.contains(&to))
