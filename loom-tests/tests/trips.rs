@@ -409,11 +409,11 @@ fn a_stale_failure_in_one_word_cannot_touch_a_generation_that_records_already() 
     beside_the_new_generation(quiet_one_word, failure);
 }
 
-#[test]
-fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
-    explore(|| {
-        let config = plain(Config::count(3).and_streak(5));
-        let breaker = shared::<(Streak, CountWindow<3>), _, _>(config, Still, ());
+fn a_stale_failure_cannot_take_over_what_its_resetter_has_not_begun<W: LiveWindow + Send + Sync + 'static>(
+    config: Config,
+) {
+    explore(move || {
+        let breaker = shared::<W, _, _>(plain(config), Still, ());
         let old = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
         let of_the_new = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let seen = std::sync::Arc::clone(&of_the_new);
@@ -430,6 +430,17 @@ fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
         let of_the_new = of_the_new.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(breaker.tally().total, u32::from(of_the_new), "just the new generation's");
     });
+}
+
+#[test]
+fn a_stale_failure_cannot_take_over_a_streak_that_its_resetter_has_not_begun() {
+    let config = Config::count(3).and_streak(5);
+    a_stale_failure_cannot_take_over_what_its_resetter_has_not_begun::<(Streak, CountWindow<3>)>(config);
+}
+
+#[test]
+fn a_stale_failure_cannot_take_over_one_word_that_its_resetter_has_not_begun() {
+    a_stale_failure_cannot_take_over_what_its_resetter_has_not_begun::<CountWindow<1>>(Config::count(4));
 }
 
 /// A success that completes the minimum is judged. The thread that saw the minimum reached sleeps until a newer generation has
