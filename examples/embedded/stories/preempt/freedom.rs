@@ -106,18 +106,26 @@ impl Pair {
                     }
                 };
         }
+        // It saw the outcome in the window, and the circuit as it was.
         if let (Answer::Status(old), Answer::Status(now)) = (first, seen.intruder.0) {
-            // It saw the outcome in the window, and the circuit as it was.
             let look = Look { sums: now.sums, ..old };
-            return now.sums.is_after(old.sums)
+            return self.has_counted(old.sums, now.sums)
                 && self.is(seen, after, |order| order.intruder = (Answer::Status(look), then));
         }
-        // It saw the circuit still closed. A time window counts the call before it counts the failure, and so the share may
-        // have looked smaller: then the interrupt's failure does not open the circuit, and the report does.
-        let is_diluted = self.steps.call && matches!(then, Answer::Effect(Effect::Opened(_)));
-        moves
-            && (self.is(seen, after, |order| order.intruder = before.intruder)
-                || is_diluted && self.is(seen, after, |order| order.intruder = (first, counted)))
+        // It saw the circuit still closed.
+        moves && self.is(seen, after, |order| order.intruder = before.intruder)
+    }
+
+    /// Whether `now` are the `old` sums with the outcome that the operation reports.
+    fn has_counted(self, old: Sums, now: Sums) -> bool {
+        let grown = |calls, failed, slow| now == Sums(old.0 + calls, old.1 + failed, old.2 + slow);
+        match self.operation {
+            Operation::Report(Report::Success) => grown(1, 0, 0),
+            Operation::Report(Report::Failure) => grown(1, 1, 0),
+            // A time window counts a slow call first, and then that it was slow. For a streak it is a failure.
+            Operation::Report(Report::Slow) => grown(1, 0, 0) || grown(1, 0, 1) || grown(1, 1, 0),
+            _ => false,
+        }
     }
 
     /// A status and a tally read several words, one after the other. The interrupt changed those that were still to be

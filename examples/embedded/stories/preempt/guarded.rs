@@ -137,8 +137,6 @@ pub(crate) struct Steps {
     pub(crate) window: bool,
     /// One exchange counts the result of a probe, and another moves a half-open circuit.
     pub(crate) probes: bool,
-    /// One addition counts a call, and another its failure.
-    pub(crate) call: bool,
 }
 
 /// A window, and settings with which each state is a few calls away.
@@ -198,7 +196,7 @@ impl InARow {
 impl Kind for InARow {
     type Window = Streak;
     const NAME: &'static str = "streak";
-    const STEPS: Steps = Steps { window: false, probes: true, call: false };
+    const STEPS: Steps = Steps { window: false, probes: true };
     const FULL: u32 = 1;
     const BRINK: (u32, u32) = (0, 2);
     live!(InARow::CONFIG, InARow::with_fewer_probes);
@@ -214,7 +212,7 @@ impl Policy for Constant {
 impl Kind for Constant {
     type Window = Fixed<Streak, Self>;
     const NAME: &'static str = "fixed";
-    const STEPS: Steps = Steps { window: false, probes: false, call: false };
+    const STEPS: Steps = Steps { window: false, probes: false };
     const FULL: u32 = 1;
     const BRINK: (u32, u32) = (0, 2);
     const FRESH: Breaker<Self::Window> = Breaker::fixed_observed(Hand, (Counters::new("preempted"), Events::new()));
@@ -244,7 +242,7 @@ impl OfTheLast {
 impl Kind for OfTheLast {
     type Window = CountWindow<{ count_words(24, true) }>;
     const NAME: &'static str = "count";
-    const STEPS: Steps = Steps { window: true, probes: true, call: false };
+    const STEPS: Steps = Steps { window: true, probes: true };
     const FULL: u32 = 24;
     // With the failure that opens the circuit, the outcomes reach the window's second word.
     const BRINK: (u32, u32) = (6, 5);
@@ -260,7 +258,7 @@ impl InTime {
 impl Kind for InTime {
     type Window = TimeWindow<4>;
     const NAME: &'static str = "time";
-    const STEPS: Steps = Steps { window: true, probes: true, call: true };
+    const STEPS: Steps = Steps { window: true, probes: true };
     const FULL: u32 = 4;
     const BRINK: (u32, u32) = (3, 2);
     live!(InTime::CONFIG, OfTheLast::with_less);
@@ -279,7 +277,7 @@ impl Both {
 impl Kind for Both {
     type Window = (Streak, CountWindow<{ count_words(24, false) }>);
     const NAME: &'static str = "pair";
-    const STEPS: Steps = Steps { window: true, probes: true, call: false };
+    const STEPS: Steps = Steps { window: true, probes: true };
     const FULL: u32 = 24;
     const BRINK: (u32, u32) = (3, 2);
     live!(Both::CONFIG, Both::with_less);

@@ -72,7 +72,7 @@ pub(crate) struct Sweeper {
 
 impl Sweeper {
     pub(crate) fn new() -> Self {
-        Self { gun: Gun::new(), marks: Marks([0; TEXT / 2 / 32]), to_print: 100000 }
+        Self { gun: Gun::new(), marks: Marks([0; TEXT / 2 / 32]), to_print: 20 }
     }
 
     /// Begins to count different instructions anew.
