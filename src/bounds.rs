@@ -5,8 +5,7 @@
 //! this table says how many steps a wrap takes and which thread must be stopped at which point for it to matter.
 //! Nothing else about a wrap of a breaker's words is observable. The last rows are about words that are no breaker's.
 //!
-//! A *generation* is the stretch of time within which a permit's outcome counts. A move passes one to three of them, a reset
-//! two. A *turn* is the stretch between two moves that begin a deadline: an open time, a lease, a ramp, the memory of an
+//! A *generation* is the stretch of time within which a permit's outcome counts. A move passes one or two of them. A *turn* is the stretch between two moves that begin a deadline: an open time, a lease, a ramp, the memory of an
 //! attempt. The *second look* of a thread is its check, between loading a word and exchanging it, that its generation or turn
 //! is still the present one.
 //!
@@ -18,8 +17,7 @@
 //! | generation of a permit (16 bits) | 2¹⁶ generations | a permit is held over an exact multiple of them: its stale outcome counts |
 //! | generation of the word, and tag of the counts (16 bits each) | 2¹⁶ generations | a thread is stopped between its look and its exchange for an exact multiple of them, and the word is then the same bit for bit: its move happens in a later generation, a stale failure counts, a probe is admitted or reported to a later half-open state. Counts that are merely not needed for long get a new tag in time |
 //! | turn of a deadline (1 bit) | 2 turns | a thread is stopped between its second look and its exchange, another thread decides that deadline, and an odd number of turns follow. The deadline of the last of them falls on the very tick of the one before the stopped thread's: it is decided once more, so that period begins anew. If a second thread is stopped at the same time between its look at that deadline and its move, the turn that this move begins has the deadline that the first thread computed |
-//! | the same, where a rejection takes the fast path | 2 turns | a caller is stopped between its loads of the word and of the deadline: it is told the reason of one open time, and how much is left of a later one |
-//! | admissions of probes (4 bits) | 16 in one half-open state | a caller is stopped while it looks at a lease, and exactly a multiple of 16 probes come and go meanwhile: a probe that has just begun is written off |
+//! | admissions of probes (5 bits) | 32 in one half-open state | a caller is stopped between its look at the word and its exchange, and exactly a multiple of 32 probes come and go meanwhile: a probe that has just begun is written off, or one more is admitted than may be in flight |
 //! | tag in the head of a time window (as many bits as a bucket's length has, 6 to 16) | 2⁶ generations | a thread is stopped between its second look and its exchange for an exact multiple of them, and the head is then the same bit for bit: calls counted an exact multiple of 128 generations before may count once more |
 //! | tag of a count window in one word (7 bits) | 2⁷ generations | a thread is stopped between its second look and its exchange for an exact multiple of them, and the word is then the same bit for bit: its outcome counts as if it came now, even if it is stale. If the thread is the winner of a move, the window is emptied. A word that is merely not needed for long gets a new tag in time |
 //! | index of a count window (15 bits) | 16 640 chunks or more. A chunk holds 21 outcomes (10 if slow calls count), and a new generation begins a new one | a thread is stopped while it moves the head, and the head is then the same bit for bit: up to one chunk of outcomes is missing, until the window would have dropped that chunk |

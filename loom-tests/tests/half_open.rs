@@ -245,6 +245,43 @@ fn a_probe_is_not_written_off_at_the_tick_it_was_admitted_at() {
     });
 }
 
+/// Admissions stand in the word and reports in the counts. A caller that sleeps between its looks at the two, while other probes
+/// come and go, does not take a free slot for a taken one.
+#[test]
+fn no_caller_is_rejected_while_a_slot_is_free() {
+    explore(|| {
+        let config = plain(Config::streak(1).probes(2).at_once(2));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), ());
+        come_due(&breaker);
+        let first = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        race!(breaker;
+            |breaker| {
+                first.ignore();
+                done(breaker.acquire().unwrap().ignore());
+            },
+            |breaker| done(breaker.acquire().expect("one other probe is in flight at most").ignore()),
+        );
+    });
+}
+
+/// The same for who only looks.
+#[test]
+fn no_more_probes_are_told_than_are_in_flight_together() {
+    explore(|| {
+        let config = plain(Config::streak(1).probes(2).at_once(1));
+        let breaker = shared::<Streak, _, _>(config, ManualClock::new(), ());
+        come_due(&breaker);
+        let first = Breaker::acquire_in(Arc::clone(&breaker)).unwrap();
+        race!(breaker;
+            |breaker| {
+                first.ignore();
+                done(breaker.acquire().unwrap().ignore());
+            },
+            |breaker| assert!(breaker.status().probes_in_flight <= 1),
+        );
+    });
+}
+
 #[test]
 fn a_dropped_permit_always_returns_its_slot() {
     explore_both!(Streak, One, ManualClock::new(), Events::default(); |breaker| {

@@ -4,18 +4,17 @@ use core::ops::Deref;
 
 use crate::breaker::Breaker;
 use crate::breaker::permit::Permit;
-use crate::breaker::ticket::{LEVEL, PANICKING, PROBE, REASON, REFUSED, TIMED, TIMELESS, Ticket, UNCOUNTED};
+use crate::breaker::ticket::{PANICKING, PROBE, REASON, REFUSAL, TIMED, TIMELESS, Ticket, UNCOUNTED, is_refusal};
 use crate::clock::{Clock, Ticks};
 use crate::config::source::Source;
 use crate::machine::counts::{Counts, Verdict};
-use crate::machine::mark::Mark;
 use crate::machine::window::Window;
-use crate::machine::word::{CLOSED, HALF_OPEN, OFF, OPEN, Word};
+use crate::machine::word::{CLOSED, DISABLED, HALF_OPEN, OFF, Word};
 use crate::platform::atomics::panicking;
-use crate::terms::event::Effect;
 use crate::terms::observer::Observer;
 use crate::terms::rejected::{RejectReason, Rejected};
 use crate::terms::state::OpenReason;
+use crate::terms::tally::Tally;
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Asks to make a call.
@@ -89,12 +88,12 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         {
             return Ok(ticket);
         }
-        // On a small core, a breaker with constant settings does without: there bytes count most, and its way out of line is
-        // not much longer.
+        // A small core does without most of what follows: there bytes count most, and the way out of line is not much longer. That
+        // of live settings is, so there an open circuit keeps its path.
         if (IS_LARGE || Self::MANY) && word.is_open() {
             match self.try_left(word) {
-                Some(0) if IS_LARGE => return self.admit_after(word).unpack(),
-                Some(left @ 1..) if !self.is_shadow() => {
+                Some(None) if IS_LARGE => return self.admit_after(word).unpack(),
+                Some(Some(left)) if !self.is_shadow() => {
                     let reason = RejectReason::Open(word.reason());
                     self.observer.on_reject(reason);
                     return Err((reason, Some(left)));
@@ -134,7 +133,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[inline(never)]
     fn admit_timed(&self, word: Word) -> Ticket {
         self.observer.on_permit(false);
-        Ticket::new(word, 0, TIMED, self.clock.now())
+        Ticket::new(word, TIMED, self.clock.now())
     }
 
     /// The way in of a call that no fast path takes. Its result is in two registers: a result in memory would cost the
@@ -161,14 +160,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[inline(always)]
     fn permit(&self, answer: Answer) -> Answer {
         let Answer(mut head, mut start) = answer;
-        if REFUSED.is_set(head) {
+        if is_refusal(head) {
             return answer;
         }
         self.observer.on_permit(head & PROBE != 0);
-        if self.settings.rules::<C>().levels() {
-            // If the word has moved on since, the level is that of a moment later, and advice as ever.
-            head |= LEVEL.of(self.level_of(self.cell.peek()).into());
-        }
         if self.settings.slow_after::<C>().limit().is_some() {
             start = self.clock.now().count();
             head |= TIMED;
@@ -180,33 +175,24 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// A call that is refused by `word`, which rejects it, unless the breaker is in shadow, or it is to be admitted `anyway`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     fn refused(&self, word: Word, reason: u32, ticks: Option<u32>, anyway: bool) -> Answer {
-        // See `left`.
-        if Self::MANY {
-            self.refused_by_many(word, reason, ticks, anyway)
-        } else {
-            self.refused_here(word, reason, ticks, anyway)
-        }
-    }
-
-    #[inline(never)]
-    fn refused_by_many(&self, word: Word, reason: u32, ticks: Option<u32>, anyway: bool) -> Answer {
-        self.refused_here(word, reason, ticks, anyway)
-    }
-
-    #[inline(always)]
-    fn refused_here(&self, word: Word, reason: u32, ticks: Option<u32>, anyway: bool) -> Answer {
         if self.is_shadow() {
             self.observer.on_would_reject(reason_from(reason));
-            return Answer::admitted(word, UNCOUNTED);
+            return Self::uncounted(word);
         }
         if anyway && word.is_doubted() {
             self.observer.on_anyway(reason_from(reason));
-            return Answer::admitted(word, UNCOUNTED);
+            return Self::uncounted(word);
         }
         self.observer.on_reject(reason_from(reason));
-        Answer(REASON.of(reason) | TIMELESS.flag(ticks.is_none()) | REFUSED.mask(), ticks.unwrap_or(0))
+        Answer(REFUSAL | REASON.of(reason) | TIMELESS.flag(ticks.is_none()), ticks.unwrap_or(0))
+    }
+
+    /// A call that `word` rejects and that is admitted all the same. Of a ramp it keeps the payload.
+    #[inline(always)]
+    fn uncounted(word: Word) -> Answer {
+        Answer::admitted(if Self::RAMPS && word.is_ramping() { word } else { word.quiet() }, UNCOUNTED)
     }
 
     /// Whether a call is admitted, and as what; or why it is refused.
@@ -216,7 +202,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     #[inline(always)]
     fn ask(&self, anyway: bool, over: Word) -> Answer {
         loop {
-            // Relaxed: where time matters, `left` and `decide` look again.
+            // Relaxed: where time matters, `decide` catches up.
             let word = self.cell.peek();
             let kind = word.kind();
             if kind == CLOSED {
@@ -226,116 +212,84 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 continue;
             }
             if kind == OFF {
-                if word.is_disabled() {
-                    return Answer::admitted(word, UNCOUNTED);
+                if word.which() == DISABLED {
+                    return Answer::admitted(word.quiet(), UNCOUNTED);
                 }
-                let reason = if word.is_forced_open() { FORCED_OPEN } else { LATCHED };
-                return self.refused(word, reason, None, anyway);
+                return self.refused(word, LATCHED + word.which(), None, anyway);
             }
-            if Self::MANY && kind == HALF_OPEN || Self::RAMPS && word.is_ramping() {
-                let answer = self.ask_while_recovering(word, anyway);
-                if answer != Answer::AGAIN {
-                    return answer;
-                }
-                continue;
-            }
-            let to = if kind == HALF_OPEN && !word.probe_is_out() {
-                // One probe, and its slot is free: the next caller begins a generation and a lease of its own.
-                word.probing(Self::MANY)
+            let left = if IS_LARGE && word == over { Some(0) } else { self.left(word) };
+            let Some(left) = left else { continue };
+            let next = if Self::RAMPS && word.is_ramping() {
+                self.next_of_ramp(word, left)
+            } else if kind == HALF_OPEN {
+                self.next_of_probes(word, left)
+            } else if left > 0 {
+                Next::Refused(word.reason() as u32, left)
+            } else if word.reason() as u32 == OpenReason::Budget as u32 {
+                // Nothing suggests that the peer is sick.
+                Next::Verdict(Verdict::CLOSE, Self::told(|| self.tally()))
             } else {
-                let left = if IS_LARGE && word == over { Some(0) } else { self.left(word) };
-                let Some(left) = left else { continue };
-                if left > 0 {
-                    let reason = if kind == OPEN { word.reason() as u32 } else { NO_SLOT };
+                Next::Verdict(Verdict::PROBE, Self::told(|| self.tally()))
+            };
+            let to = match next {
+                Next::Admitted => return Answer::admitted(word, 0),
+                // The last look: see `left`. A call of a ramp is counted by now, and looked before.
+                Next::Refused(reason, left) if Self::RAMPS && reason == NOT_IN_SHARE || self.cell.peek() == word => {
                     return self.refused(word, reason, Some(left), anyway);
                 }
-                if kind != OPEN {
-                    // The lease is over, and the lost probe counts as failed.
-                    let lost = Ticket::new(word, 0, PROBE, Ticks::new(0));
-                    let effect = self.settle_mark(lost, Some(Mark { failed: true, slow: false }));
-                    // If nobody is told of the move, nobody can keep this going.
-                    if O::WATCHES && matches!(effect, Effect::Opened(_)) {
-                        return self.reopened(word.opened(Self::MANY, OpenReason::Failures), anyway);
-                    }
-                    continue;
-                }
-                if word.reason() as u32 == OpenReason::Budget as u32 {
-                    // Nothing suggests that the peer is sick.
-                    self.recovered(word)
-                } else {
-                    word.probing(Self::MANY)
-                }
+                Next::Refused(..) | Next::Again => continue,
+                Next::Verdict(verdict, tally) => self.conclude(word, verdict, tally),
+                Next::AnotherProbe => self.move_to(word, word.with_probe(), 0).then_some(word.with_probe()),
+                Next::RampIsOver => self.end_ramp(word),
             };
-            if self.move_to(word, to, 0, self.window_tally()) {
-                return Answer::admitted(to, if to.is_half_open() { PROBE } else { 0 });
-            }
-        }
-    }
-
-    /// The refusal of the caller that has just opened the circuit again, into `word`.
-    #[inline(never)]
-    fn reopened(&self, word: Word, anyway: bool) -> Answer {
-        self.refused(word, word.reason() as u32, Some(self.left(word).unwrap_or(0)), anyway)
-    }
-
-    /// [`ask`](Self::ask) while ramping, or half-open with many probes.
-    #[inline(never)]
-    fn ask_while_recovering(&self, word: Word, anyway: bool) -> Answer {
-        let is_ramping = Self::RAMPS && word.is_ramping();
-        let Some((raw, counts)) = self.cell.counts(word.generation(), Counts::of_probes(word.opener())) else {
-            return Answer::AGAIN;
-        };
-        let Some(left) = self.left(word) else { return Answer::AGAIN };
-        if is_ramping {
-            self.ask_while_ramping(word, raw, counts, left, anyway)
-        } else {
-            self.ask_for_one_of_many(word, raw, counts, left, anyway)
-        }
-    }
-
-    #[inline(always)]
-    fn ask_for_one_of_many(&self, word: Word, raw: u32, counts: Counts, left: u32, anyway: bool) -> Answer {
-        let terms = self.settings.probe_terms::<C>();
-        let complete = counts.verdict(terms);
-        let verdict = match complete {
-            None if counts.has_room(terms, self.settings.rules::<C>().at_once()) => {
-                // The lease begins first, then the slot is taken. In the other order, a caller that finds no slot free could
-                // see the slot taken and the lease of an earlier probe, and write off a probe that has just begun. A benign
-                // race: if the second exchange fails, the lease was lengthened by the time between two racing admissions.
-                let to = word.next_turn();
-                if !self.cell.exchange(word, to) {
-                    return Answer::AGAIN;
+            match to {
+                Some(to) if to.is_half_open() => return Answer::admitted(to, PROBE),
+                Some(to) if !to.is_open() => return Answer::admitted(to, 0),
+                Some(to) if O::WATCHES => {
+                    return self.refused(to, to.reason() as u32, Some(self.left_of_its_own(to).unwrap_or(0)), anyway);
                 }
-                self.decide(to, 0);
-                // If the generation is over by now, the slot was taken in none: this caller is no probe.
-                let taken = self.cell.exchange_counts(word.generation(), raw, counts.with_probe());
-                let is_probe = taken && self.cell.is(word.generation());
-                return if is_probe { Answer::admitted(to, PROBE) } else { Answer::AGAIN };
+                // If nobody is told of the move, nobody can keep this going.
+                _ => {}
             }
-            None if left > 0 => return self.refused(word, NO_SLOT, Some(left), anyway),
-            // The lease is over, and all probes in flight count as failed. This moves no other word than the one whose lease
-            // is over: an admission since would have changed its turn. A benign race: a probe that comes back between the look
-            // at the counts and the move is told that it counted, or gave its slot back, and counts as lost all the same.
-            None => Verdict::Reopen(OpenReason::Failures),
-            // The results are complete, and the thread that completed them may be stopped.
-            Some(verdict) => verdict,
-        };
-        let tally = Self::told(|| if complete.is_some() { counts.tally() } else { counts.tally_with_lost() });
-        match self.conclude(word, verdict, tally) {
-            Some(to) if !to.is_open() => Answer::admitted(to, 0),
-            Some(to) if O::WATCHES => self.reopened(to, anyway),
-            // If nobody is told of the move, nobody can keep this going.
-            _ => Answer::AGAIN,
         }
     }
 
+    /// What a half-open `word` means for a caller, with `left` ticks of the latest lease left.
     #[inline(always)]
-    fn ask_while_ramping(&self, word: Word, raw: u32, counts: Counts, left: u32, anyway: bool) -> Answer {
+    fn next_of_probes(&self, word: Word, left: u32) -> Next {
+        if !Self::MANY {
+            return if !word.probe_is_out() {
+                // The next caller begins a generation and a lease of its own.
+                Next::Verdict(Verdict::PROBE, Self::told(|| self.tally()))
+            } else if left > 0 {
+                Next::Refused(NO_SLOT, left)
+            } else {
+                // The lease is over, and the lost probe counts as failed.
+                Next::Verdict(Verdict::open(OpenReason::Failures), Counts::LOST_PROBE)
+            };
+        }
+        let Some(counts) = self.cell.counts(word.generation()) else { return Next::Again };
+        let terms = self.settings.probe_terms::<C>();
+        if let Some(verdict) = counts.verdict(terms) {
+            // The results are complete, and the thread that completed them may be stopped.
+            Next::Verdict(verdict, Self::told(|| counts.tally()))
+        } else if counts.has_room(word.admitted(), terms, self.settings.rules::<C>().at_once()) {
+            Next::AnotherProbe
+        } else if left > 0 {
+            Next::Refused(NO_SLOT, left)
+        } else {
+            // The lease is over, and all probes in flight count as failed. This moves no other word than the one whose lease is
+            // over: an admission since would have changed it.
+            Next::Verdict(Verdict::open(OpenReason::Failures), Self::told(|| counts.tally_with_lost(word.admitted())))
+        }
+    }
+
+    /// What a ramping `word` means for a caller, with `left` ticks until its deadline.
+    #[inline(always)]
+    fn next_of_ramp(&self, word: Word, left: u32) -> Next {
         let mut left = self.ramp_left(word, left);
         if left == 0 {
-            let to = word.ramped(self.memory(word) > 0);
-            let moved = self.move_to(word, to, 0, self.window_tally());
-            return if moved { Answer::admitted(to, 0) } else { Answer::AGAIN };
+            return Next::RampIsOver;
         }
         // A sixteenth of the calls in the first sixteenth of the ramp, two in the second, and so on.
         let (step, mut share) = (self.ramp_step(), 16);
@@ -343,14 +297,33 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             left -= step;
             share -= 1;
         }
-        if !self.cell.exchange_counts(word.generation(), raw, counts.with_call()) {
-            Answer::AGAIN
-        } else if counts.admits(share) {
-            Answer::admitted(word, 0)
-        } else {
-            self.refused(word, NOT_IN_SHARE, Some(left), anyway)
+        match self.cell.counts(word.generation()) {
+            // `left` is of this ramp, and so is the share.
+            _ if !self.cell.is(word.generation()) => Next::Again,
+            Some(counts) if self.cell.exchange_counts(counts, counts.with_call()) => {
+                if counts.admits(share) {
+                    Next::Admitted
+                } else {
+                    Next::Refused(NOT_IN_SHARE, left)
+                }
+            }
+            _ => Next::Again,
         }
     }
+}
+
+/// What a state means for a caller.
+enum Next {
+    Admitted,
+    /// For this reason, and for so many ticks.
+    Refused(u32, u32),
+    /// The word has moved on.
+    Again,
+    /// The circuit moves by this verdict, which rests on these sums.
+    Verdict(Verdict, Tally),
+    /// The caller has one more probe.
+    AnotherProbe,
+    RampIsOver,
 }
 
 /// In place of an open word whose time is known to be over: no state.
@@ -362,7 +335,7 @@ pub(super) const IS_LARGE: bool = cfg!(target_pointer_width = "64");
 /// A rejection: its reason, and in how many ticks to ask again (`None`: time alone will not help).
 pub(super) type Refusal = (RejectReason, Option<u32>);
 
-// The reasons of refusals that are not the reason of an open circuit.
+// The reasons of refusals that are not the reason of an open circuit. The first two follow one another as in the word.
 const LATCHED: u32 = 8;
 const FORCED_OPEN: u32 = 9;
 const NO_SLOT: u32 = 10;
@@ -384,19 +357,16 @@ const fn reason_from(number: u32) -> RejectReason {
 struct Answer(u32, u32);
 
 impl Answer {
-    /// Neither: start over.
-    const AGAIN: Self = Self(0, 0);
-
-    /// A ticket of this kind, without level and start.
+    /// A ticket of this kind, without start.
     #[inline(always)]
     fn admitted(word: Word, kind: u32) -> Self {
-        Self(Ticket::new(word, 0, kind, Ticks::new(0)).word.bits(), 0)
+        Self(Ticket::new(word, kind, Ticks::new(0)).word.bits(), 0)
     }
 
     #[inline(always)]
     fn unpack(self) -> Result<Ticket, Refusal> {
         let Self(head, ticks) = self;
-        if !REFUSED.is_set(head) {
+        if !is_refusal(head) {
             return Ok(Ticket { word: Word::from_bits(head), start: Ticks::new(ticks) });
         }
         Err((reason_from(REASON.get(head)), (!TIMELESS.is_set(head)).then_some(ticks)))

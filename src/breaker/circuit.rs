@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::breaker::Breaker;
+use crate::breaker::admit::Refusal;
 use crate::breaker::ticket;
 use crate::clock::Clock;
 use crate::machine::window::Window;
@@ -22,27 +23,30 @@ use crate::terms::tally::Status;
 /// the type of the breaker is known.
 #[must_use = "report how the call went; a dropped ticket is not reported"]
 #[derive(Debug)]
-pub struct Ticket(ticket::Ticket);
+pub struct Ticket {
+    ticket: ticket::Ticket,
+    level: u8,
+}
 
 impl Ticket {
     /// Whether this is a half-open probe.
     pub const fn is_probe(&self) -> bool {
-        self.0.is_probe()
+        self.ticket.is_probe()
     }
 
     /// The degradation level when the ticket was given; see [`Permit::level`](crate::Permit::level).
     pub const fn level(&self) -> u8 {
-        self.0.level()
+        self.level
     }
 
     /// Whether the report counts; see [`Permit::is_counted`](crate::Permit::is_counted).
     pub const fn is_counted(&self) -> bool {
-        !self.0.is_uncounted()
+        !self.ticket.is_uncounted()
     }
 
     /// The generation in which the ticket was given.
     pub const fn generation(&self) -> u32 {
-        self.0.word.generation().number()
+        self.ticket.word.generation().number()
     }
 }
 
@@ -106,6 +110,15 @@ pub trait Circuit {
     fn reset(&self);
 }
 
+impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
+    fn with_level(&self, answer: Result<ticket::Ticket, Refusal>) -> Result<Ticket, Rejected> {
+        match answer {
+            Ok(ticket) => Ok(Ticket { ticket, level: self.level_of(ticket.closed_word()) }),
+            Err((reason, ticks)) => Err(Rejected::new(reason, ticks, const { &C::RATE })),
+        }
+    }
+}
+
 impl<W: Window, C: Clock, O: Observer> Circuit for Breaker<W, C, O> {
     fn name(&self) -> &str {
         self.observer.name()
@@ -128,19 +141,19 @@ impl<W: Window, C: Clock, O: Observer> Circuit for Breaker<W, C, O> {
     }
 
     fn admit(&self) -> Result<Ticket, Rejected> {
-        Self::admit(self).map(Ticket).map_err(|(reason, ticks)| Rejected::new(reason, ticks, const { &C::RATE }))
+        self.with_level(Self::admit(self))
     }
 
     fn admit_anyway(&self) -> Result<Ticket, Rejected> {
-        Self::admit_anyway(self).map(Ticket).map_err(|(reason, ticks)| Rejected::new(reason, ticks, const { &C::RATE }))
+        self.with_level(Self::admit_anyway(self))
     }
 
     fn report(&self, ticket: Ticket, outcome: Outcome) -> Effect {
-        self.settle(ticket.0, outcome, None)
+        self.settle(ticket.ticket, outcome, None)
     }
 
     fn cancel(&self, ticket: Ticket) {
-        self.abandon(ticket.0);
+        self.abandon(ticket.ticket);
     }
 
     fn trip(&self, reason: OpenReason, time: Duration) -> Tripped {

@@ -7,6 +7,7 @@ use crate::breaker::Breaker;
 use crate::breaker::deadline::Given;
 use crate::clock::{Clock, HORIZON};
 use crate::config::source::Source;
+use crate::machine::counts::Verdict;
 use crate::machine::window::Window;
 use crate::machine::word::Word;
 use crate::terms::event::{Effect, Tripped};
@@ -32,7 +33,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// | reason | acts on | of an open circuit | longest time |
     /// | --- | --- | --- | --- |
     /// | a [layer's](OpenReason::is_of_a_layer): Budget, Dependency, Outlier, Fleet | closed, ramping, and half-open (but Budget: money never heals a sick circuit) | only lengthens a time of its own reason, and takes the place of one that is over (Budget: only of its own) | the [horizon](HORIZON) |
-    /// | Hold, Failures, Slow | closed, ramping, half-open | keeps the longer time of Failures and Slow, lengthens its own reason, replaces a layer's even if it is shorter, leaves Manual | [`Config::hold_at_most`](crate::Config::hold_at_most) |
+    /// | Hold, Failures, Slow | closed, ramping, half-open | keeps the longer time of Failures and Slow, lengthens its own reason, replaces a layer's even if it is shorter, leaves Manual until its time is over | [`Config::hold_at_most`](crate::Config::hold_at_most) |
     /// | Manual | closed, ramping, half-open | replaces any | [`Config::hold_at_most`](crate::Config::hold_at_most) |
     ///
     /// A circuit that is latched, forced open or disabled does not change. If the circuit moves, a new generation begins, and
@@ -80,10 +81,10 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 return false;
             }
             let to = match word.reason() {
-                OpenReason::Budget => self.recovered(word),
-                _ => word.half_opened(Self::MANY),
+                OpenReason::Budget => self.conclude(word, Verdict::CLOSE, self.window_tally()),
+                _ => self.enter(word, word.half_opened(), 0, self.window_tally()),
             };
-            if self.move_to(word, to, 0, self.window_tally()) {
+            if to.is_some() {
                 return true;
             }
         }
@@ -98,7 +99,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             if !word.is_open() {
                 return false;
             }
-            if self.move_to(word, word.half_opened(Self::MANY), 0, self.window_tally()) {
+            if self.enter(word, word.half_opened(), 0, self.window_tally()).is_some() {
                 return true;
             }
         }
@@ -140,8 +141,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::Disabled => return Opened::Off,
             };
             let given = Given::new(given);
-            let to = word.given(Self::MANY, reason, given.bound::<C>());
-            if self.move_to(word, to, given.ticks(), self.window_tally()) {
+            let next = word.given(reason, given.bound::<C>());
+            if let Some(to) = self.enter(word, next, given.ticks(), self.window_tally()) {
                 return Opened::Moved(to);
             }
         }
@@ -164,7 +165,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::Latched | State::ForcedOpen | State::Disabled => return Effect::Unchanged,
                 State::Closed | State::Open | State::HalfOpen | State::Ramping => {}
             }
-            if self.move_to(word, word.latched(Self::MANY), 0, self.window_tally()) {
+            if self.enter(word, word.latched(), 0, self.window_tally()).is_some() {
                 return Effect::Latched;
             }
         }

@@ -104,7 +104,7 @@ impl<W: LiveWindow, C: Clock, O: Observer> Breaker<W, C, O> {
         const fn live(words: &ConfigWords, clock: C, observer: O) -> Self {
             const { assert!(C::SLACK <= SLACK_MAX, "a clock's SLACK may be at most 1023") };
             Self {
-                cell: Cell::new(Word::initial(Self::fresh(words.shape().streak()))),
+                cell: Cell::new(Word::INITIAL.counting(Self::fresh(words.shape().streak()))),
                 settings: Live::new(words),
                 window: initial!(take W),
                 clock,
@@ -132,7 +132,7 @@ impl<W: LiveWindow, P: Policy, C: Clock, O: Observer> Breaker<Fixed<W, P>, C, O>
             const { assert!(C::SLACK <= SLACK_MAX, "a clock's SLACK may be at most 1023") };
             let fresh = Self::fresh(const { Folded::<W, P>::words::<C>().shape().streak() });
             Self {
-                cell: Cell::new(Word::initial(fresh)),
+                cell: Cell::new(Word::INITIAL.counting(fresh)),
                 settings: Folded::NEW,
                 window: initial!(take Fixed<W, P>),
                 clock,
@@ -178,13 +178,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Whether something stands in the counts: results of probes, calls of a ramp, a run.
     #[inline(always)]
     pub(super) fn uses_counts(&self) -> bool {
-        Self::MANY || Self::RAMPS || self.counts_a_run()
-    }
-
-    /// Whether a run stands in the counts.
-    #[inline(always)]
-    pub(super) fn counts_a_run(&self) -> bool {
-        W::RUN_IN_COUNTS || W::IN_WORD && !self.counts_in_word()
+        Self::MANY || Self::RAMPS || W::RUN_IN_COUNTS || W::IN_WORD && !self.counts_in_word()
     }
 
     /// The observer.

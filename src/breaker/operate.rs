@@ -15,7 +15,7 @@ use crate::terms::state::State;
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Closes the circuit and empties its window, from any state. Permits given earlier become stale.
     pub fn reset(&self) {
-        self.switch_to(|word| Some(word.closed(Self::MANY, false, self.anew())));
+        self.switch_to(|word| Some(word.closed(false)));
     }
 
     /// Opens the circuit until somebody [resets](Self::reset) it. A circuit that is forced open or disabled does not
@@ -27,13 +27,13 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Rejects all calls and records nothing until [`reset`](Self::reset), for maintenance. Returns `false` if the
     /// circuit was forced open already.
     pub fn force_open(&self) -> bool {
-        self.switch_to(|word| (word.state() != State::ForcedOpen).then(|| word.forced_open(Self::MANY)))
+        self.switch_to(|word| (word.state() != State::ForcedOpen).then(Word::forced_open))
     }
 
     /// Admits all calls and records nothing until [`reset`](Self::reset). Returns `false` if the circuit was disabled
     /// already.
     pub fn disable(&self) -> bool {
-        self.switch_to(|word| (word.state() != State::Disabled).then(|| word.disabled(Self::MANY)))
+        self.switch_to(|word| (word.state() != State::Disabled).then(Word::disabled))
     }
 
     /// Moves the circuit from any state to which `to` leads; `false` if that is none.
@@ -41,8 +41,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn switch_to(&self, to: impl Fn(Word) -> Option<Word>) -> bool {
         loop {
             let word = self.cell.load();
-            let Some(to) = to(word) else { return false };
-            if self.move_to(word, to, 0, self.window_tally()) {
+            let Some(next) = to(word) else { return false };
+            if self.enter(word, next, 0, self.window_tally()).is_some() {
                 return true;
             }
         }
@@ -135,19 +135,13 @@ impl<W: LiveWindow, C: Clock, O: Observer> Breaker<W, C, O> {
         }
         self.settings.replace(&words);
         // The minimum may have grown, so the circuit becomes cold: until a call has been judged at or above the new
-        // minimum, successes are judged too. Partner of this exchange: the one in `recorded` that warms the circuit. A
+        // minimum, successes are judged too. Partner of this exchange: the one in `change` that warms the circuit. A
         // thread that judged by the old thresholds and warms after this exchange sees the new thresholds because of it, and
         // cools the circuit again. Without the exchange, the circuit could stay warm by a judgement under the old minimum.
         // In a state that records nothing, the word is exchanged for itself: a thread that closes the circuit after this
         // exchange sees the new settings by it.
         if Self::SHARES {
-            loop {
-                let word = self.cell.load();
-                let next = if word.records() { word.cold() } else { word };
-                if self.cell.exchange(word, next) {
-                    break;
-                }
-            }
+            self.cool();
         }
         Ok(())
     }

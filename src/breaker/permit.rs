@@ -128,9 +128,12 @@ impl<H: Holder> Permit<H> {
     /// The degradation level when the permit was given: 0 is healthy, 1 to 3 are a quarter, half and three quarters of
     /// the way to the trip point. Use it to shed optional work. It is always 0 unless
     /// [`Config::levels`](crate::Config::levels) is on.
+    ///
+    /// For a streak the permit keeps the run of failures, and the way is that of the present settings. A run of a streak of more
+    /// than 255 has no room in a permit: its level is that of now.
     #[inline]
     pub fn level(&self) -> u8 {
-        self.ticket.level()
+        self.holder.breaker().level_of(self.ticket.closed_word())
     }
 
     /// Whether this is a half-open probe.

@@ -5,7 +5,6 @@ use core::time::Duration;
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::source::Source;
-use crate::machine::counts::Counts;
 use crate::machine::window::Window;
 use crate::machine::word::Word;
 use crate::terms::observer::Observer;
@@ -62,15 +61,22 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         (word.state(), self.probes_in_flight(word))
     }
 
-    pub(super) fn probes_in_flight(&self, word: Word) -> u8 {
-        if !word.is_half_open() {
-            0
-        } else if Self::MANY {
-            let out = self.cell.read_counts(word.generation(), Counts::of_probes(word.opener())).out();
-            u8::try_from(out).unwrap_or(u8::MAX)
-        } else {
-            word.probe_is_out().into()
+    /// How many probes of `word` are in flight. Admissions stand in the word and reports in the counts, so both are looked at
+    /// again until no admission came between. If its half-open state is over, none are: they are stale.
+    pub(super) fn probes_in_flight(&self, mut word: Word) -> u8 {
+        if !Self::MANY {
+            return (word.is_half_open() && word.probe_is_out()).into();
         }
+        let generation = word.generation();
+        while word.is_half_open() && word.generation() == generation {
+            let counts = self.cell.read_counts(generation);
+            let now = self.cell.load();
+            if now == word {
+                return u8::try_from(counts.out(word.admitted())).unwrap_or(u8::MAX);
+            }
+            word = now;
+        }
+        0
     }
 
     /// The state, the sums and the switches of the breaker together; see [`Status`].
@@ -128,11 +134,15 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 State::Closed | State::Ramping | State::Disabled => Some(0),
                 State::HalfOpen if self.has_slot(word) => Some(0),
                 State::Open | State::HalfOpen => {
-                    let Some(left) = self.left_of_its_own(word) else {
-                        word = self.cell.load();
-                        continue;
-                    };
-                    Some(left)
+                    // The whole word: with another number of probes admitted, the counts were those of a later one, and a slot that
+                    // is free looked taken.
+                    match self.left(word) {
+                        Some(left) if self.cell.peek() == word => Some(left),
+                        _ => {
+                            word = self.cell.load();
+                            continue;
+                        }
+                    }
                 }
                 State::Latched | State::ForcedOpen => None,
             };
@@ -146,8 +156,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return !word.probe_is_out();
         }
         let terms = self.settings.probe_terms::<C>();
-        let counts = self.cell.read_counts(word.generation(), Counts::of_probes(word.opener()));
-        counts.has_room(terms, self.settings.rules::<C>().at_once()) || counts.verdict(terms).is_some()
+        let counts = self.cell.read_counts(word.generation());
+        counts.verdict(terms).is_some() || counts.has_room(word.admitted(), terms, self.settings.rules::<C>().at_once())
     }
 
     /// When asking again can help, for the present generation.

@@ -8,9 +8,9 @@ use crate::breaker::layer::Opened;
 use crate::breaker::ticket::Ticket;
 use crate::clock::{Clock, Ticks};
 use crate::config::source::Source;
-use crate::machine::counts::Counts;
+use crate::machine::counts::{Counts, Verdict};
 use crate::machine::mark::Mark;
-use crate::machine::window::streak::{reason_of, tally_of};
+use crate::machine::window::streak::tally_of;
 use crate::machine::window::{FastFailure, Placement, Recorded, Streak, Window};
 use crate::machine::word::{RUN_MAX, Word};
 use crate::platform::atomics::panicking;
@@ -18,7 +18,6 @@ use crate::terms::event::{CallReport, Effect, ReportKind};
 use crate::terms::observer::Observer;
 use crate::terms::outcome::{FailureKind, Outcome};
 use crate::terms::state::OpenReason;
-use crate::terms::tally::{Tally, WindowKind};
 
 impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Reports a success. If nothing has changed since the permit was given and the circuit is quiet, it takes the fast
@@ -153,8 +152,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     fn settle_result(&self, ticket: Ticket, kind: ReportKind, slow: bool, elapsed: Option<Duration>) -> Effect {
         let timed = ticket.is_timed() || elapsed.is_some();
         let slow = slow || timed && self.is_slow(ticket, elapsed);
-        let mark = Mark { failed: matches!(kind, ReportKind::Failure(_)), slow };
-        let effect = self.settle_mark(ticket, Some(mark));
+        let mark = Mark::new(matches!(kind, ReportKind::Failure(_)), slow);
+        let effect = self.settle_mark(ticket, mark);
         self.notify(kind, slow, effect);
         effect
     }
@@ -162,7 +161,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// For a probe, alive is a success: the peer answers.
     #[inline]
     pub(super) fn settle_alive(&self, ticket: Ticket) -> Effect {
-        let mark = if ticket.is_probe() { Some(Mark::GOOD) } else { None };
+        let mark = if ticket.is_probe() { Mark::GOOD } else { Mark::NONE };
         let effect = self.settle_mark(ticket, mark);
         self.notify(ReportKind::Alive, false, effect);
         effect
@@ -170,7 +169,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
 
     #[inline]
     pub(super) fn settle_neutral(&self, ticket: Ticket, kind: ReportKind) -> Effect {
-        let effect = self.settle_mark(ticket, None);
+        let effect = self.settle_mark(ticket, Mark::NONE);
         self.notify(kind, false, effect);
         effect
     }
@@ -217,125 +216,114 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         };
     }
 
-    /// Counts an outcome, or gives a probe's slot back if there is no `mark`.
+    /// Counts an outcome, or gives a probe's slot back if `mark` is none.
     #[inline(never)]
-    pub(super) fn settle_mark(&self, ticket: Ticket, mark: Option<Mark>) -> Effect {
+    pub(super) fn settle_mark(&self, ticket: Ticket, mark: Mark) -> Effect {
         if ticket.is_uncounted() {
             return Effect::Uncounted;
         }
-        let mut beside = None;
+        let mut counted = false;
         loop {
             // Relaxed: what is read next carries its own tag, and an exchange fails if the word has moved on.
             let word = self.cell.peek();
             if !word.is_of(ticket.word) {
-                return Effect::Stale;
+                // If it was counted, another thread carried the verdict out.
+                return if Self::MANY && counted { Self::effect_of_counting(mark) } else { Effect::Stale };
             }
-            // The generation is the permit's own. If it is half-open, the permit is a probe: the only one, and in flight, unless
-            // its lease is over and it comes back just now.
-            let half_open = word.is_half_open();
-            if !Self::MANY && half_open && !word.probe_is_out() {
-                return Effect::Stale;
-            }
-            if Self::MANY && half_open {
-                match self.settle_one_of_many(word, mark) {
-                    Some(effect) => return effect,
-                    None => continue,
+            let settled = if word.is_half_open() {
+                // The generation is the permit's own, so the permit is a probe.
+                if Self::MANY {
+                    self.settle_one_of_many(word, mark, &mut counted)
+                } else {
+                    self.settle_the_probe(word, mark)
                 }
-            }
-            let Some(mark) = mark else {
-                if half_open && !self.cell.exchange(word, word.slot_returned()) {
-                    continue;
-                }
+            } else if mark.is_none() {
                 // Nothing is counted, but a call was made. A time window that only sees such calls must be renewed, or it
                 // would sleep through a wrap of the clock.
-                if !W::IN_WORD && !half_open {
+                if !W::IN_WORD {
                     self.window.renew(self.scope(word));
                 }
-                return Effect::Neutral;
-            };
-            if !half_open && !W::IN_WORD {
+                Some(Effect::Neutral)
+            } else if !W::IN_WORD {
                 let judge_always = Self::SHARES && !word.is_calm();
-                return self.recorded(word, self.window.record(self.scope(word), mark, judge_always));
-            }
-            // A streak that is too long for the word is counted beside it, once; then its trip may still be due.
-            if W::IN_WORD && !half_open && !self.counts_in_word() && beside.is_none() {
-                beside = Streak::count(&self.scope(word), mark);
-                if beside.is_none() {
-                    return Effect::Stale;
-                }
-            }
-            if !half_open && mark.is_good() && (beside.is_some() || word.run() == 0) {
-                // A success on a clean streak changes nothing, and nothing is written.
-                return Effect::Counted;
-            }
-            // One exchange decides that the outcome is of this generation, that it counts, and that it moves the circuit.
-            let run = beside.unwrap_or(if mark.is_good() { 0 } else { word.run() + 1 });
-            let to = if half_open && mark.is_good() {
-                self.recovered(word)
-            } else if half_open || run >= self.settings.shape::<C>().streak() {
-                if self.forgets(word) {
-                    continue;
-                }
-                word.opened(Self::MANY, reason_of(mark))
-            } else if beside.is_some() || self.cell.exchange(word, word.with_run(run)) {
-                return Effect::Counted;
+                Some(self.recorded(word, self.window.record(self.scope(word), mark, judge_always)))
+            } else if self.counts_in_word() {
+                self.settle_in_word(word, mark)
             } else {
-                continue;
+                Some(self.settle_beside(word, mark))
             };
-            if self.move_to(word, to, 0, Self::told(|| Self::tally_before(half_open, run, mark))) {
-                return Self::effect_of(to);
+            if let Some(effect) = settled {
+                return effect;
             }
         }
     }
 
-    /// The sums that a move rests on: the result of the only probe, or a run.
+    /// Counts the outcome of a call in the run of the word. One exchange decides that the outcome is of this generation, that it
+    /// counts, and that it opens the circuit. `None`: another thread was faster.
     #[inline(always)]
-    fn tally_before(half_open: bool, run: u32, mark: Mark) -> Tally {
-        if half_open {
-            let slow = mark.slow && !mark.failed;
-            Tally { window: WindowKind::Probes, total: 1, failed: mark.failed.into(), slow: slow.into() }
-        } else {
-            tally_of(run)
-        }
-    }
-
-    /// Settles one of many probes. `None`: another thread was faster.
-    #[inline(never)]
-    fn settle_one_of_many(&self, word: Word, mark: Option<Mark>) -> Option<Effect> {
-        let generation = word.generation();
-        let terms = self.settings.probe_terms::<C>();
-        let (raw, counts) = self.cell.counts(generation, Counts::of_probes(word.opener()))?;
-        let (counted, counts) = if counts.verdict(terms).is_some() || counts.out() == 0 {
-            // The results were complete before. If the thread that completed them is stopped, this one carries the verdict
-            // out.
-            (false, counts)
-        } else {
-            let next = counts.reported(mark, terms.by_rates());
-            if !self.cell.exchange_counts(generation, raw, next) {
+    fn settle_in_word(&self, word: Word, mark: Mark) -> Option<Effect> {
+        let run = if mark.is_good() { 0 } else { word.run() + 1 };
+        if run >= self.settings.shape::<C>().streak() {
+            if self.forgets(word) {
                 return None;
             }
-            (true, next)
-        };
-        // The verdict is carried out by this thread, or has been by another: until then the generation lasts.
-        let mut moved = None;
-        if let Some(verdict) = counts.verdict(terms) {
-            loop {
-                let word = self.cell.peek();
-                if !word.is_half_open() || word.generation() != generation {
-                    break;
-                }
-                moved = self.conclude(word, verdict, Self::told(|| counts.tally()));
-                if moved.is_some() {
-                    break;
-                }
-            }
+            return self.conclude(word, Verdict::by(mark), tally_of(run)).map(Self::effect_of);
         }
-        Some(match moved {
-            _ if !counted => Effect::Stale,
-            Some(to) => Self::effect_of(to),
-            None if mark.is_some() => Effect::Counted,
-            None => Effect::Neutral,
-        })
+        // A success on a clean streak changes nothing, and nothing is written.
+        let to = word.with_run(run);
+        (to == word || self.cell.exchange(word, to)).then_some(Effect::Counted)
+    }
+
+    /// Counts the outcome of a call in a run that is too long for the word.
+    fn settle_beside(&self, word: Word, mark: Mark) -> Effect {
+        match Streak::count(&self.scope(word), mark) {
+            None => Effect::Stale,
+            Some(run) if run < self.settings.shape::<C>().streak() => Effect::Counted,
+            Some(run) => self.trip_by_window(word, mark.reason(), tally_of(run)),
+        }
+    }
+
+    /// Settles the only probe. `None`: another thread was faster.
+    #[inline(always)]
+    fn settle_the_probe(&self, word: Word, mark: Mark) -> Option<Effect> {
+        if !word.probe_is_out() {
+            // Only a permit of a whole wrap ago comes here.
+            Some(Effect::Stale)
+        } else if mark.is_none() {
+            self.cell.exchange(word, word.slot_returned()).then_some(Effect::Neutral)
+        } else {
+            let tally = Self::told(|| Counts::empty(word.generation()).reported(mark).tally());
+            self.conclude(word, Verdict::by(mark), tally).map(Self::effect_of)
+        }
+    }
+
+    /// Settles one of many probes, unless that was done and only the verdict is to be carried out (`counted`). `None`: the caller
+    /// looks again.
+    #[inline(always)]
+    fn settle_one_of_many(&self, word: Word, mark: Mark, counted: &mut bool) -> Option<Effect> {
+        let terms = self.settings.probe_terms::<C>();
+        let counts = self.cell.counts(word.generation())?;
+        if let Some(verdict) = counts.verdict(terms) {
+            // If this is not the thread that completed the results, that one may be stopped: the verdict is carried out for it.
+            let to = self.conclude(word, verdict, Self::told(|| counts.tally()))?;
+            return Some(if *counted { Self::effect_of(to) } else { Effect::Stale });
+        }
+        if *counted {
+            // It completed the results, and a reload asks for more since.
+            return Some(Self::effect_of_counting(mark));
+        }
+        let next = counts.reported(mark);
+        if !self.cell.exchange_counts(counts, next) {
+            return None;
+        }
+        *counted = true;
+        next.verdict(terms).is_none().then_some(Self::effect_of_counting(mark))
+    }
+
+    /// The effect of a report that moved nothing.
+    #[inline(always)]
+    const fn effect_of_counting(mark: Mark) -> Effect {
+        if mark.is_none() { Effect::Neutral } else { Effect::Counted }
     }
 
     #[inline]
@@ -383,19 +371,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 if let Some(reason) = assessment.trip {
                     return self.trip_by_window(word, reason, assessment.tally);
                 }
-                if Self::SHARES && assessment.minimum_reached && word.is_cold() {
-                    self.adjust(word, Word::warm);
-                    // Partner of the exchange above: the one in `reconfigure`. If that came first, this thread sees the new
-                    // thresholds here. It judged by the old ones, so the circuit becomes cold again. Without this,
-                    // successes would not be judged under the new minimum.
-                    if self.settings.limits::<C>() != assessment.limits {
-                        self.adjust(word, Word::cold);
-                    }
-                }
-                // The level is advice. If two threads set different levels, the later one stays, and every outcome
-                // evaluates the level again while it is above 0. This is a benign race.
-                if Self::SHARES && assessment.level != word.level() {
-                    self.adjust(word, |word| word.with_level(assessment.level));
+                if Self::SHARES {
+                    self.adjust(word, assessment);
                 }
                 Effect::Counted
             }

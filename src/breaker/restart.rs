@@ -8,7 +8,7 @@ use crate::breaker::snapshot::{Snapshot, SnapshotError};
 use crate::clock::Clock;
 use crate::machine::backoff;
 use crate::machine::window::Window;
-use crate::machine::word::ATTEMPT_MAX;
+use crate::machine::word::{ATTEMPT_MAX, Word};
 use crate::terms::observer::Observer;
 use crate::terms::state::{OpenReason, State};
 
@@ -85,24 +85,23 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         };
         let given = Given::new(remaining.saturating_sub(passed));
         let tally = self.window_tally();
+        let with = Word::restoring(attempt, reason);
+        let (next, span) = match state {
+            State::Open | State::HalfOpen => (with.given(reason, given.bound::<C>()), given.ticks()),
+            State::Ramping if Self::RAMPS => {
+                let next = with.ramping(reason);
+                (next, given.ticks() + self.memory(next))
+            }
+            State::Closed | State::Ramping => {
+                let remember = Self::REMEMBERS && remaining > passed;
+                (with.closed(remember), given.ticks())
+            }
+            State::Latched => (with.latched(), 0),
+            State::ForcedOpen => (Word::forced_open(), 0),
+            State::Disabled => (Word::disabled(), 0),
+        };
         loop {
-            let word = self.cell.load();
-            let with = word.restoring(Self::MANY, attempt, reason);
-            let (to, span) = match state {
-                State::Open | State::HalfOpen => (with.given(Self::MANY, reason, given.bound::<C>()), given.ticks()),
-                State::Ramping if Self::RAMPS => {
-                    let to = with.ramping(Self::MANY, reason, self.anew());
-                    (to, given.ticks() + self.memory(to))
-                }
-                State::Closed | State::Ramping => {
-                    let remember = Self::REMEMBERS && remaining > passed;
-                    (with.closed(Self::MANY, remember, self.anew()), given.ticks())
-                }
-                State::Latched => (with.latched(Self::MANY), 0),
-                State::ForcedOpen => (word.forced_open(Self::MANY), 0),
-                State::Disabled => (word.disabled(Self::MANY), 0),
-            };
-            if self.move_to(word, to, span, tally) {
+            if self.enter(self.cell.load(), next, span, tally).is_some() {
                 return Ok(());
             }
         }

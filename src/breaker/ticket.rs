@@ -1,27 +1,27 @@
 //! The data of a permit: two words that travel in registers. All bits of the first word are drawn and declared here.
 //!
 //! ```text
-//!             31               16 15   11 10    9          8           7       6           5       4   3 2     0
-//!            +------------------+--------+-----+----------+-----------+-------+-----------+-------+-----+-------+
-//! quiet      | generation (16)  | 0                                                                            |
-//!            +------------------+--------+-----+----------+-----------+-------+-----------+-------+-----+-------+
-//! any other  | generation (16)  | –      |  0  | answered | uncounted | probe | panicking | timed |level|   7   |
-//!            +------------------+--------+-----+----------+-----------+-------+-----------+-------+-----+-------+
-//! refusal    | –                         |  1  | timeless | –                                     | reason (4)  |
-//!            +---------------------------+-----+----------+---------------------------------------+-------------+
+//!             31               16 15          8    7          6           5         4         3       2     0
+//!            +------------------+-------------+----------+-----------+-------+-----------+-------+-------+
+//! quiet      | generation (16)  | 0                                                                      |
+//!            +------------------+-------------+----------+-----------+-------+-----------+-------+-------+
+//! any other  | generation (16)  | payload (8) | answered | uncounted | probe | panicking | timed |   7   |
+//!            +------------------+-------------+----------+-----------+-------+-----------+-------+-------+
+//! refusal    | –                              | timeless | reason (4)                              |   6   |
+//!            +--------------------------------+----------+-----------------------------------------+-------+
 //! ```
 //!
-//! A quiet permit carries the word under which it was given. Any other permit carries no such word: 7 is no state. The
-//! second word is the time when the call began or, once its answer has begun, the number of ticks until then. A refusal
-//! takes the place of a ticket on the way out of the slow path. Its second word is the number of ticks to wait before asking
-//! again.
+//! A quiet permit carries the word under which it was given. Any other permit carries the generation and the payload of that
+//! word, and no state: 7 is none. The second word is the time when the call began or, once its answer has begun, the number of
+//! ticks until then. A refusal takes the place of a ticket on the way out of the slow path. Its second word is the number of
+//! ticks to wait before asking again.
 
 use crate::clock::Ticks;
 use crate::machine::word::Word;
 use crate::platform::bits::Bits;
 
 /// The data of a permit. A quiet permit (the ordinary permit of a healthy breaker) carries the word under which it was
-/// given. Any other permit carries the generation of that word, and its own kind. A ticket has two words, so it travels in
+/// given. Any other permit carries the generation and the payload of that word, and its own kind. A ticket has two words, so it travels in
 /// registers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
@@ -32,9 +32,8 @@ pub(super) struct Ticket {
 impl Ticket {
     /// The ticket of a permit that is given under `word`.
     #[inline(always)]
-    pub(super) fn new(word: Word, level: u8, kind: u32, start: Ticks) -> Self {
-        let kind = kind | fields::LEVEL.of(level.into()) | fields::STATE.mask();
-        Self { word: Word::from_bits(word.quiet().bits() | kind), start }
+    pub(super) fn new(word: Word, kind: u32, start: Ticks) -> Self {
+        Self { word: Word::from_bits(word.without_state() | kind | fields::STATE.mask()), start }
     }
 
     #[inline(always)]
@@ -84,10 +83,9 @@ impl Ticket {
         self.has(fields::PANICKING)
     }
 
-    /// The degradation level when the permit was given.
-    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
-    pub(super) const fn level(self) -> u8 {
-        fields::LEVEL.get(self.word.bits()) as u8
+    /// The closed word that has counted what the word had under which the permit was given; a probe's has counted nothing.
+    pub(super) const fn closed_word(self) -> Word {
+        if self.is_probe() { self.word.quiet() } else { Word::from_bits(self.word.without_state()) }
     }
 
     /// The ticket of a permit whose answer began after `took` ticks.
@@ -99,28 +97,25 @@ impl Ticket {
 
 /// The fields of the first word.
 mod fields {
-    use crate::machine::word::GENERATION;
+    use crate::machine::word::{GENERATION, PAYLOAD};
     use crate::platform::bits::layout;
 
     layout! {
         pub(super) STATE: 3,
-        pub(super) LEVEL: 2,
         pub(super) TIMED: 1,
         pub(super) PANICKING: 1,
         pub(super) PROBE: 1,
         pub(super) UNCOUNTED: 1,
         pub(super) ANSWERED: 1,
-        pub(super) REFUSED: 1,
-        unused: 5,
+        PAYLOAD,
         GENERATION,
     }
     // Of a refusal.
     layout! {
+        STATE,
         pub(super) REASON: 4,
-        unused: 5,
         pub(super) TIMELESS: 1,
-        REFUSED,
-        unused: 21,
+        unused: 24,
     }
 }
 
@@ -133,10 +128,13 @@ pub(super) const PROBE: u32 = fields::PROBE.mask();
 /// The permit's report changes nothing.
 pub(super) const UNCOUNTED: u32 = fields::UNCOUNTED.mask();
 
-/// A refusal has this bit, and no ticket has it.
-pub(super) const REFUSED: Bits = fields::REFUSED;
-/// The degradation level.
-pub(super) const LEVEL: Bits = fields::LEVEL;
+/// What stands in place of a state in a refusal.
+pub(super) const REFUSAL: u32 = 6;
+/// Whether the first word is that of a refusal, and not of a ticket.
+#[inline(always)]
+pub(super) const fn is_refusal(head: u32) -> bool {
+    fields::STATE.get(head) == REFUSAL
+}
 /// In a refusal: there is no time after which to ask again.
 pub(super) const TIMELESS: Bits = fields::TIMELESS;
 /// In a refusal: its reason.

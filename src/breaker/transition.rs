@@ -3,7 +3,8 @@
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::source::Source;
-use crate::machine::counts::{Counts, Verdict};
+use crate::machine::counts::Verdict;
+use crate::machine::judge::Assessment;
 use crate::machine::window::Window;
 use crate::machine::window::streak::{level_of, tally_of};
 use crate::machine::word::Word;
@@ -25,37 +26,55 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         Self::told(|| self.tally())
     }
 
-    /// Moves the word from `from` to `to`. If this caller wins, it does all that the move entails and gets `true`. If it gets
-    /// `false`, the word has moved on, or the deadline of `from` had not been decided and is now: the caller starts over.
+    /// Moves the word from `from` to `next` in a new generation, and returns that word. If this caller wins, it does all that
+    /// the move entails. `None`: see [`move_to`](Self::move_to).
     ///
     /// `span`: the length of the period that begins, if it was given; otherwise 0.
-    #[inline(never)]
-    pub(super) fn move_to(&self, from: Word, to: Word, span: u32, tally: Tally) -> bool {
-        // No turn is left before its deadline is decided. Otherwise the deadline's parity could be that of two turns ago,
-        // and a period of long ago would be taken for the present one.
-        if !self.decide(from, 0) || !self.cell.exchange(from, to) {
-            return false;
+    pub(super) fn enter(&self, from: Word, next: Word, span: u32, tally: Tally) -> Option<Word> {
+        let next = if next.records() { next.counting(self.anew()) } else { next };
+        let to = next.following(from, Self::MANY);
+        if !self.move_to(from, to, span) {
+            return None;
         }
-        self.decide(to, span);
-        if !from.is_of(to) {
-            if self.uses_counts() {
-                self.cell.renew_counts(to.generation(), to.records() && self.counts_a_run());
-            }
-            if !W::IN_WORD {
-                self.window.renew(self.scope(to));
-            }
+        if self.uses_counts() {
+            let _ = self.cell.counts(to.generation());
         }
-        if O::WATCHES {
-            self.tell(from, to, span, tally);
+        if !W::IN_WORD {
+            self.window.renew(self.scope(to));
         }
-        true
+        self.tell(from, to, span, tally);
+        Some(to)
+    }
+
+    /// Moves the word from `from` to `to`, and sees to the deadline that begins. If it returns `false`, the word has changed, or
+    /// the deadline of `from` had not been decided: the caller starts over.
+    pub(super) fn move_to(&self, from: Word, to: Word, span: u32) -> bool {
+        // No turn is left before its deadline is decided. Otherwise `due` could be the deadline of two turns ago, whose parity is
+        // the same, and a period of long ago would be taken for the present one.
+        let moved = self.decide(from, 0).is_some() && self.cell.exchange(from, to);
+        if moved {
+            self.decide(to, span);
+        }
+        moved
+    }
+
+    /// Moves the ramping `word` to closed, in the same generation.
+    pub(super) fn end_ramp(&self, word: Word) -> Option<Word> {
+        let tally = self.window_tally();
+        let to = word.ramped(self.memory(word) > 0);
+        if !self.move_to(word, to, 0) {
+            return None;
+        }
+        self.tell(word, to, 0, tally);
+        Some(to)
     }
 
     /// Tells the observer of a move. Other threads may do all of a move except this, or find it done, so nobody waits for the
     /// winner.
     fn tell(&self, from: Word, to: Word, span: u32, tally: Tally) {
-        if from.state() == State::HalfOpen && to.state() == State::HalfOpen {
-            return; // The next probe, after one that was cancelled.
+        // From half-open to half-open: the first probe of a state by hand, or the next one after one that was cancelled.
+        if !O::WATCHES || from.is_half_open() && to.is_half_open() {
+            return;
         }
         let lasts_ticks = matches!(to.state(), State::Open | State::Ramping).then(|| self.lasts(to, span));
         #[expect(clippy::cast_possible_truncation, reason = "five bits")]
@@ -76,23 +95,25 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// Where the circuit goes once the peer has recovered, or nothing speaks against it any more: to a ramp if there is one,
     /// else closed.
     #[inline]
-    pub(super) fn recovered(&self, word: Word) -> Word {
+    fn recovered(&self, word: Word) -> Word {
         if Self::RAMPS && self.settings.has_ramp::<C>() {
-            word.ramping(Self::MANY, word.reason(), self.anew())
+            word.ramping(word.reason())
         } else {
-            let remember = Self::REMEMBERS && self.settings.remembers::<C>();
-            word.closed(Self::MANY, remember, self.anew())
+            word.closed(Self::REMEMBERS && self.settings.remembers::<C>())
         }
     }
 
-    /// Moves the half-open `word` to where the verdict of its probes leads, and returns that; `None` if the word has moved on.
+    /// Moves `word` to where the `verdict` on its peer leads, and returns that; `None`: see [`move_to`](Self::move_to).
     #[inline(never)]
     pub(super) fn conclude(&self, word: Word, verdict: Verdict, tally: Tally) -> Option<Word> {
-        let to = match verdict {
-            Verdict::Close => self.recovered(word),
-            Verdict::Reopen(reason) => word.opened(Self::MANY, reason),
+        let next = if verdict == Verdict::CLOSE {
+            self.recovered(word)
+        } else if verdict == Verdict::PROBE {
+            word.probing()
+        } else {
+            word.opened(verdict.reason())
         };
-        self.move_to(word, to, 0, tally).then_some(to)
+        self.enter(word, next, 0, tally)
     }
 
     /// The effect of the report that moved the word to `to`.
@@ -115,27 +136,58 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             if !word.is_of(seen) || !word.records() {
                 return Effect::Counted;
             }
-            let to = word.opened(Self::MANY, reason);
-            if !self.forgets(word) && self.move_to(word, to, 0, tally) {
+            if !self.forgets(word) && self.conclude(word, Verdict::open(reason), tally).is_some() {
                 return Effect::Opened(reason);
             }
         }
     }
 
-    /// Changes `word` within its generation, if its state counts outcomes: `change` keeps state and attempt. Losing to another
-    /// thread's change is no reason to give up, the end of the generation is.
-    pub(super) fn adjust(&self, seen: Word, change: impl Fn(Word) -> Word) {
+    /// Warms the circuit after a judgement with the minimum of calls reached, and moves its level.
+    ///
+    /// The level is advice. If two threads set different levels, the later one stays, and every outcome evaluates the level again
+    /// while it is above 0. This is a benign race.
+    #[inline(always)]
+    pub(super) fn adjust(&self, seen: Word, assessment: Assessment) {
+        let warms = assessment.minimum_reached && seen.is_cold();
+        if !warms && seen.level() == assessment.level {
+            return;
+        }
+        self.change(seen, warms, assessment.level);
+        // Partner of the exchange in `change`: the one in `cool`, which `reconfigure` makes. If that came first, this thread sees the new thresholds
+        // here. It judged by the old ones, so the circuit becomes cold again. Without this, successes would not be judged
+        // under the new minimum.
+        if warms && self.settings.limits::<C>() != assessment.limits {
+            self.cool();
+        }
+    }
+
+    /// Changes the word within its generation, if its state counts outcomes. Losing to another thread's change is no reason to give
+    /// up, the end of the generation is.
+    #[inline(never)]
+    fn change(&self, seen: Word, warms: bool, level: u8) {
         loop {
             let word = self.cell.load();
-            if !word.is_of(seen) || !word.records() || word == change(word) || self.cell.exchange(word, change(word)) {
+            if !word.is_of(seen) || !word.records() || self.cell.exchange(word, word.judged(warms, level)) {
                 return;
+            }
+        }
+    }
+
+    /// Makes the circuit cold: until a call has been judged at or above the present minimum, successes are judged too. In a state
+    /// that counts no outcomes, the word is exchanged for itself.
+    pub(super) fn cool(&self) {
+        loop {
+            let word = self.cell.load();
+            let next = if word.records() { word.cold() } else { word };
+            if self.cell.exchange(word, next) {
+                break;
             }
         }
     }
 
     /// The run of a streak alone.
     pub(super) fn run(&self, word: Word) -> u32 {
-        if self.counts_in_word() { word.run() } else { self.cell.read_counts(word.generation(), Counts::EMPTY).run() }
+        if self.counts_in_word() { word.run() } else { self.cell.read_counts(word.generation()).run() }
     }
 
     /// The window's sums under `word`.
@@ -152,14 +204,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     }
 
     /// The degradation level under `word`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn level_of(&self, word: Word) -> u8 {
-        if self.settings.rules::<C>().levels() { self.level_if_configured(word) } else { 0 }
-    }
-
-    #[inline(never)]
-    fn level_if_configured(&self, word: Word) -> u8 {
-        if !word.records() {
+        if !word.records() || !self.settings.rules::<C>().levels() {
             0
         } else if W::IN_WORD {
             level_of(self.run(word), self.settings.shape::<C>().streak())

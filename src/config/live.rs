@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::source::{ConfigWords, GROUPS, Group, Rules, SHADOW, Source};
-use crate::platform::atomics::{AtomicU32, Ordering, const_fn, initial};
+use crate::platform::atomics::{AtomicU32, Ordering, const_fn, fence, initial};
 
 /// The live words. Each load reads one consistent group, and a call that reads an old group acts as a call that came a
 /// moment earlier. A call that reads two groups during a reload may read one old and one new group. This is a benign race:
@@ -60,7 +60,7 @@ impl Live {
             Group::Limits,
             Group::ProbeTerms,
         ] {
-            // Release, partner: the Acquire in `length`. A thread that makes a deadline of a new length passes on, with the
+            // Release, partner: the Acquire in `catch_up`. A thread that makes a deadline of a new length passes on, with the
             // deadline, the longest length that was written above. Without this, another thread could take the deadline for
             // one that is over, because it is further away than anything that it knows of.
             self.word(group).store(words.get(group), Ordering::Release);
@@ -95,8 +95,8 @@ impl Source for Live {
 
     /// Acquire: see `replace`.
     #[inline(always)]
-    fn length<C: Clock>(&self, group: Group) -> u32 {
-        self.word(group).load(Ordering::Acquire)
+    fn catch_up(&self) {
+        fence(Ordering::Acquire);
     }
 
     fn seed(&self) -> u32 {
@@ -113,7 +113,7 @@ impl Source for Live {
 
     fn open_time<C: Clock>(&self, attempt: u32) -> u32 {
         let rules: Rules = self.rules::<C>();
-        grow(self.length::<C>(Group::Base), self.length::<C>(Group::Cap), rules.factor_1024ths(), attempt)
+        grow(self.group::<C>(Group::Base), self.group::<C>(Group::Cap), rules.factor_1024ths(), attempt)
     }
 }
 

@@ -459,8 +459,8 @@ impl Config {
             RATES.flag(by_rates)
                 | PROBES.of(probes)
                 | NEEDED.of(needed)
-                | TERMS_FAILURE.of(failure)
-                | TERMS_SLOW.of(slow),
+                | TERMS_FAILURE.of(if by_rates { failure } else { 1 })
+                | TERMS_SLOW.of(if by_rates { slow } else { 1 }),
             FACTOR_1024THS.of(factor)
                 | AT_ONCE.of(at_once)
                 | JITTER.flag(self.jitter)

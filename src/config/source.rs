@@ -59,12 +59,10 @@ pub trait Source {
     /// The word of a group, as ticks of `C`.
     fn group<C: Clock>(&self, group: Group) -> u32;
 
-    /// [`group`](Self::group), for a length from which a deadline is made: a thread that sees this deadline sees a
+    /// Stands between reading a length and publishing a deadline that is made of it: a thread that sees the deadline sees a
     /// [`Longest`](Group::Longest) that covers it.
     #[inline(always)]
-    fn length<C: Clock>(&self, group: Group) -> u32 {
-        self.group::<C>(group)
-    }
+    fn catch_up(&self) {}
 
     /// What tells this device from others.
     fn seed(&self) -> u32;
@@ -111,7 +109,7 @@ pub trait Source {
     /// For how long a closed circuit remembers its attempt; 0 if it does not.
     #[inline(always)]
     fn stable_after<C: Clock>(&self) -> u32 {
-        long(STABLE.get(self.length::<C>(Group::HoldAndStable)))
+        long(STABLE.get(self.group::<C>(Group::HoldAndStable)))
     }
 
     /// Whether a closed circuit remembers its attempt.
@@ -128,7 +126,7 @@ pub trait Source {
 
     #[inline(always)]
     fn lease<C: Clock>(&self) -> u32 {
-        long(LEASE.get(self.length::<C>(Group::LeaseAndRamp)))
+        long(LEASE.get(self.group::<C>(Group::LeaseAndRamp)))
     }
 
     /// The power of two ticks within which every deadline lies that follows from the settings.
@@ -140,7 +138,7 @@ pub trait Source {
     /// The length of the ramp in ticks; 0 if there is no ramp.
     #[inline(always)]
     fn ramp<C: Clock>(&self) -> u32 {
-        long(RAMP.get(self.length::<C>(Group::LeaseAndRamp)))
+        long(RAMP.get(self.group::<C>(Group::LeaseAndRamp)))
     }
 }
 
@@ -221,6 +219,7 @@ impl Limits {
 
 // The fields of `ProbeTerms`.
 layout! {
+    /// Shares in thousandths. By first failure they are 1: any failure is as much.
     pub(super) TERMS_SLOW: 10,
     pub(super) TERMS_FAILURE: 10,
     /// By first failure, the successes that close the circuit; by rates, the results that are enough.
@@ -249,6 +248,12 @@ impl ProbeTerms {
     #[inline]
     pub(crate) const fn needed(self) -> u32 {
         NEEDED.get(self.0)
+    }
+
+    /// The results from which on the shares are judged.
+    #[inline]
+    pub(crate) const fn judged_from(self) -> u32 {
+        if self.by_rates() { self.needed() } else { 1 }
     }
 
     #[inline]

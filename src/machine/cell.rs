@@ -14,8 +14,8 @@
 //! order: it loads `due`, reads the clock, looks at the word *again*, and exchanges `due`. The winner of the move does so
 //! at once. Three invariants make this safe.
 //!
-//! 1. A turn is left only when its deadline is decided (`Breaker::move_to`). So the parity of `due` is never that of two
-//!    turns ago, and in a turn without a deadline it is that of the word.
+//! 1. A turn is left only when its deadline is decided (`Breaker::move_to`). So `due` is the deadline of the present turn or
+//!    of the one before, never that of two turns ago, which has the same parity.
 //! 2. `due` is written only while its parity is not that of the word, and then gets that parity. So each turn's deadline is
 //!    decided once and never changes.
 //! 3. A thread that slept between its look at the word and its exchange holds a value of `due` that is no longer there,
@@ -26,7 +26,7 @@
 //! exact and lets them come round after 2³¹ ticks.
 
 use crate::machine::counts::Counts;
-use crate::machine::word::{GENERATION, Generation, Word};
+use crate::machine::word::{Generation, Word};
 use crate::platform::atomics::{AtomicU32, Ordering, const_fn, fence};
 
 #[derive(Debug)]
@@ -44,10 +44,11 @@ impl Cell {
         }
     }
 
-    /// A look that decides nothing but "which generation does this belong to".
+    /// A look after which the caller reads at most words that carry a tag of their own, or exchanges this word.
     ///
-    /// Relaxed: each word that is read next carries its own tag and is checked against this one, so no order between
-    /// the two is needed. A stale value only makes the caller act as if it had come a moment earlier.
+    /// Relaxed: a tag is checked against this word, so no order between the two is needed. A stale value only makes the caller
+    /// act as if it had come a moment earlier, and lets an exchange fail. Before a deadline is read, which has no tag but its
+    /// parity, stands [`catch_up`](Self::catch_up).
     #[inline(always)]
     pub(crate) fn peek(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Relaxed))
@@ -90,7 +91,7 @@ impl Cell {
         exchange(&self.word, from.bits(), to.bits())
     }
 
-    /// The deadline of the latest turn that has one.
+    /// The deadline that was decided last: of the present turn or of the one before.
     ///
     /// Acquire, partner: the Release of the exchange in `publish`. The thread that decided the deadline had read its clock
     /// before, so a reading behind this load is not older. Without this, the difference of the two could be too large.
@@ -112,21 +113,27 @@ impl Cell {
         }
     }
 
-    /// The counts as stored, and as they read in `generation`, where `otherwise` is what an empty word reads as; `None` if
-    /// the generation is over.
-    pub(crate) fn counts(&self, generation: Generation, otherwise: Counts) -> Option<(u32, Counts)> {
-        // Acquire, partner: the Release of `exchange`. It orders `is` (see there) and the load of `due` behind the exchange
-        // that this word shows.
-        let raw = self.counts.load(Ordering::Acquire);
-        if GENERATION.get(raw) == generation.number() {
-            return Some((raw, Counts::from_bits(raw & !GENERATION.mask())));
+    /// The counts of `generation`, which begin empty; `None` if the generation is over. The winner of each move asks for them, so
+    /// that no tag gets so old that it comes round.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    pub(crate) fn counts(&self, generation: Generation) -> Option<Counts> {
+        loop {
+            // Acquire, partner: the Release of `exchange`. It orders `is` (see there) behind the exchange that this word shows.
+            let counts = Counts::from_bits(self.counts.load(Ordering::Acquire));
+            if counts.is_of(generation) {
+                return Some(counts);
+            }
+            if !self.is(generation) {
+                return None;
+            }
+            self.exchange_counts(counts, Counts::empty(generation));
         }
-        self.is(generation).then_some((raw, otherwise))
     }
 
-    /// One exchange of the counts of `generation`; `true` if it happened.
-    pub(crate) fn exchange_counts(&self, generation: Generation, raw: u32, next: Counts) -> bool {
-        exchange(&self.counts, raw, GENERATION.of(generation.number()) | next.bits())
+    /// One exchange of the counts; `true` if it happened.
+    #[inline(always)]
+    pub(crate) fn exchange_counts(&self, from: Counts, to: Counts) -> bool {
+        exchange(&self.counts, from.bits(), to.bits())
     }
 
     /// Whether the counts are of `quiet`'s generation and count nothing.
@@ -137,32 +144,20 @@ impl Cell {
     }
 
     /// The counts of `generation`, for status only.
-    pub(crate) fn read_counts(&self, generation: Generation, otherwise: Counts) -> Counts {
-        // Relaxed: one word, read for itself.
-        let raw = self.counts.load(Ordering::Relaxed);
-        if GENERATION.get(raw) == generation.number() { Counts::from_bits(raw & !GENERATION.mask()) } else { otherwise }
-    }
-
-    /// Makes the counts belong to `generation`, empty, if outcomes are counted in it (`now`); otherwise only if their tag is
-    /// so old that it would come round. The winner of each move does this.
-    pub(crate) fn renew_counts(&self, generation: Generation, now: bool) {
-        // Acquire, and the second look: see `counts`.
-        let raw = self.counts.load(Ordering::Acquire);
-        let tag = GENERATION.get(raw);
-        let next = if now { generation } else { generation.previous() };
-        let is_due = if now { tag != generation.number() } else { generation.outgrew(tag, GENERATION.width()) };
-        if is_due && self.is(generation) {
-            // A failure means that another thread wrote a younger tag, which serves as well.
-            exchange(&self.counts, raw, GENERATION.of(next.number()));
-        }
+    pub(crate) fn read_counts(&self, generation: Generation) -> Counts {
+        // Acquire, partner: the Release of `exchange`. A look at the word after this sees the admission of every probe that these
+        // counts show; without it, more would have come back than were admitted.
+        let counts = Counts::from_bits(self.counts.load(Ordering::Acquire));
+        if counts.is_of(generation) { counts } else { Counts::empty(generation) }
     }
 }
 
-/// One exchange. It is out of line, because on a core without compare-exchange it is a critical section.
+/// One exchange. On a small core it is out of line: without compare-exchange it is a critical section.
 ///
 /// AcqRel. Release: a thread that sees `to` sees what was read and written before it, the clock among it. Acquire: moves are
 /// totally ordered in every thread that makes them. Relaxed on failure: the caller starts over with a load of its own.
-#[inline(never)]
-fn exchange(word: &AtomicU32, from: u32, to: u32) -> bool {
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) fn exchange(word: &AtomicU32, from: u32, to: u32) -> bool {
     word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }

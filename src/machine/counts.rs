@@ -1,32 +1,34 @@
 //! The word that counts beside the word that decides: results of probes, calls of a ramp, a long streak.
 //!
 //! ```text
-//!  31                 16 15    12 11     8 7      4 3     0
-//! +---------------------+--------+--------+--------+-------+
-//! | generation (16)     | slow 4 | failed | results| out 4 |   half-open, many probes
-//! +---------------------+--------+--------+--------+-------+
-//! | generation (16)     | calls (6)  | run (10)            |   closed, ramping
-//! +---------------------+------------+---------------------+
+//!  31                 16 15    12 11     8 7      4 3       0
+//! +---------------------+--------+--------+--------+---------+
+//! | generation (16)     | back   | slow   | failed | results |   half-open, many probes
+//! +---------------------+--------+--------+--------+---------+
+//! | generation (16)     | calls (6)  | run (10)              |   closed, ramping
+//! +---------------------+------------+-----------------------+
 //! ```
 //!
-//! *Out* is the number of probes in flight. *Results* is the number of probes that came back with one. By first failure,
-//! a slow success counts as slow and not as failed, and both are bad. The verdict is a pure function of the word; when it
-//! is complete the word is frozen, and every thread that sees it carries it out.
+//! *Results* is the number of probes that came back with one, and *back* that of the probes that came back without one; it
+//! comes round. How many were admitted stands in the word: so one exchange of the word admits a probe, and one of the counts
+//! reports it. A result is counted in the same way by either rule, so that a reload between two results cannot mix the two. The
+//! verdict is a pure function of the counts and of the terms, which are one word; when it is complete the counts are frozen,
+//! unless a reload changes the terms, and every thread that sees it carries it out.
 
 use crate::config::source::ProbeTerms;
 use crate::machine::mark::Mark;
 use crate::machine::share::is_share;
-use crate::machine::word::GENERATION;
+use crate::machine::word::{GENERATION, Generation};
 use crate::platform::bits::layout;
 use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};
 
 // Half-open.
 layout! {
-    OUT: 4,
     RESULTS: 4,
     FAILED: 4,
     SLOW: 4,
+    BACK: 4,
     GENERATION,
 }
 // Closed or ramping.
@@ -36,19 +38,56 @@ layout! {
     GENERATION,
 }
 
-/// One value of the counts, without its generation.
+/// One value of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts(u32);
 
-/// The verdict of the probes on the peer.
+/// A verdict on the peer: a number, because a small core passes it in a register and compares it. One by a single outcome is the
+/// outcome's [`Mark`] (of one that is failed and slow: failed), so that it costs next to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Close,
-    Reopen(OpenReason),
+pub(crate) struct Verdict(u32);
+
+impl Verdict {
+    /// It has recovered, or nothing speaks against it.
+    pub(crate) const CLOSE: Self = Self(0);
+    /// A probe decides, and this caller has it. The counts never say so.
+    pub(crate) const PROBE: Self = Self(9);
+
+    /// It is sick, for this reason.
+    #[inline(always)]
+    pub(crate) const fn open(reason: OpenReason) -> Self {
+        Self(reason as u32 + 1)
+    }
+
+    /// By one outcome alone.
+    #[inline(always)]
+    pub(crate) const fn by(mark: Mark) -> Self {
+        Self(if mark.failed() { Self::open(OpenReason::Failures).0 } else { mark.bits(true) })
+    }
+
+    /// The number of the reason for which it is sick, if it is.
+    #[inline(always)]
+    pub(crate) const fn reason(self) -> u32 {
+        self.0.wrapping_sub(1)
+    }
 }
 
+const _: () = assert!(Verdict::by(Mark::new(true, false)).0 == Verdict::open(OpenReason::Failures).0);
+const _: () = assert!(Verdict::by(Mark::new(false, true)).0 == Verdict::open(OpenReason::Slow).0);
+const _: () = assert!(Verdict::by(Mark::GOOD).0 == Verdict::CLOSE.0);
+
 impl Counts {
-    pub(crate) const EMPTY: Self = Self(0);
+    /// Those with which a generation begins.
+    pub(crate) const fn empty(generation: Generation) -> Self {
+        Self(GENERATION.of(generation.number()))
+    }
+
+    pub(crate) const fn is_of(self, generation: Generation) -> bool {
+        GENERATION.get(self.0) == generation.number()
+    }
+
+    /// The sums of the only probe, if it is lost.
+    pub(crate) const LOST_PROBE: Tally = Tally { window: WindowKind::Probes, total: 1, failed: 1, slow: 0 };
 
     #[inline(always)]
     pub(crate) const fn from_bits(bits: u32) -> Self {
@@ -60,60 +99,42 @@ impl Counts {
         self.0
     }
 
-    /// So many probes in flight, and no result.
-    pub(crate) const fn of_probes(out: u32) -> Self {
-        Self(OUT.of(out))
+    /// How many probes are in flight, or came back with a result, of so many that were `admitted`.
+    const fn taken(self, admitted: u32) -> u32 {
+        admitted.wrapping_sub(BACK.get(self.0)) & BACK.max()
     }
 
-    pub(crate) const fn out(self) -> u32 {
-        OUT.get(self.0)
+    /// How many probes are in flight.
+    pub(crate) const fn out(self, admitted: u32) -> u32 {
+        self.taken(admitted).saturating_sub(RESULTS.get(self.0))
     }
 
     /// Whether one more probe may be admitted.
-    pub(crate) const fn has_room(self, terms: ProbeTerms, at_once: u32) -> bool {
-        self.out() < at_once && self.out() + RESULTS.get(self.0) < terms.probes()
+    pub(crate) const fn has_room(self, admitted: u32, terms: ProbeTerms, at_once: u32) -> bool {
+        self.taken(admitted) < terms.probes() && self.out(admitted) < at_once
     }
 
-    /// With one more probe in flight. The caller checked that there is room, so no field overflows.
-    pub(crate) const fn with_probe(self) -> Self {
-        Self(self.0 + OUT.unit())
-    }
-
-    /// With one probe less in flight, and its result, if it has one.
-    pub(crate) const fn reported(self, mark: Option<Mark>, rates: bool) -> Self {
-        let result = match mark {
-            None => 0,
-            Some(mark) => {
-                // By first failure, a slow failure is a failure.
-                let slow = mark.slow && (rates || !mark.failed);
-                RESULTS.unit() + FAILED.of(mark.failed as u32) + SLOW.of(slow as u32)
-            }
-        };
-        Self(self.0 - OUT.unit() + result)
+    /// With one more probe that came back, and its result, if it has one. No field overflows: with as many results as there are
+    /// probes, the verdict is complete.
+    pub(crate) const fn reported(self, mark: Mark) -> Self {
+        if mark.is_none() {
+            return Self(BACK.replace(self.0, BACK.get(self.0) + 1 & BACK.max()));
+        }
+        Self(self.0 + RESULTS.unit() + FAILED.of(mark.failed() as u32) + SLOW.of(mark.slow() as u32))
     }
 
     /// The verdict on the results, if they are enough.
     pub(crate) fn verdict(self, terms: ProbeTerms) -> Option<Verdict> {
-        let (results, failed, slow) = (RESULTS.get(self.0), FAILED.get(self.0), SLOW.get(self.0));
-        if terms.by_rates() {
-            if results < terms.needed() {
-                return None;
-            }
-            return Some(if is_share(failed, results, terms.failure()) {
-                Verdict::Reopen(OpenReason::Failures)
-            } else if is_share(slow, results, terms.slow()) {
-                Verdict::Reopen(OpenReason::Slow)
-            } else {
-                Verdict::Close
-            });
+        let results = RESULTS.get(self.0);
+        if results < terms.judged_from() {
+            None
+        } else if is_share::<false>(FAILED.get(self.0), results, terms.failure(), 8) {
+            Some(Verdict::open(OpenReason::Failures))
+        } else if is_share::<false>(SLOW.get(self.0), results, terms.slow(), 8) {
+            Some(Verdict::open(OpenReason::Slow))
+        } else {
+            (results >= terms.needed()).then_some(Verdict::CLOSE)
         }
-        if failed > 0 {
-            return Some(Verdict::Reopen(OpenReason::Failures));
-        }
-        if slow > 0 {
-            return Some(Verdict::Reopen(OpenReason::Slow));
-        }
-        (results >= terms.needed()).then_some(Verdict::Close)
     }
 
     pub(crate) fn tally(self) -> Tally {
@@ -122,9 +143,9 @@ impl Counts {
     }
 
     /// The sums if all probes in flight count as failed.
-    pub(crate) fn tally_with_lost(self) -> Tally {
-        let tally = self.tally();
-        Tally { total: tally.total + self.out(), failed: tally.failed + self.out(), ..tally }
+    pub(crate) fn tally_with_lost(self, admitted: u32) -> Tally {
+        let (tally, lost) = (self.tally(), self.out(admitted));
+        Tally { total: tally.total + lost, failed: tally.failed + lost, ..tally }
     }
 
     /// With one more call of a ramp.
@@ -153,27 +174,28 @@ impl Counts {
 mod tests {
     use super::*;
 
+    const EMPTY: Counts = Counts(0);
+
     #[test]
     fn no_field_spills_into_its_neighbour() {
-        let mut counts = Counts::EMPTY;
+        let mut counts = EMPTY;
         for _ in 0..15 {
-            counts = counts.with_probe();
+            counts = counts.reported(Mark::new(true, true));
         }
-        assert_eq!(counts, Counts::of_probes(15));
-        for _ in 0..15 {
-            counts = counts.reported(Some(Mark { failed: true, slow: true }), true);
+        for admitted in 15..50 {
+            let tally = counts.tally();
+            assert_eq!((counts.out(admitted), tally.total, tally.failed, tally.slow), (0, 15, 15, 15));
+            counts = counts.reported(Mark::NONE);
         }
-        let tally = counts.tally();
-        assert_eq!((counts.out(), tally.total, tally.failed, tally.slow), (0, 15, 15, 15));
-        let run = (0..200).fold(Counts::EMPTY.with_run(1023), |counts, _| counts.with_call());
+        let run = (0..200).fold(EMPTY.with_run(1023), |counts, _| counts.with_call());
         assert_eq!((run.run(), run.with_run(5000).run()), (1023, 1023));
-        assert!(run.bits() <= 0xFFFF);
+        assert!(!GENERATION.is_set(run.bits()));
     }
 
     #[test]
     fn a_share_of_sixteen_is_exact_in_any_sixteen_calls() {
         for share in 1..=16_u32 {
-            let mut counts = Counts::EMPTY;
+            let mut counts = EMPTY;
             let admits: std::vec::Vec<bool> = (0..128)
                 .map(|_| {
                     let admits = counts.admits(share);

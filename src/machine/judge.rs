@@ -21,13 +21,13 @@ pub struct Assessment {
 }
 
 /// The threshold that the sums reach, if any; the failure threshold comes first.
-pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason> {
+pub(crate) fn over_threshold<const MANY: bool>(limits: Limits, tally: Tally) -> Option<OpenReason> {
     // The minimum is at least 1, so the shares below are shares of at least one call.
     if tally.total < limits.minimum() {
         None
-    } else if is_share(tally.failed, tally.total, limits.failure()) {
+    } else if is_share::<MANY>(tally.failed, tally.total, limits.failure(), 8) {
         Some(OpenReason::Failures)
-    } else if is_share(tally.slow, tally.total, limits.slow()) {
+    } else if is_share::<MANY>(tally.slow, tally.total, limits.slow(), 8) {
         Some(OpenReason::Slow)
     } else {
         None
@@ -35,28 +35,24 @@ pub(crate) fn over_threshold(limits: Limits, tally: Tally) -> Option<OpenReason>
 }
 
 /// The assessment of sums by shares.
-pub(crate) fn judge_shares<S: Source, C: Clock>(scope: &Scope<'_, S, C>, tally: Tally) -> Assessment {
+pub(crate) fn judge_shares<const MANY: bool, S: Source, C: Clock>(scope: &Scope<'_, S, C>, tally: Tally) -> Assessment {
     let limits = scope.limits();
     let minimum_reached = tally.total >= limits.minimum();
-    let axis = |part: u32, permille: u32| {
-        if permille == 0 || !minimum_reached {
-            return 0;
-        }
-        degradation(u64::from(part) * 1000, u64::from(permille) * u64::from(tally.total), scope.level)
+    let is_at = |eighths: u32| {
+        minimum_reached
+            && (is_share::<MANY>(tally.failed, tally.total, limits.failure(), eighths)
+                || is_share::<MANY>(tally.slow, tally.total, limits.slow(), eighths))
     };
-    let level = || axis(tally.failed, limits.failure()).max(axis(tally.slow, limits.slow()));
-    Assessment { tally, limits, trip: over_threshold(limits, tally), minimum_reached, level: scope.level_by(level) }
+    let level = scope.level_by(|| degradation(scope.level, is_at));
+    Assessment { tally, limits, trip: over_threshold::<MANY>(limits, tally), minimum_reached, level }
 }
 
-/// The level of `value` on the way to `trip`, coming from `level`. The level rises at each quarter, and falls only an
-/// eighth below the quarter at which it rose, so that it does not flap around a quarter.
-pub(crate) fn degradation(value: u64, trip: u64, level: u8) -> u8 {
+/// The level on the way to a threshold, coming from `level`, if `is_at` says how many eighths of the way are reached. The level
+/// rises at each quarter, and falls only an eighth below the quarter at which it rose, so that it does not flap around a
+/// quarter.
+pub(crate) fn degradation(level: u8, is_at: impl Fn(u32) -> bool) -> u8 {
     let mut new = 3_u8;
-    while new > 0 {
-        let eighths = if new > level { 2 * new } else { 2 * new - 1 };
-        if value * 8 >= trip * u64::from(eighths) {
-            break;
-        }
+    while new > 0 && !is_at(u32::from(if new > level { 2 * new } else { 2 * new - 1 })) {
         new -= 1;
     }
     new
@@ -77,7 +73,7 @@ mod tests {
         let path = [(24, 0), (25, 1), (49, 1), (50, 2), (38, 2), (37, 1), (75, 3), (63, 3), (62, 2), (13, 1), (12, 0)];
         let mut level = 0;
         for (value, expected) in path {
-            level = degradation(value, 100, level);
+            level = degradation(level, |eighths| value * 8 >= 100 * eighths);
             assert_eq!(level, expected, "at {value}");
         }
     }
@@ -90,8 +86,11 @@ mod tests {
             .words(&ManualClock::RATE, Capacity { count: true, calls: [1023; 2], ..Capacity::NONE });
         let live = Live::new(&limits.unwrap());
         let tally = |failed| Tally { window: WindowKind::Time, total: u32::MAX, failed, slow: 0 };
-        assert_eq!(over_threshold(live.limits::<ManualClock>(), tally(u32::MAX / 2)), None);
-        assert_eq!(over_threshold(live.limits::<ManualClock>(), tally(u32::MAX / 2 + 1)), Some(OpenReason::Failures));
-        assert_eq!(over_threshold(live.limits::<ManualClock>(), tally(u32::MAX)), Some(OpenReason::Failures));
+        assert_eq!(over_threshold::<true>(live.limits::<ManualClock>(), tally(u32::MAX / 2)), None);
+        assert_eq!(
+            over_threshold::<true>(live.limits::<ManualClock>(), tally(u32::MAX / 2 + 1)),
+            Some(OpenReason::Failures)
+        );
+        assert_eq!(over_threshold::<true>(live.limits::<ManualClock>(), tally(u32::MAX)), Some(OpenReason::Failures));
     }
 }

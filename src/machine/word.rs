@@ -7,13 +7,12 @@
 //! +------------------+---------------+-----------+--------+
 //!                      closed, ramping: a streak's run (8), or unused (5) · cold (1) · level (2)
 //!                      open: bound (5) · reason (3)
-//!                      half-open, one probe: unused (4) · out (1) · reason (3)
-//!                      half-open, many probes: turn (4) · opener (1) · reason (3)
+//!                      half-open: admitted (5) · reason (3)
 //!                      off: which (2)
 //! ```
 //!
-//! A *generation* is a stretch of time within which a permit's outcome counts. Every other word carries the tag of the
-//! generation that it belongs to, and a word with an older tag counts as empty.
+//! A *generation* is a stretch of time within which a permit's outcome counts. Every other word but the deadline carries the
+//! tag of the generation that it belongs to, and a word with an older tag counts as empty.
 //!
 //! One exchange of this word decides that an outcome is of the present generation, that a streak counts it, that it opens
 //! the circuit, which caller moves the circuit, and which caller has the only probe.
@@ -23,8 +22,9 @@
 //! Some moves begin a *deadline*: the end of an open time, of a probe's lease, of a ramp, of the memory of a flapping peer.
 //! It stands in a second word ([`cell`](crate::machine::cell)) and is published after the move, by the first thread that
 //! needs it. A *turn* is the stretch between two such moves. Its parity is that of the generation; in a half-open state of
-//! many probes, the parity of generation and turn together. A move that begins a deadline flips the parity, every other
-//! move keeps it. So a deadline is published exactly if its lowest bit has the parity of the word.
+//! many probes, where each admission begins a lease, it is flipped while the number admitted is even. A move
+//! that begins a deadline flips the parity, every other move keeps it. So a deadline is published exactly if its lowest bit
+//! has the parity of the word.
 //!
 //! # The matrix
 //!
@@ -44,8 +44,8 @@
 //! | Disabled | permit that counts nowhere | = | = | = | = | = | = | = | idle | = | = | Closed g | ForcedOpen g | = | = |
 //!
 //! A hold over an open time of Failures or Slow keeps the longer of the two times and becomes the reason. Over a hold it
-//! only lengthens. Over a layer's it replaces the time even if it is shorter, and over Manual it does nothing. A layer that
-//! finds an open time over acts as on HalfOpen. A restore leads from any state to the state in the snapshot, g.
+//! only lengthens. Over a layer's it replaces the time even if it is shorter, and over Manual it does nothing until that time is over. A
+//! layer that finds an open time over acts as on HalfOpen; a Budget that finds its own over begins anew. A restore leads from any state to the state in the snapshot, g.
 //!
 //! The attempt (the exponent of the open time) grows when a probe fails, and when Failures or Slow open a closed circuit
 //! that still remembers its attempt (`Config::stable_after`). Every other way of opening keeps it. `reset`, `force_open` and
@@ -57,7 +57,7 @@ use crate::terms::state::{OpenReason, State};
 layout! {
     STATE: 3,
     ATTEMPT: 5,
-    PAYLOAD: 8,
+    pub(crate) PAYLOAD: 8,
     pub(crate) GENERATION: 16,
 }
 // Open.
@@ -70,24 +70,14 @@ layout! {
     BOUND: 5,
     GENERATION,
 }
-// Half-open, one probe.
+// Half-open.
 layout! {
     STATE,
     ATTEMPT,
     REASON,
-    OUT: 1,
-    unused: 4,
-    GENERATION,
-}
-// Half-open, many probes.
-layout! {
-    STATE,
-    ATTEMPT,
-    REASON,
-    /// The caller that made the circuit half-open has a probe, which the counts need not show.
-    OPENER: 1,
-    /// Grows with each admission but the opener's.
-    TURN: 4,
+    /// The number of probes that were admitted. It comes round. Where the settings are fixed at one probe: 1 while it is in
+    /// flight.
+    ADMITTED: 5,
     GENERATION,
 }
 // Closed or ramping: a streak alone.
@@ -132,9 +122,10 @@ pub(crate) const HALF_OPEN: u32 = 2;
 pub(crate) const OFF: u32 = 3;
 pub(crate) const RAMPING: u32 = RAMPS.mask();
 
-const LATCHED: u32 = OFF | WHICH.of(0);
-const FORCED_OPEN: u32 = OFF | WHICH.of(1);
-const DISABLED: u32 = OFF | WHICH.of(2);
+/// How a word is off: see [`Word::which`].
+const LATCHED: u32 = 0;
+const FORCED_OPEN: u32 = 1;
+pub(crate) const DISABLED: u32 = 2;
 
 /// The longest run of failures that has room in the word. A longer one is counted elsewhere, and the word then has this
 /// number, which no shorter run reaches: a run of as many opens the circuit.
@@ -156,18 +147,6 @@ impl Generation {
     pub(crate) const fn tag(self, bits: u32) -> u32 {
         self.0 & ((1 << bits) - 1)
     }
-
-    /// Whether a `tag`, `bits` wide, is so old that it must be renewed before it could be taken for one of a later
-    /// generation.
-    pub(crate) const fn outgrew(self, tag: u32, bits: u32) -> bool {
-        self.0.wrapping_sub(tag) & ((1 << bits) - 1) >= 1 << (bits - 1)
-    }
-
-    /// The generation before.
-    #[inline]
-    pub(crate) const fn previous(self) -> Self {
-        Self(self.0.wrapping_sub(1) & GENERATION.max())
-    }
 }
 
 /// One value of the word: plain, copied, pure.
@@ -188,16 +167,14 @@ impl Fresh {
     pub(crate) const ELSEWHERE: Self = Self(RUN.mask());
 }
 
-/// Whether a move begins a deadline.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Deadline {
-    Begins,
-    None,
-}
-
 impl Word {
-    pub(crate) const fn initial(fresh: Fresh) -> Self {
-        Self(CLOSED | fresh.0)
+    /// Closed, in generation 0.
+    pub(crate) const INITIAL: Self = Self(CLOSED);
+
+    /// The same closed or ramping word, at the beginning of its generation.
+    #[inline(always)]
+    pub(crate) const fn counting(self, fresh: Fresh) -> Self {
+        Self(self.0 | fresh.0)
     }
 
     #[inline(always)]
@@ -221,9 +198,9 @@ impl Word {
             CLOSED => State::Closed,
             OPEN => State::Open,
             HALF_OPEN => State::HalfOpen,
-            OFF => match WHICH.get(self.0) {
-                0 => State::Latched,
-                1 => State::ForcedOpen,
+            OFF => match self.which() {
+                LATCHED => State::Latched,
+                FORCED_OPEN => State::ForcedOpen,
                 _ => State::Disabled,
             },
             _ => State::Ramping,
@@ -255,16 +232,17 @@ impl Word {
         ATTEMPT.get(self.0)
     }
 
-    /// The same word with the attempt itself in the field.
+    /// The attempt itself, in place.
     #[inline(always)]
-    const fn unprepared(self) -> Self {
-        if self.remembers() { Self(self.0 - ATTEMPT.unit()) } else { self }
+    const fn unprepared(self) -> u32 {
+        (self.0 & ATTEMPT.mask()) - if self.remembers() { ATTEMPT.unit() } else { 0 }
     }
 
-    /// The same word with one more in the field of the attempt.
+    /// The attempt that the next trip opens with, in place.
     #[inline(always)]
-    const fn prepared(self) -> Self {
-        if ATTEMPT.get(self.0) < ATTEMPT_MAX { Self(self.0 + ATTEMPT.unit()) } else { self }
+    const fn prepared(self) -> u32 {
+        let attempt = self.0 & ATTEMPT.mask();
+        if attempt == ATTEMPT.mask() { attempt } else { attempt + ATTEMPT.unit() }
     }
 
     /// Why it is open or half-open; meaningless in other states.
@@ -301,16 +279,10 @@ impl Word {
         self.kind() == CLOSED || self.is_ramping()
     }
 
-    /// Whether an off word is disabled.
+    /// Which way it is off: 0 latched, 1 forced open, 2 [disabled](DISABLED).
     #[inline(always)]
-    pub(crate) const fn is_disabled(self) -> bool {
-        WHICH.get(self.0) > 1
-    }
-
-    /// Whether an off word that is not disabled is forced open.
-    #[inline(always)]
-    pub(crate) const fn is_forced_open(self) -> bool {
-        WHICH.get(self.0) & 1 != 0
+    pub(crate) const fn which(self) -> u32 {
+        WHICH.get(self.0)
     }
 
     /// Whether it is closed, remembers no attempt, and counts nothing against the peer. Such a word has its generation in
@@ -330,6 +302,12 @@ impl Word {
     #[inline(always)]
     pub(crate) const fn quiet(self) -> Self {
         Self(self.0 & GENERATION.mask())
+    }
+
+    /// Its generation and its payload.
+    #[inline(always)]
+    pub(crate) const fn without_state(self) -> u32 {
+        self.0 & (GENERATION.mask() | PAYLOAD.mask())
     }
 
     /// Twice the generation of a quiet word, below whose generation there is nothing.
@@ -380,12 +358,12 @@ impl Word {
     /// Whether the only probe is in flight.
     #[inline(always)]
     pub(crate) const fn probe_is_out(self) -> bool {
-        OUT.is_set(self.0)
+        ADMITTED.is_set(self.0)
     }
 
-    /// The probes in flight that the counts need not show.
-    pub(crate) const fn opener(self) -> u32 {
-        if self.is_half_open() { OPENER.get(self.0) } else { 0 }
+    /// The number of probes that were admitted while half-open; it comes round.
+    pub(crate) const fn admitted(self) -> u32 {
+        ADMITTED.get(self.0)
     }
 
     /// What tells its deadline from the one before. `many`, here and below, says whether there may be more than one probe.
@@ -394,86 +372,108 @@ impl Word {
         GENERATION.get(self.0) & 1 ^ self.turn(many)
     }
 
-    /// The lowest bit of the turn.
+    /// What the admissions of probes add to the parity: nothing for the first one.
     #[inline(always)]
     const fn turn(self, many: bool) -> u32 {
-        if many && self.is_half_open() { TURN.get(self.0) & 1 } else { 0 }
+        if many && self.is_half_open() { !ADMITTED.get(self.0) & 1 } else { 0 }
     }
 
-    /// Into a new generation, in which `kept` stays of the attempt and the reason.
+    /// Whether a deadline begins with this state: with every one but closed without an attempt. For a state that is off, nobody
+    /// asks for it.
     #[inline(always)]
-    const fn onward(self, many: bool, deadline: Deadline, kept: u32, below: u32) -> Self {
-        let generations = if matches!(deadline, Deadline::Begins) { 1 } else { 2 };
-        let on = (self.0 & (GENERATION.mask() | kept)).wrapping_add(GENERATION.of(generations + self.turn(many)));
-        Self(on | below)
+    const fn has_deadline(self) -> bool {
+        !self.is_settled()
     }
 
-    /// Open because of what the window or a probe showed. A failed probe lets the attempt grow, and so does a trip while the
+    /// This state in a new generation, the next one after that of `from` with the right parity.
+    #[inline(always)]
+    pub(crate) const fn following(self, from: Self, many: bool) -> Self {
+        let flips = self.has_deadline() as u32 ^ self.turn(many) ^ from.turn(many);
+        // What grows out of the generation's bits is shifted out.
+        Self((GENERATION.get(from.0) + 2 - flips) << GENERATION.at() | self.0)
+    }
+
+    // The states that a word can lead to, each without a generation: `following` gives it one.
+
+    /// Open for the `reason` of this number, because of what the window or a probe showed. A failed probe lets the attempt grow, and so does a trip while the
     /// attempt is remembered: there it has grown in advance.
     #[inline(always)]
-    pub(crate) const fn opened(self, many: bool, reason: OpenReason) -> Self {
+    pub(crate) const fn opened(self, reason: u32) -> Self {
         // Closed and ramping lack the bit of half-open, which is the one below the attempt's lowest.
         const { assert!(CLOSED & HALF_OPEN == 0 && (RAMPING + 1) & HALF_OPEN == 0) };
         const { assert!(HALF_OPEN << 2 == ATTEMPT.unit()) };
-        let grows = (self.0 & HALF_OPEN) << 2;
-        let next = self.onward(many, Deadline::Begins, ATTEMPT.mask(), 0).0 + grows;
-        // An attempt that grew out of its bits is in the payload, which is empty yet: take it back.
-        let next = next - (next >> PAYLOAD.at() << ATTEMPT.at() & ATTEMPT.unit());
-        Self(next | OPEN | REASON.of(reason as u32))
+        let grown = (self.0 & ATTEMPT.mask()) + ((self.0 & HALF_OPEN) << 2);
+        // An attempt that grew out of its bits is in the payload: take it back.
+        let attempt = grown - (grown >> PAYLOAD.at() << ATTEMPT.at());
+        Self(attempt | OPEN | REASON.of(reason))
     }
 
     /// Open for a given time, whose deadline is at most 2 to the power of `bound` ticks away.
     #[inline(always)]
-    pub(crate) const fn given(self, many: bool, reason: OpenReason, bound: u32) -> Self {
-        let below = OPEN | REASON.of(reason as u32) | BOUND.of(bound);
-        self.unprepared().onward(many, Deadline::Begins, ATTEMPT.mask(), below)
+    pub(crate) const fn given(self, reason: OpenReason, bound: u32) -> Self {
+        Self(self.unprepared() | OPEN | REASON.of(reason as u32) | BOUND.of(bound))
     }
 
-    /// Half-open: this caller has the first probe. From half-open, without a probe in flight: it has the next one.
+    /// Half-open: this caller has the first probe.
     #[inline(always)]
-    pub(crate) const fn probing(self, many: bool) -> Self {
-        const { assert!(OUT.mask() == OPENER.mask()) };
-        self.onward(many, Deadline::Begins, ATTEMPT.mask() | REASON.mask(), HALF_OPEN | OUT.mask())
+    pub(crate) const fn probing(self) -> Self {
+        Self(self.half_opened().0 | ADMITTED.unit())
     }
 
     /// Half-open: no probe is in flight yet.
-    pub(crate) const fn half_opened(self, many: bool) -> Self {
-        self.onward(many, Deadline::None, ATTEMPT.mask() | REASON.mask(), HALF_OPEN)
-    }
-
-    /// The only probe came back, without a result.
     #[inline(always)]
-    pub(crate) const fn slot_returned(self) -> Self {
-        Self(self.0 & !OUT.mask())
-    }
-
-    /// The same half-open state in its next turn, which begins a lease.
-    pub(crate) const fn next_turn(self) -> Self {
-        Self(TURN.replace(self.0, TURN.get(self.0) + 1 & TURN.max()))
+    pub(crate) const fn half_opened(self) -> Self {
+        Self(self.0 & (ATTEMPT.mask() | REASON.mask()) | HALF_OPEN)
     }
 
     /// Ramping, to recover from this reason.
     #[inline(always)]
-    pub(crate) const fn ramping(self, many: bool, from: OpenReason, fresh: Fresh) -> Self {
-        let undoubted = UNDOUBTED.flag(!from.is_doubt());
-        self.onward(many, Deadline::Begins, ATTEMPT.mask(), RAMPING | undoubted | fresh.0)
+    pub(crate) const fn ramping(self, from: OpenReason) -> Self {
+        Self(self.0 & ATTEMPT.mask() | RAMPING | UNDOUBTED.flag(!from.is_doubt()))
     }
 
     /// Closed. If `remember`, the attempt is kept until the deadline that begins, and is ready for the next trip.
     #[inline(always)]
-    pub(crate) const fn closed(self, many: bool, remember: bool, fresh: Fresh) -> Self {
-        if remember {
-            self.onward(many, Deadline::Begins, ATTEMPT.mask(), CLOSED | fresh.0).prepared()
-        } else {
-            self.onward(many, Deadline::None, 0, CLOSED | fresh.0)
-        }
+    pub(crate) const fn closed(self, remember: bool) -> Self {
+        Self(if remember { self.prepared() } else { CLOSED })
+    }
+
+    pub(crate) const fn latched(self) -> Self {
+        Self(self.unprepared() | OFF | WHICH.of(LATCHED))
+    }
+
+    pub(crate) const fn forced_open() -> Self {
+        Self(OFF | WHICH.of(FORCED_OPEN))
+    }
+
+    pub(crate) const fn disabled() -> Self {
+        Self(OFF | WHICH.of(DISABLED))
+    }
+
+    /// An open state with this attempt and this reason: where a restore begins. It is never made public.
+    pub(crate) const fn restoring(attempt: u32, reason: OpenReason) -> Self {
+        Self(OPEN | ATTEMPT.of(attempt) | REASON.of(reason as u32))
+    }
+
+    // Words of the same generation.
+
+    /// The only probe came back, without a result.
+    #[inline(always)]
+    pub(crate) const fn slot_returned(self) -> Self {
+        Self(self.0 & !ADMITTED.mask())
+    }
+
+    /// One more probe is admitted, and its lease begins.
+    #[inline(always)]
+    pub(crate) const fn with_probe(self) -> Self {
+        Self(ADMITTED.replace(self.0, ADMITTED.get(self.0) + 1 & ADMITTED.max()))
     }
 
     /// The ramp is over. Ramping and closed share a window, so they share a generation, and the turn goes on: the deadline
     /// of a ramp includes the time for which the attempt is remembered.
     #[inline(always)]
     pub(crate) const fn ramped(self, remember: bool) -> Self {
-        if remember { Self(self.0 & !STATE.mask()).prepared() } else { Self(self.0 & !(STATE.mask() | ATTEMPT.mask())) }
+        Self(self.0 & !(STATE.mask() | ATTEMPT.mask()) | if remember { self.prepared() } else { CLOSED })
     }
 
     /// Closed, and the attempt is forgotten.
@@ -482,47 +482,25 @@ impl Word {
         Self(self.0 & !ATTEMPT.mask())
     }
 
-    pub(crate) const fn latched(self, many: bool) -> Self {
-        self.unprepared().onward(many, Deadline::None, ATTEMPT.mask(), LATCHED)
-    }
-
-    pub(crate) const fn forced_open(self, many: bool) -> Self {
-        self.onward(many, Deadline::None, 0, FORCED_OPEN)
-    }
-
-    pub(crate) const fn disabled(self, many: bool) -> Self {
-        self.onward(many, Deadline::None, 0, DISABLED)
-    }
-
-    /// An open word of the same turn with this attempt and this reason: where a restore begins. It is never made public.
-    pub(crate) const fn restoring(self, many: bool, attempt: u32, reason: OpenReason) -> Self {
-        let generation = (self.0 & GENERATION.mask()).wrapping_add(GENERATION.of(self.turn(many)));
-        Self(generation | OPEN | ATTEMPT.of(attempt) | REASON.of(reason as u32))
-    }
-
     /// The same word with this run.
     #[inline(always)]
     pub(crate) const fn with_run(self, run: u32) -> Self {
         Self(RUN.replace(self.0, run))
     }
 
-    /// A thread judged with the minimum of calls reached: successes need not judge any more.
-    pub(crate) const fn warm(self) -> Self {
-        Self(self.0 & !COLD.mask())
+    /// The same word after a judgement: with this level, and if that was with the minimum of calls reached (`warms`), successes
+    /// need not judge any more.
+    pub(crate) const fn judged(self, warms: bool, level: u8) -> Self {
+        Self(LEVEL.replace(self.0 & !COLD.flag(warms), level as u32 & LEVEL.max()))
     }
 
     /// The thresholds changed. Until a thread judges with the minimum of calls reached, successes judge again.
     pub(crate) const fn cold(self) -> Self {
         Self(self.0 | COLD.mask())
     }
-
-    /// The same word with this degradation level.
-    pub(crate) const fn with_level(self, level: u8) -> Self {
-        Self(LEVEL.replace(self.0, level as u32 & LEVEL.max()))
-    }
 }
 
-/// The power of two that is at least `ticks`. It is never 0, and at most 31 if `ticks` are at most 2³¹.
+/// The exponent of a power of two that is at least `ticks`. It is never 0, and at most 31 if `ticks` are at most 2³¹.
 pub(crate) const fn bound_of(ticks: u32) -> u32 {
     u32::BITS - (ticks.saturating_sub(1) | 1).leading_zeros()
 }

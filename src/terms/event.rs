@@ -17,7 +17,7 @@ pub struct Event {
     pub to: State,
     /// Why the circuit is open or half-open now, if it is: a half-open circuit keeps the reason for which it was open.
     pub reason: Option<OpenReason>,
-    /// The generation that began, in 16 bits that wrap. A move adds one, two or three to it. The move from `Ramping` to
+    /// The generation that began, in 16 bits that wrap. A move adds one or two to it. The move from `Ramping` to
     /// `Closed` keeps it.
     pub generation: u32,
     /// How often in a row recovery failed.

@@ -44,12 +44,15 @@ impl RejectReason {
 display_by_name!(RejectReason);
 
 /// A call that was not admitted: why, and when to ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a rejected call must not be made"]
 pub struct Rejected {
-    reason: RejectReason,
-    ticks: Option<u32>,
     rate: &'static TickRate,
+    /// 0 if there is no time.
+    ticks: u32,
+    reason: RejectReason,
+    // An `Option` of the ticks would take four bytes more, and the results of most calls would not fit into two registers.
+    has_time: bool,
 }
 
 impl Rejected {
@@ -66,13 +69,16 @@ impl Rejected {
     /// ```
     #[inline]
     pub const fn new(reason: RejectReason, ticks: Option<u32>, rate: &'static TickRate) -> Self {
-        Self { reason, ticks, rate }
+        let (has_time, ticks) = match ticks {
+            Some(ticks) => (true, ticks),
+            None => (false, 0),
+        };
+        Self { rate, ticks, reason, has_time }
     }
 
     /// The rejection of a caller that did not ask first whether the service is ready.
     #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only a layer says so"))]
-    pub(crate) const UNREADY: Self =
-        Self { reason: RejectReason::Unready, ticks: Some(0), rate: &const { TickRate::new(1, 1) } };
+    pub(crate) const UNREADY: Self = Self::new(RejectReason::Unready, Some(0), &const { TickRate::new(1, 1) });
 
     /// Why the call was rejected.
     pub const fn reason(&self) -> RejectReason {
@@ -89,7 +95,7 @@ impl Rejected {
     ///
     /// In shadow nothing is rejected; `Breaker::retry_in` tells the time that a rejection would give.
     pub const fn retry_in(&self) -> Option<Duration> {
-        match self.ticks {
+        match self.retry_in_ticks() {
             Some(ticks) => Some(self.rate.duration_of(ticks)),
             None => None,
         }
@@ -98,7 +104,18 @@ impl Rejected {
     /// [`retry_in`](Self::retry_in) in ticks of the clock of the breaker, or of the gate, that rejected the call. It does
     /// without the conversion.
     pub const fn retry_in_ticks(&self) -> Option<u32> {
-        self.ticks
+        if self.has_time { Some(self.ticks) } else { None }
+    }
+}
+
+#[expect(clippy::missing_fields_in_debug, reason = "`ticks` shows two fields as the one option that they are")]
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("reason", &self.reason)
+            .field("ticks", &self.retry_in_ticks())
+            .field("rate", self.rate)
+            .finish()
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Status {
     pub level: u8,
     /// How often in a row recovery failed.
     pub attempt: u8,
-    /// The generation. It grows with every transition that makes older permits stale, by one, two or three, and wraps at 2¹⁶.
+    /// The generation. It grows with every transition that makes older permits stale, by one or two, and wraps at 2¹⁶.
     pub generation: u32,
     /// How long to wait before asking again: zero for now, `None` if only a reset helps.
     pub retry_in: Option<Duration>,

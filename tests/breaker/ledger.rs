@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io::Write;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use microbreaker::metrics::{Counters, Counts};
@@ -251,6 +252,10 @@ const SIZES: [(&str, usize, usize); 8] = [
 // A clock held by value adds its own bytes and no padding.
 assert_eq_size!(Breaker<Streak, ManualClock>, [u32; size_of::<Breaker<Streak, Still>>() / 4 + 1]);
 assert_eq_align!(Breaker<Streak, Still>, Breaker<Time10, ManualClock>, u32);
+
+// With a rejection in it, the result of a call is no larger than two registers of a host.
+assert_eq_size!(Rejected, [u8; size_of::<usize>() + 8]);
+assert_eq_size!(Poll<Result<u32, Error<u32>>>, Rejected);
 
 #[test]
 fn the_sizes() {

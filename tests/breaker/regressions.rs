@@ -202,6 +202,35 @@ fn an_uncounted_permit_is_uncounted_after_any_run_of_failures() {
     }
 }
 
+/// Nor after any number of failed probes, which a closed circuit remembers in the bits that say of which kind a permit is.
+#[test]
+fn an_uncounted_permit_is_uncounted_after_any_number_of_failed_probes() {
+    let second = Duration::from_secs(1);
+    for failed_probes in 0..20_u8 {
+        let config = Config::streak(9).open_for(second).jitter(false).backoff_1024ths(1024).ramp(second).probes(1);
+        let breaker: Breaker<Streak, _> = Breaker::new(config.stable_after(60 * second), ManualClock::new());
+        breaker.switch(Mode::Shadow);
+        breaker.trip(OpenReason::Manual, second);
+        for probe in 0..=failed_probes {
+            breaker.clock().advance(second);
+            let permit = breaker.acquire().unwrap();
+            if probe < failed_probes {
+                permit.failure()
+            } else {
+                permit.success()
+            };
+        }
+        breaker.acquire().unwrap().ignore();
+        let uncounted = breaker.acquire().unwrap();
+        // The ramp ends, and the generation goes on.
+        breaker.clock().advance(second);
+        breaker.acquire().unwrap().ignore();
+        let status = breaker.status();
+        assert_eq!((status.state, status.attempt, uncounted.is_counted()), (State::Closed, failed_probes, false));
+        assert_eq!(uncounted.success(), Effect::Uncounted);
+    }
+}
+
 /// A clock that is set by hand and rounds down.
 struct Rounding(Cell<u32>);
 

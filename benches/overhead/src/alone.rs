@@ -24,8 +24,6 @@ const STATIC: &str = "`&'static`";
 const ARC: &str = "`Arc`";
 const METERED: &str = "`&'static`, timed `Meter`";
 
-const COLUMNS: [&str; 4] = ["one thread", "…, a clone per call", "two threads, each", "…, a clone per call"];
-
 /// The guarded service: a real call with a real result, ready at once.
 fn inner() -> impl Service<bool, Response = u32, Error = (), Future: Send> + Clone + Send + Sync + 'static {
     service_fn(|good| ready(work(good)))
@@ -84,48 +82,95 @@ pub(crate) fn allocations() -> Allocations {
     Allocations { table, calls, added: counts.map(|count| count.saturating_sub(bare)).sum() }
 }
 
-/// Measures nanoseconds per call. Returns a table.
-pub(crate) fn speed(plan: Plan) -> String {
-    let names = [BARE, STATIC, ARC, METERED];
-    let mut cases: Vec<Case> =
-        [cases(&inner()), cases(&behind(in_static())), cases(&behind(in_arc())), cases(&behind(metered()))]
-            .into_iter()
-            .flatten()
-            .collect();
+/// The speed on one thread.
+pub(crate) struct Speed {
+    pub(crate) table: String,
+    /// The nanoseconds that the layer adds to a call if its holder is a `&'static`: the median over the rounds.
+    pub(crate) added: f64,
+}
+
+/// Measures nanoseconds per call on one thread.
+pub(crate) fn one_thread(plan: Plan) -> Speed {
+    let columns = ["one thread", "…, a clone per call"];
+    let rows = [
+        on_one_thread(&inner()),
+        on_one_thread(&behind(in_static())),
+        on_one_thread(&behind(in_arc())),
+        on_one_thread(&behind(metered())),
+    ];
+    let (table, times) = speed(plan, columns, rows);
+    let (bare, ours) = (&times[0], &times[columns.len()]);
+    let added: Vec<f64> = ours.iter().zip(bare).map(|(ours, bare)| ours - bare).collect();
+    Speed { table, added: median(&added) }
+}
+
+/// Measures nanoseconds per call on two threads. Returns a table.
+pub(crate) fn two_threads(plan: Plan) -> String {
+    let rows = [
+        on_two_threads(&inner()),
+        on_two_threads(&behind(in_static())),
+        on_two_threads(&behind(in_arc())),
+        on_two_threads(&behind(metered())),
+    ];
+    speed(plan, ["two threads, each", "…, a clone per call"], rows).0
+}
+
+/// Measures a row of cases for each holder. Returns a table, and the times of each case.
+fn speed<const COLUMNS: usize>(
+    plan: Plan,
+    columns: [&str; COLUMNS],
+    rows: [[Case<'static>; COLUMNS]; 4],
+) -> (String, Vec<Vec<f64>>) {
+    let mut cases: Vec<Case> = rows.into_iter().flatten().collect();
     let times = rounds(plan, &mut cases);
-    let of = |row: usize, column: usize| &times[row * COLUMNS.len() + column];
+    let of = |row: usize, column: usize| &times[row * COLUMNS + column];
 
     let mut table = format!(
         "Nanoseconds per call of a service that is ready (ready, call, answer); medians of {} interleaved rounds, and\n\
          in brackets of the ratios to the bare service in the same round:\n\n| | {} |\n| --- {}|\n",
         plan.rounds,
-        COLUMNS.join(" | "),
-        "| --: ".repeat(COLUMNS.len()),
+        columns.join(" | "),
+        "| --: ".repeat(COLUMNS),
     );
     let mut line = |name: &str, cell: &dyn Fn(usize) -> String| {
-        let cells: Vec<String> = (0..COLUMNS.len()).map(cell).collect();
+        let cells: Vec<String> = (0..COLUMNS).map(cell).collect();
         let _ = writeln!(table, "| {name} | {} |", cells.join(" | "));
     };
-    for (row, name) in names.into_iter().enumerate() {
+    for (row, name) in [BARE, STATIC, ARC, METERED].into_iter().enumerate() {
         line(name, &|column| {
             let (ours, bare) = (of(row, column), of(0, column));
             format!("{:.1} ({:.2}×)", median(ours), ratio(ours, bare))
         });
     }
     line("`Arc` to `&'static`", &|column| format!("{:.2}×", ratio(of(2, column), of(1, column))));
-    table
+    (table, times)
 }
 
-/// A case for each column.
-fn cases<S: Service<bool, Response = u32, Error: Debug> + Clone + Send + Sync + 'static>(
-    service: &S,
-) -> [Case<'static>; 4] {
-    // The optimiser knows nothing about these services, so the code must look up which breaker they hold.
-    let [mut kept, cloned, shared, shared_cloned] = [(); 4].map(|()| black_box(service.clone()));
+/// Two clones of a service that admits calls. The optimiser knows nothing about them, so the code must look up which
+/// breaker they hold.
+fn clones<S: Service<bool, Response = u32, Error: Debug> + Clone>(service: &S) -> [S; 2] {
+    let [mut kept, cloned] = [(); 2].map(|()| black_box(service.clone()));
     assert!(matches!(call(&mut kept), Ok(7)), "it admits");
+    [kept, cloned]
+}
+
+fn on_one_thread<S>(service: &S) -> [Case<'static>; 2]
+where
+    S: Service<bool, Response = u32, Error: Debug> + Clone + 'static,
+{
+    let [mut kept, cloned] = clones(service);
     [
         Case::new("", move |calls| timed(calls, || call(&mut kept))),
         Case::new("", move |calls| timed(calls, || call(&mut cloned.clone()))),
+    ]
+}
+
+fn on_two_threads<S>(service: &S) -> [Case<'static>; 2]
+where
+    S: Service<bool, Response = u32, Error: Debug> + Clone + Send + Sync + 'static,
+{
+    let [shared, shared_cloned] = clones(service);
+    [
         Case::new("", move |calls| {
             two_together(calls, || {
                 let mut own = black_box(shared.clone());
@@ -134,6 +179,37 @@ fn cases<S: Service<bool, Response = u32, Error: Debug> + Clone + Send + Sync + 
         }),
         Case::new("", move |calls| two_together(calls, || || call(&mut shared_cloned.clone()))),
     ]
+}
+
+/// How a layer holds its breaker, if there is a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    None,
+    Static,
+    Arc,
+}
+
+/// Makes `calls` calls of a healthy service, for callgrind to count.
+pub(crate) fn make_calls(holder: Holder, calls: u64) {
+    fn make<S: Service<bool, Response = u32, Error: Debug> + Clone>(service: &S, calls: u64) {
+        let [mut kept, _] = clones(service);
+        // The breaker has its minimum of calls.
+        assert_eq!((0..1000).filter(|_| call(&mut kept).is_ok()).count(), 1000, "it admits");
+        measured(&mut kept, calls);
+    }
+    match holder {
+        Holder::None => make(&inner(), calls),
+        Holder::Static => make(&behind(in_static()), calls),
+        Holder::Arc => make(&behind(in_arc()), calls),
+    }
+}
+
+/// callgrind finds this function by its name.
+#[inline(never)]
+fn measured<S: Service<bool>>(service: &mut S, calls: u64) {
+    for _ in 0..calls {
+        let _ = black_box(call(service));
+    }
 }
 
 /// How long one of two threads takes for `calls` calls while both make calls; `caller` gives each thread its own.

@@ -9,6 +9,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 
+use crate::alone::Holder;
 use crate::measure;
 
 /// How much to measure.
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) seconds: u64,
     /// The number of threads of a server.
     pub(crate) workers: usize,
+    /// If it is there, nothing is measured: a thousand calls are made.
+    pub(crate) only_calls: Option<Holder>,
 }
 
 /// Why there is nothing to run: help was asked for, or an argument is wrong.
@@ -66,6 +69,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>
         },
         rounds: number("rounds", if smoke { 1 } else { 7 }),
         seconds: number("seconds", if smoke { 1 } else { 3 }),
+        only_calls: matches.get_one::<String>("only-calls").map(|holder| match holder.as_str() {
+            "static" => Holder::Static,
+            "arc" => Holder::Arc,
+            _ => Holder::None,
+        }),
         workers: matches.get_one::<u64>("workers").map_or(cores, |&workers| usize::try_from(workers).unwrap_or(cores)),
     })
 }
@@ -86,6 +94,14 @@ fn command() -> Command {
                 .conflicts_with_all(["rounds", "seconds"])
                 .help("Run everything once, with figures that mean nothing"),
         )
+        .arg(
+            Arg::new("only-calls")
+                .long("only-calls")
+                .value_name("HOLDER")
+                .value_parser(["bare", "static", "arc"])
+                .exclusive(true)
+                .help("Only make a thousand calls, for callgrind to count, behind a layer with this holder or none"),
+        )
         .after_help(
             "Exit code: 0 if the layer allocates nothing, 1 if it does, 2 if the arguments are wrong or nothing could\n\
              be measured.",
@@ -104,6 +120,10 @@ mod tests {
     fn what_is_asked_for_is_what_is_done() {
         let plan = parsed("--rounds 9 --seconds 2 --workers 3").unwrap();
         assert_eq!((plan.rounds, plan.seconds, plan.workers), (9, 2, 3));
+        assert_eq!(plan.only_calls, None);
+        for (word, holder) in [("bare", Holder::None), ("static", Holder::Static), ("arc", Holder::Arc)] {
+            assert_eq!(parsed(&format!("--only-calls {word}")).unwrap().only_calls, Some(holder));
+        }
         let plan = parsed("--smoke --workers 1").unwrap();
         assert_eq!((plan.rounds, plan.seconds, plan.workers, plan.alone.rounds), (1, 1, 1, 1));
     }
@@ -115,6 +135,7 @@ mod tests {
             ("--seconds 61", "61 is not in 1..=60"),
             ("--workers many", "'many' for '--workers <N>'"),
             ("--smoke --rounds 2", "--rounds"),
+            ("--only-calls rc", "'rc' for '--only-calls <HOLDER>'"),
             ("--frobnicate", "--frobnicate"),
             ("stray", "stray"),
         ] {

@@ -59,6 +59,8 @@ where
 {
     type Output = Result<T, R::Error>;
 
+    // Inlined for the reason that `BreakerService::poll_ready` gives.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             StageNow::Called { inner, permit, settle } => {

@@ -78,6 +78,66 @@ impl<I, G, S, R> BreakerService<I, G, S, R> {
         }
         Poll::Pending
     }
+
+    /// `poll_ready` while the circuit would reject a call.
+    #[inline(never)]
+    fn poll_refused<E>(&mut self, rejected: Rejected, context: &mut Context<'_>) -> Poll<Result<(), E>> {
+        // A caller that was told "ready" has been promised an answer, so it does not wait.
+        if matches!(self.turn, Turn::Unasked | Turn::Waiting(_)) {
+            ready!(self.poll_wait(&rejected, context));
+        }
+        self.turn = Turn::Refused(rejected);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Settles an error of the inner service's `poll_ready`. Returns the result of this service's own.
+    #[cold]
+    fn fail<Q, T>(&mut self, error: I::Error) -> Result<(), R::Error>
+    where
+        I: Service<Q>,
+        G: GateHolder + Clone,
+        S: Settle<G::Permit, Result<I::Response, I::Error>, Output = Result<T, I::Error>>,
+        R: Refuse<T, I::Error>,
+    {
+        self.turn = Turn::Unasked;
+        // Asked only now: if the permit were taken before inner is polled, each poll of a healthy inner would hold a permit
+        // and notify the observer.
+        let result = match self.guard.gate.clone().enter() {
+            Ok(permit) => self.guard.settle.settle(permit, Err(error)),
+            Err(_) => Err(error),
+        };
+        // A response that `settle` made of the error belongs to no call. The next call is rejected, since the turn is
+        // `Unasked`.
+        result.map_or_else(|error| Err(R::pass(error)), |_| Ok(()))
+    }
+
+    /// The rejection of a call that the inner service has not been asked for.
+    #[inline(never)]
+    fn refuse(&mut self) -> Rejected
+    where
+        G: GateHolder,
+    {
+        let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
+            Turn::Refused(rejected) => rejected,
+            _ => Rejected::UNREADY,
+        };
+        // `enter` was not called, so the observer has not been notified.
+        self.guard.gate.notify_rejected(rejected.reason());
+        rejected
+    }
+
+    /// Sets the turn on a healthy path. If the service was asleep, the sleep is dropped, out of line.
+    #[inline(always)]
+    fn set_turn(&mut self, turn: Turn) {
+        if let Turn::Waiting(sleeping) = core::mem::replace(&mut self.turn, turn) {
+            end_sleep(sleeping);
+        }
+    }
+}
+
+#[cold]
+fn end_sleep(sleeping: Sleep) {
+    drop(sleeping);
 }
 
 impl<Q, I, T, G, S, R> Service<Q> for BreakerService<I, G, S, R>
@@ -91,43 +151,31 @@ where
     type Error = R::Error;
     type Future = BreakerFuture<I::Future, G::Permit, S, R>;
 
+    // Inlined, here and below: a result that goes through memory costs the caller more than all other work of a healthy
+    // call. It is written in parts and read as a whole, which must wait until the parts have reached the cache.
+    #[inline(always)]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
         if let Err(rejected) = self.guard.gate.look() {
-            // A caller that was told "ready" has been promised an answer, so it does not wait.
-            if matches!(self.turn, Turn::Unasked | Turn::Waiting(_)) {
-                ready!(self.poll_wait(&rejected, context));
-            }
-            self.turn = Turn::Refused(rejected);
-            return Poll::Ready(Ok(()));
+            return self.poll_refused(rejected, context);
         }
         match self.inner.poll_ready(context) {
             Poll::Ready(Ok(())) => {
-                self.turn = Turn::Ready;
+                self.set_turn(Turn::Ready);
                 Poll::Ready(Ok(()))
             }
             // The promise of a rejection stands, even though the circuit would admit a call now.
             Poll::Pending if matches!(self.turn, Turn::Refused(_)) => Poll::Ready(Ok(())),
             Poll::Pending => {
-                self.turn = Turn::Unasked;
+                self.set_turn(Turn::Unasked);
                 Poll::Pending
             }
-            Poll::Ready(Err(error)) => {
-                self.turn = Turn::Unasked;
-                // Asked only now: if the permit were taken before inner is polled, each poll of a healthy inner would
-                // hold a permit and notify the observer.
-                let result = match self.guard.gate.clone().enter() {
-                    Ok(permit) => self.guard.settle.settle(permit, Err(error)),
-                    Err(_) => Err(error),
-                };
-                // A response that `settle` made of the error belongs to no call. The next call is rejected, since the
-                // turn is `Unasked`.
-                Poll::Ready(result.map_or_else(|error| Err(R::pass(error)), |_| Ok(())))
-            }
+            Poll::Ready(Err(error)) => Poll::Ready(self.fail::<Q, _>(error)),
         }
     }
 
+    #[inline(always)]
     fn call(&mut self, request: Q) -> Self::Future {
-        // The turn is compared before it is taken: `poll_ready` has just written one byte of it, and reading the whole
+        // The turn is compared before it is taken: `poll_ready` has just written one word of it, and reading the whole
         // turn right after that costs as much as the call.
         let rejected = if matches!(self.turn, Turn::Ready) {
             self.turn = Turn::Unasked;
@@ -142,13 +190,7 @@ where
                 Err(rejected) => rejected,
             }
         } else {
-            let rejected = match core::mem::replace(&mut self.turn, Turn::Unasked) {
-                Turn::Refused(rejected) => rejected,
-                _ => Rejected::UNREADY,
-            };
-            // `enter` was not called, so the observer has not been notified.
-            self.guard.gate.notify_rejected(rejected.reason());
-            rejected
+            self.refuse()
         };
         BreakerFuture { state: Stage::Rejected { rejected: Some((rejected, self.guard.refuse.clone())) } }
     }

@@ -84,7 +84,7 @@ impl<const WORDS: usize> Sealed for CountWindow<WORDS> {
     #[inline]
     fn record<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>, mark: Mark, judge_always: bool) -> Recorded {
         // If its shape does not count slow calls, the window knows only failure and success.
-        let mark = Mark { failed: mark.failed, slow: mark.slow && scope.shape().counts_slow() };
+        let mark = Mark::new(mark.failed(), mark.slow() && scope.shape().counts_slow());
         if Self::IN_ONE_WORD {
             self.one_word().record(scope, mark, judge_always)
         } else {

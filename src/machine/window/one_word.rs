@@ -20,6 +20,7 @@
 use super::Recorded;
 use crate::clock::Clock;
 use crate::config::source::Source;
+use crate::machine::cell::exchange;
 use crate::machine::judge::judge_shares;
 use crate::machine::mark::Mark;
 use crate::machine::scope::Scope;
@@ -68,7 +69,7 @@ impl Outcomes {
     /// These with one more, and without the oldest if they were N.
     #[inline]
     const fn with(self, mark: Mark, slow: bool, count: u32) -> Self {
-        let outcome = if slow { mark.failed as u32 | (mark.slow as u32) << 1 } else { mark.failed as u32 };
+        let outcome = mark.bits(slow);
         let moved = self.0 << (1 + slow as u32) | outcome;
         // The sentinel as high as it goes. It is there if it was there before, or if it moved there now.
         let full = 1 << (count << (slow as u32));
@@ -122,23 +123,17 @@ impl OneWord<'_> {
             // If the outcome changes nothing, nothing is written: a window full of successes is one load. Another
             // outcome may be on its way at the same time. That is a benign race: the two reports overlap, so either
             // order is right.
-            if next.0 | tag != raw {
-                // Release, partner: the Acquire of this word's loads. Without it, an older writer that finds this
-                // outcome might not see that its own generation is over, and would put its outcome in this one's place.
-                // Acquire on failure for the same reason as the load above. Bounded: but for spurious failures, a
-                // failure means that another thread wrote.
-                match self.0.compare_exchange_weak(raw, next.0 | tag, Ordering::Release, Ordering::Acquire) {
-                    Ok(_) => {}
-                    Err(present) => {
-                        raw = present;
-                        continue;
-                    }
-                }
+            // Release, partner: the Acquire of this word's loads. Without it, an older writer that finds this outcome might not
+            // see that its own generation is over, and would put its outcome in this one's place. Bounded: a failure means
+            // that another thread wrote.
+            if next.0 | tag != raw && !exchange(self.0, raw, next.0 | tag) {
+                raw = self.0.load(Ordering::Acquire);
+                continue;
             }
             if mark.is_good() && !judge_always {
                 return Recorded::Counted;
             }
-            return Recorded::Judged(judge_shares(&scope, next.tally(slow)));
+            return Recorded::Judged(judge_shares::<false, _, _>(&scope, next.tally(slow)));
         }
     }
 
@@ -181,10 +176,8 @@ impl OneWord<'_> {
         // Acquire, and the second look: see `record`.
         let raw = self.0.load(Ordering::Acquire);
         if TAG.is_set(raw ^ tag) && scope.is_current() {
-            // Relaxed: an empty word publishes nothing. If an older writer takes its place because it does not see the
-            // generation that this word belongs to, the word still counts as empty. A failure means that a thread of
-            // this generation, or of a later one, has written the word.
-            let _ = self.0.compare_exchange(raw, Outcomes::NONE.0 | tag, Ordering::Relaxed, Ordering::Relaxed);
+            // A failure means that a thread of this generation, or of a later one, has written the word.
+            exchange(self.0, raw, Outcomes::NONE.0 | tag);
         }
     }
 }
@@ -193,7 +186,7 @@ impl OneWord<'_> {
 mod tests {
     use super::*;
 
-    const BAD: Mark = Mark { failed: true, slow: true };
+    const BAD: Mark = Mark::new(true, true);
 
     #[test]
     fn a_word_that_was_never_written_is_empty_in_every_generation() {

@@ -210,7 +210,7 @@ impl Chunk {
     }
 
     const fn with(self, mark: Mark, slow: bool, clean: bool) -> Self {
-        let outcome = if slow { mark.failed as u32 | (mark.slow as u32) << 1 } else { mark.failed as u32 };
+        let outcome = mark.bits(slow);
         let payload = self.payload() << (1 + slow as u32) | outcome;
         Self(self.0 & (LAP.mask() | FIRST.mask()) | CLEAN.flag(clean) | payload)
     }
@@ -496,7 +496,7 @@ impl<const WORDS: usize> Ring<'_, WORDS> {
         if !has_room || scope.peek() != quiet {
             return FastFailure::Nothing;
         }
-        let next = chunk.with(Mark { failed: true, slow: false }, false, false);
+        let next = chunk.with(Mark::new(true, false), false, false);
         if place(word, raw, next) {
             let is_harmless = self.is_harmless(&scope, head, next);
             if is_harmless { FastFailure::Counted } else { FastFailure::Placed((head.0, next.0)) }
@@ -511,7 +511,7 @@ impl<const WORDS: usize> Ring<'_, WORDS> {
     #[inline(never)]
     pub(super) fn verdict<S: Source, C: Clock>(self, scope: Scope<'_, S, C>, (head, placed): Placement) -> Recorded {
         let tally = self.sums(scope.shape(), RingHead(head), Chunk(placed)).unwrap_or_else(|| self.tally(scope));
-        Recorded::Judged(judge_shares(&scope, tally))
+        Recorded::Judged(judge_shares::<false, _, _>(&scope, tally))
     }
 
     pub(super) fn tally<S: Source, C: Clock>(self, scope: Scope<'_, S, C>) -> Tally {

@@ -11,13 +11,11 @@ use crate::clock::Clock;
 use crate::config::capacity::Capacity;
 use crate::config::live::Live;
 use crate::config::source::Source;
-use crate::machine::counts::Counts;
 use crate::machine::judge::Assessment;
 use crate::machine::mark::Mark;
 use crate::machine::scope::Scope;
 use crate::machine::word::Word;
 use crate::platform::atomics::initial;
-use crate::terms::state::OpenReason;
 use crate::terms::tally::{Tally, WindowKind};
 
 /// A window that trips after a number of consecutive failures ([`Config::streak`](crate::Config::streak)). It has no words
@@ -34,11 +32,6 @@ pub(crate) const fn tally_of(run: u32) -> Tally {
     Tally { window: WindowKind::Streak, total: run, failed: run, slow: 0 }
 }
 
-/// Why the outcome that completes a run opens the circuit.
-pub(crate) const fn reason_of(mark: Mark) -> OpenReason {
-    if mark.failed { OpenReason::Failures } else { OpenReason::Slow }
-}
-
 /// How many quarters of the way to `trip` a run has come, at most 3. A run only grows by one or falls to nothing, so its level needs no memory.
 pub(crate) const fn level_of(run: u32, trip: u32) -> u8 {
     (4 * run >= trip) as u8 + (4 * run >= 2 * trip) as u8 + (4 * run >= 3 * trip) as u8
@@ -48,7 +41,7 @@ impl Streak {
     /// Counts an outcome in the counts, and returns the run; `None` if the generation is over.
     pub(crate) fn count<S: Source, C: Clock>(scope: &Scope<'_, S, C>, mark: Mark) -> Option<u32> {
         loop {
-            let (raw, counts) = scope.cell.counts(scope.generation, Counts::EMPTY)?;
+            let counts = scope.cell.counts(scope.generation)?;
             // The counts carry the whole generation, but a permit may be older than a wrap of it.
             if !scope.is_current() {
                 return None;
@@ -59,7 +52,7 @@ impl Streak {
             let unchanged = next == counts && mark.is_good();
             // One word decides the run, so "no lost trip" needs no more: of the failures that reach the threshold, the
             // exchange that comes last sees it reached.
-            if unchanged || scope.cell.exchange_counts(scope.generation, raw, next) {
+            if unchanged || scope.cell.exchange_counts(counts, next) {
                 return Some(next.run());
             }
         }
@@ -70,7 +63,7 @@ impl Streak {
         Assessment {
             tally: tally_of(run),
             limits: scope.limits(),
-            trip: (run >= trip).then_some(reason_of(mark)),
+            trip: (run >= trip).then_some(mark.reason()),
             minimum_reached: true,
             level: scope.level_by(|| level_of(run, trip)),
         }
@@ -102,8 +95,7 @@ impl Sealed for Streak {
     fn tally<S: Source, C: Clock>(&self, scope: Scope<'_, S, C>) -> Tally {
         // The counts of a half-open circuit are of its probes. A benign race: if the circuit moves on between the two loads,
         // the generation is another one, and the sums are empty either way.
-        let run =
-            if scope.peek().records() { scope.cell.read_counts(scope.generation, Counts::EMPTY).run() } else { 0 };
+        let run = if scope.peek().records() { scope.cell.read_counts(scope.generation).run() } else { 0 };
         tally_of(run)
     }
 

@@ -336,7 +336,7 @@ where
             let epoch = ring.epoch(head);
             let slot = ring.slot(epoch);
             let good = word(&lane.good, slot);
-            if mark.failed {
+            if mark.failed() {
                 // Relaxed: the successes of a bucket end once, and a report at that moment may come before or after.
                 let present = good.load(Ordering::Relaxed);
                 if present >= COUNT.mask() && TAG.get(present) == ring.tag(epoch) {
@@ -344,12 +344,12 @@ where
                 }
             }
             // One exchange counts the call and whether it failed, so that no sum shows half of it.
-            match self.count(scope, ring, head, if mark.failed { word(&lane.failed, slot) } else { good }) {
+            match self.count(scope, ring, head, if mark.failed() { word(&lane.failed, slot) } else { good }) {
                 None => continue,
                 // A slow call is counted before it is counted as slow, and `sum` reads in the opposite order. The other
                 // way round a sum could show a slow call without its call, and trip below the threshold. If the bucket
                 // has been recycled by now, it has left the window.
-                Some(true) if mark.slow => {
+                Some(true) if mark.slow() => {
                     let _ = self.count(scope, ring, head, word(&lane.slow, slot));
                 }
                 Some(_) => {}
@@ -421,7 +421,7 @@ where
             // older laps.
             let head = Head(self.head.load(Ordering::Acquire));
             if !ring.is_of_generation(head) {
-                return judge_shares(scope, Tally::empty(WindowKind::Time));
+                return judge_shares::<true, _, _>(scope, Tally::empty(WindowKind::Time));
             }
             // Newer buckets are judged too, because a failure that was counted there may have missed this outcome.
             // Only so many buckets back does the ring hold a whole window.
@@ -429,7 +429,7 @@ where
             epoch = ring.epoch(head).wrapping_sub(newer);
             // Bounded: `None` means that another thread moved the head.
             if let Some(tally) = self.sum(ring, epoch, buckets) {
-                let assessment = judge_shares(scope, tally);
+                let assessment = judge_shares::<true, _, _>(scope, tally);
                 if assessment.trip.is_some() || newer == 0 {
                     return assessment;
                 }
@@ -537,7 +537,7 @@ mod tests {
     use crate::machine::word::GENERATION;
 
     const GOOD: Mark = Mark::GOOD;
-    const BAD: Mark = Mark { failed: true, slow: false };
+    const BAD: Mark = Mark::new(true, false);
 
     /// Runs `test` on a window of two buckets, each `bucket` ticks long.
     fn in_use<const LANES: usize>(

@@ -236,12 +236,11 @@ fn a_hold_and_a_latch_by_hand() {
             format!("{effect:?}; {}", after(&before, &breaker.status()))
         };
         let cell = |column: &str| line[COLUMNS.iter().position(|name| *name == column).expect("a column")];
-        // What a report on a permit of the present generation does, but for the admission of its probe.
+        // What a report on a permit of the present generation does.
         let as_reported = |column: &str| match row.state() {
             State::Latched | State::ForcedOpen | State::Disabled => {
                 cell(column).replace("Stale", "Unchanged").replace("Uncounted", "Unchanged")
             }
-            State::HalfOpen => cell(column).replace("+2", "+1").replace("+3", "+2"),
             _ => cell(column).to_owned(),
         };
         assert_eq!(here(false), as_reported("hold"), "{row:?} x hold");

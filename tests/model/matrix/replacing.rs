@@ -116,7 +116,7 @@ fn all_but_a_budget_open_a_half_open_circuit_whatever_it_recovers_from() {
             if new == OpenReason::Budget {
                 assert_eq!((tripped, now), (Tripped::Covered(Some(Duration::ZERO)), before));
             } else {
-                assert_eq!(tripped, Tripped::Opened(before.generation + 1));
+                assert_eq!(tripped, Tripped::Opened(now.generation));
                 assert_eq!((now.state, now.reason, now.retry_in), (State::Open, Some(new), Some(SECOND)));
             }
         }

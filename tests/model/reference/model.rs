@@ -127,14 +127,14 @@ struct Probes {
     results: u32,
     failed: u32,
     slow: u32,
-    /// How many were admitted, but for the one that made the circuit half-open.
-    turn: u64,
+    /// How many were admitted.
+    admitted: u64,
 }
 
 impl Probes {
     /// The probe of the caller that makes the circuit half-open.
     fn opener() -> Self {
-        Self { out: 1, ..Self::default() }
+        Self { out: 1, admitted: 1, ..Self::default() }
     }
 
     /// The sums if so many lost probes count as failed.
@@ -160,11 +160,10 @@ impl Probes {
         }
     }
 
-    fn count(&mut self, settings: &Settings, mark: Mark) {
+    fn count(&mut self, mark: Mark) {
         self.results += 1;
         self.failed += u32::from(mark.failed);
-        // By first failure, a slow failure is a failure.
-        self.slow += u32::from(mark.slow && (settings.judges_by_rates() || !mark.failed));
+        self.slow += u32::from(mark.slow);
     }
 }
 
@@ -448,14 +447,16 @@ impl Model {
         forgets && self.windows.iter().all(clean)
     }
 
-    /// Begins a generation: no earlier report counts any more. `lasts`: the length of the period that begins, if one does.
+    /// Begins a generation: no earlier report counts any more. `lasts`: the length of the period that begins: one does in every
+    /// state but closed without an attempt.
     /// `cause`: the sums that led here, if it was not the window's.
     fn enter(&mut self, phase: Phase, lasts: Option<u64>, cause: Option<Sums>) {
         let from = self.state();
         let cause = cause.unwrap_or_else(|| self.windows[0].sums(self.now));
         // A move that begins a period flips the parity of its deadline, and no other move does.
-        self.generation += self.turn() % 2 + if lasts.is_some() { 1 } else { 2 };
+        let before = self.turn();
         self.phase = phase;
+        self.generation += 2 - (u64::from(lasts.is_some()) + before + self.turn()) % 2;
         self.windows.iter_mut().for_each(Window::clear);
         self.warm = false;
         self.level = 0;
@@ -469,10 +470,10 @@ impl Model {
         }
     }
 
-    /// The turn of a half-open state of many probes.
+    /// The turn of a half-open state of many probes: each admission begins a lease, the first one together with the state.
     fn turn(&self) -> u64 {
         match &self.phase {
-            Phase::HalfOpen { probes, .. } if self.many => probes.turn,
+            Phase::HalfOpen { probes, .. } if self.many => probes.admitted + 1,
             _ => 0,
         }
     }
@@ -638,7 +639,7 @@ impl Model {
                 if probes.has_room(&self.settings) {
                     if self.many {
                         probes.out += 1;
-                        probes.turn += 1;
+                        probes.admitted += 1;
                         self.phase = Phase::HalfOpen { reason, probes };
                         self.begin(self.settings.lease());
                     } else {
@@ -674,6 +675,11 @@ impl Model {
     /// Whether no report on `permit` changes anything any more, except a hold or a latch while the circuit is open.
     pub(crate) fn is_inert(&self, permit: &Permit) -> bool {
         permit.kind == Kind::Uncounted || permit.generation != self.generation
+    }
+
+    /// Whether `permit` is a probe in flight of the present half-open state, whose latest lease is over.
+    pub(crate) fn is_overdue(&self, permit: &Permit) -> bool {
+        matches!(self.phase, Phase::HalfOpen { .. }) && self.left() == 0 && permit.is_probe() && !self.is_inert(permit)
     }
 
     /// Counts the call of a report in the time window's total, but not its outcome. Other threads may see this state
@@ -788,7 +794,7 @@ impl Model {
         }
         probes.out -= 1;
         let Some(mark) = mark else { return Effect::Neutral };
-        probes.count(&self.settings, mark);
+        probes.count(mark);
         let (verdict, sums) = (probes.verdict(&self.settings), probes.sums(0));
         verdict.map_or(Effect::Counted, |verdict| self.move_on(Call::CarryOut(verdict), sums))
     }
@@ -874,7 +880,7 @@ impl Model {
             Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Ramping { .. } => {}
             Phase::Latched | Phase::ForcedOpen | Phase::Disabled => return Effect::Unchanged,
         }
-        self.enter(Phase::Latched, None, None);
+        self.enter(Phase::Latched, Some(0), None);
         Effect::Latched
     }
 
@@ -916,7 +922,8 @@ impl Model {
     /// Ends any open time early. `false` if there is none.
     pub(crate) fn half_open(&mut self) -> bool {
         let Phase::Open { reason, .. } = self.phase else { return false };
-        self.enter(Phase::HalfOpen { reason, probes: Probes::default() }, None, None);
+        // The lease of no probe, until one is admitted.
+        self.enter(Phase::HalfOpen { reason, probes: Probes::default() }, Some(self.settings.lease()), None);
         true
     }
 
@@ -934,7 +941,7 @@ impl Model {
         let moves = !matches!(self.phase, Phase::ForcedOpen);
         if moves {
             self.attempt = 0;
-            self.enter(Phase::ForcedOpen, None, None);
+            self.enter(Phase::ForcedOpen, Some(0), None);
         }
         moves
     }
@@ -944,7 +951,7 @@ impl Model {
         let moves = !matches!(self.phase, Phase::Disabled);
         if moves {
             self.attempt = 0;
-            self.enter(Phase::Disabled, None, None);
+            self.enter(Phase::Disabled, Some(0), None);
         }
         moves
     }
@@ -1012,9 +1019,9 @@ impl Model {
                 let phase = self.closed(rest > 0);
                 self.enter(phase, (rest > 0).then_some(rest), None);
             }
-            State::Latched => self.enter(Phase::Latched, None, None),
-            State::ForcedOpen => self.enter(Phase::ForcedOpen, None, None),
-            State::Disabled => self.enter(Phase::Disabled, None, None),
+            State::Latched => self.enter(Phase::Latched, Some(0), None),
+            State::ForcedOpen => self.enter(Phase::ForcedOpen, Some(0), None),
+            State::Disabled => self.enter(Phase::Disabled, Some(0), None),
             _ => unreachable!("there are no other states"),
         }
     }

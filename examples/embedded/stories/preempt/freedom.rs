@@ -255,26 +255,25 @@ fn bounded(order: &mut Seen) {
         Answer::Status(look) => Answer::Status(Look { retry_in: time(look.retry_in), ..look }),
         other => other,
     };
-    order.intruder.0 = answer(order.intruder.0);
     order.next = order.next.map(answer);
+    order.intruder.0 = answer(order.intruder.0);
     order.left.retry_in = time(order.left.retry_in);
     order.events = order.events.map(|told| if told.lasts() == given { told.lasting(BOUND) } else { told });
 }
 
-/// Whether the events are the same. If a thread was overtaken before it told of its move, its event has no length.
+/// Whether the events are the same. If a thread was overtaken before it told of its move, its event has the length that the
+/// period was to have without jitter, or none.
 fn alike(seen: &[Told; Events::MOST], order: &[Told; Events::MOST]) -> bool {
     let mut rest = *order;
     let mut events = seen.iter().enumerate().filter(|(_, told)| **told != Told::NONE);
     let found = events.all(|(at, told)| {
         let is_overtaken =
             |(other, next): (usize, &Told)| other != at && *next != Told::NONE && next.from() == told.to();
-        let untold = matches!(told.to(), State::Open | State::Ramping)
-            && told.lasts() == 0
-            && seen.iter().enumerate().any(is_overtaken);
-        let place = rest
-            .iter_mut()
-            .filter(|other| **other != Told::NONE)
-            .find(|other| *other == told || untold && other.without_length() == told.without_length());
+        let untold = matches!(told.to(), State::Open | State::Ramping) && seen.iter().enumerate().any(is_overtaken);
+        let place = rest.iter_mut().filter(|other| **other != Told::NONE).find(|other| {
+            let shorter = told.lasts() <= other.lasts() && other.without_length() == told.without_length();
+            *other == told || untold && shorter
+        });
         place.map(|place| *place = Told::NONE).is_some()
     });
     found && rest == [Told::NONE; Events::MOST]

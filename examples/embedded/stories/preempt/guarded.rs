@@ -674,9 +674,7 @@ impl Prepared {
             Some(if good { permit.success() } else { permit.failure() })
         };
         let old = breaker.acquire().ok();
-        let open = || {
-            breaker.trip(OpenReason::Manual, seconds(2));
-        };
+        let open = || _ = breaker.trip(OpenReason::Manual, seconds(2));
         let half = || {
             open();
             pass(seconds(3));

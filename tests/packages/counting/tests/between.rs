@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, OpenReason, State, Streak, TickRate, Ticks, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, Event, Fixed, HORIZON, ManualClock, Observer, OpenReason, Policy,
+    RejectReason, State, Streak, TickRate, Ticks, Tripped, count_words,
 };
 
 /// A clock that stands still. Its readings may show up to three ticks more than have passed.
@@ -193,4 +194,147 @@ fn what_was_good_before_a_reset_is_no_sign_of_health_after_it() {
         assert_eq!(failures, Some(9), "stopped before its access {access}: {tally:?}");
     }
     assert!((0..).map_while(found).count() > 3);
+}
+
+struct OneProbe;
+
+impl Policy for OneProbe {
+    const CONFIG: Config = Config::streak(1).lease(ManualClock::RATE.duration_of(1100));
+}
+
+/// Two periods later the deadline has the same parity again. An open circuit refuses on the fast path, and a half-open one on the
+/// way out of line. The times have the same bound.
+#[test]
+fn a_refusal_tells_the_reason_and_the_time_of_one_period() {
+    for half_open in [false, true] {
+        let ask = |access| {
+            let breaker: Rc<Breaker<Fixed<Streak, OneProbe>, _>> = Rc::new(Breaker::fixed(ManualClock::new()));
+            breaker.trip(OpenReason::Fleet, ticks(1100));
+            if half_open {
+                breaker.clock().advance_ticks(1100);
+                std::mem::forget(breaker.acquire().unwrap());
+            }
+            let other = Rc::clone(&breaker);
+            let meanwhile = move || {
+                assert!(matches!(other.trip(OpenReason::Fleet, ticks(1500)), Tripped::Opened(_)));
+                assert_eq!(other.hold(ticks(1900)), Effect::Opened(OpenReason::Hold));
+            };
+            let ask = || {
+                let rejected = breaker.acquire().map(|_| ()).unwrap_err();
+                (rejected.reason(), rejected.retry_in_ticks())
+            };
+            interrupted(access, meanwhile, ask)
+        };
+        let told: Vec<_> = (0..).map_while(ask).collect();
+        assert!(told.len() > 2);
+        let first = if half_open { RejectReason::HalfOpen } else { RejectReason::Open(OpenReason::Fleet) };
+        let last = RejectReason::Open(OpenReason::Hold);
+        assert!(told.iter().all(|told| [(first, Some(1100)), (last, Some(1900))].contains(told)), "{told:?}");
+    }
+}
+
+/// A call of a ramp is counted once, however often its caller starts over.
+#[test]
+fn a_call_of_a_ramp_is_counted_once() {
+    let ask = |access| {
+        let config = Config::streak(3).open_for(ticks(100)).jitter(false).ramp(ticks(1600));
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+        breaker.hold(ticks(100));
+        breaker.clock().advance_ticks(100);
+        breaker.acquire().unwrap().success();
+        assert_eq!(breaker.state(), State::Ramping);
+        // Of sixteen calls in a row, the first is admitted. Its failure changes the word.
+        let failing = Breaker::acquire_in(Rc::clone(&breaker)).unwrap();
+        let meanwhile = move || assert_eq!(failing.failure(), Effect::Counted);
+        interrupted(access, meanwhile, || breaker.acquire().is_ok())?;
+        Some((0..16).take_while(|_| breaker.acquire().is_err()).count())
+    };
+    let refused: Vec<usize> = (0..).map_while(ask).collect();
+    assert!(refused.iter().all(|refused| *refused == 14), "{refused:?}");
+}
+
+/// Admissions of probes stand in the word, and reports in the counts.
+#[test]
+fn probes_in_flight_are_never_more_than_may_be() {
+    let look = |access| {
+        let config = Config::streak(1).probes(3).at_once(1).open_for(ticks(100)).jitter(false);
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+        breaker.hold(ticks(100));
+        breaker.clock().advance_ticks(100);
+        let (probe, other) = (Breaker::acquire_in(Rc::clone(&breaker)).unwrap(), Rc::clone(&breaker));
+        let meanwhile = move || {
+            drop(probe);
+            drop(other.acquire().unwrap());
+        };
+        interrupted(access, meanwhile, || breaker.status().probes_in_flight)
+    };
+    let told: Vec<u8> = (0..).map_while(look).collect();
+    assert!(told.contains(&0) && told.iter().all(|probes| *probes <= 1), "{told:?}");
+}
+
+/// Two more probes come and go between its look at the word and its look at the counts, so the parity is the same again.
+#[test]
+fn nobody_is_told_to_wait_while_a_slot_is_free() {
+    let look = |access| {
+        let config = Config::streak(1).probes(3).at_once(2).open_for(ticks(100)).jitter(false);
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+        breaker.hold(ticks(100));
+        breaker.clock().advance_ticks(100);
+        std::mem::forget(breaker.acquire().unwrap());
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || {
+            drop(other.acquire().unwrap());
+            drop(other.acquire().unwrap());
+        };
+        interrupted(access, meanwhile, || breaker.retry_in_ticks())
+    };
+    let told: Vec<_> = (0..).map_while(look).collect();
+    assert!(told.len() > 3 && told.iter().all(|ticks| *ticks == Some(0)), "{told:?}");
+}
+
+/// Whoever comes before its owner says at least that time, and not more than can be told from a time that is over.
+#[test]
+fn a_trip_of_the_longest_time_is_no_shorter_if_another_says_how_long() {
+    let trip = |access| {
+        let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), ManualClock::new()));
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || drop(other.acquire().map(|_| ()));
+        interrupted(access, meanwhile, || breaker.trip(OpenReason::Fleet, Duration::MAX))?;
+        breaker.retry_in_ticks()
+    };
+    let left: Vec<u32> = (0..).map_while(trip).collect();
+    assert!(left.len() > 5 && left.iter().all(|&ticks| ticks >= HORIZON), "{left:?}");
+}
+
+/// The results with which the circuit closed.
+#[derive(Default)]
+struct Results(Cell<u32>);
+
+impl Observer for Results {
+    fn on_event(&self, event: &Event) {
+        if event.to == State::Closed {
+            self.0.set(event.tally.total);
+        }
+    }
+}
+
+/// A report completes the results, and a reload asks for more before the report has carried out the verdict.
+#[test]
+fn a_probe_counts_once_though_a_reload_asks_for_more() {
+    let report = |access| {
+        let config = Config::streak(1).probes(2).open_for(ticks(100)).jitter(false);
+        let breaker: Breaker<Streak, _, _> =
+            Breaker::observed(config.successes(1), ManualClock::new(), Results::default());
+        let breaker = Rc::new(breaker);
+        breaker.hold(ticks(100));
+        breaker.clock().advance_ticks(100);
+        let probe = breaker.acquire().unwrap();
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || other.reconfigure(&config.successes(2)).unwrap();
+        let effect = interrupted(access, meanwhile, || probe.success())?;
+        Some((effect, breaker.state(), breaker.observer().0.get()))
+    };
+    let seen: Vec<_> = (0..).map_while(report).collect();
+    let either = [(Effect::Counted, State::HalfOpen, 0), (Effect::Closed, State::Closed, 1)];
+    assert!(either.iter().all(|one| seen.contains(one)) && seen.iter().all(|one| either.contains(one)), "{seen:?}");
 }

@@ -155,21 +155,23 @@ pub(crate) const OPEN_FOR: u32 = 4;
 
 const GENERATIONS: i64 = 1 << 16;
 
-/// By how many generations the move may go on. One that begins a deadline goes on by one, any other by two, and each by one more
-/// from a half-open state with an odd number of admissions. The end of a ramp stays in its generation.
+/// By how many generations the move may go on: by one or two, whichever gives the parity. Closed without an attempt keeps that of
+/// the state before, all others flip it; an even number of admissions has flipped that of a half-open state. The end of a ramp
+/// stays in its generation.
 fn steps(from: State, to: State) -> RangeInclusive<i64> {
     let least = match to {
         State::Closed if from == State::Ramping => 0,
         // A closed circuit may remember its attempt for a time.
         State::Closed if matches!(from, State::HalfOpen | State::Open) => 1,
-        State::Open | State::HalfOpen | State::Ramping => 1,
-        _ => 2,
+        State::Closed => 2,
+        _ => 1,
     };
     let most = match to {
-        State::Open | State::Ramping => 1,
-        _ => 2,
+        State::Closed | State::HalfOpen => 2,
+        _ if from == State::HalfOpen => 2,
+        _ => 1,
     };
-    least..=most + i64::from(from == State::HalfOpen)
+    least..=most
 }
 
 fn is_legal(from: State, to: State) -> bool {
