@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::breaker::Breaker;
 use crate::clock::Clock;
 use crate::config::source::Source;
+use crate::machine::cell::Cell;
 use crate::machine::window::Window;
 use crate::machine::word::Word;
 use crate::terms::observer::Observer;
@@ -124,7 +125,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         let word = self.cell.load();
         let forgets = !word.remembers() || self.left(word) == Some(0);
         let is_clean = || if W::IN_WORD { self.run(word) == 0 } else { self.window.is_clean(self.scope(word)) };
-        word.state() == State::Closed && forgets && is_clean()
+        let is_clean = word.state() == State::Closed && forgets && is_clean();
+        // The last look, behind those at the window: of a generation that is over, they find nothing. Acquire, partner: the
+        // Release of the exchange that they saw.
+        Cell::catch_up();
+        is_clean && self.cell.peek() == word
     }
 
     /// When asking again can help, for the generation of `word`, or for a later one if that generation is over.

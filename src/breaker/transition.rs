@@ -165,9 +165,11 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
     /// up, the end of the generation is.
     #[inline(never)]
     fn change(&self, seen: Word, warms: bool, level: u8) {
+        // Who only warms leaves the level that another thread may have set since.
+        let level_in = |word: Word| if level == seen.level() { word.level() } else { level };
         loop {
             let word = self.cell.load();
-            if !word.is_of(seen) || !word.records() || self.cell.exchange(word, word.judged(warms, level)) {
+            if !word.is_of(seen) || !word.records() || self.cell.exchange(word, word.judged(warms, level_in(word))) {
                 return;
             }
         }

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use microbreaker::counted::interrupted;
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, Event, Fixed, HORIZON, ManualClock, Observer, OpenReason, Policy,
-    RejectReason, State, Streak, TickRate, Ticks, Tripped, count_words,
+    Breaker, Clock, Config, CountWindow, Effect, Event, Fixed, HORIZON, LiveWindow, ManualClock, Observer, OpenReason,
+    Policy, RejectReason, State, Streak, TickRate, Ticks, TimeWindow, Tripped, count_words,
 };
 
 /// A clock that stands still. Its readings may show up to three ticks more than have passed.
@@ -298,7 +298,7 @@ fn a_trip_of_the_longest_time_is_no_shorter_if_another_says_how_long() {
     let trip = |access| {
         let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(Config::streak(1), ManualClock::new()));
         let other = Rc::clone(&breaker);
-        let meanwhile = move || drop(other.acquire().map(|_| ()));
+        let meanwhile = move || _ = other.acquire().map(|_| ());
         interrupted(access, meanwhile, || breaker.trip(OpenReason::Fleet, Duration::MAX))?;
         breaker.retry_in_ticks()
     };
@@ -337,4 +337,65 @@ fn a_probe_counts_once_though_a_reload_asks_for_more() {
     let seen: Vec<_> = (0..).map_while(report).collect();
     let either = [(Effect::Counted, State::HalfOpen, 0), (Effect::Closed, State::Closed, 1)];
     assert!(either.iter().all(|one| seen.contains(one)) && seen.iter().all(|one| either.contains(one)), "{seen:?}");
+}
+
+#[test]
+fn what_ends_while_it_is_looked_at_was_not_clean() {
+    fn look<W: LiveWindow + 'static>(config: Config, failures: u32) -> Vec<bool> {
+        let look = |access| {
+            let breaker: Rc<Breaker<W, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+            (0..failures).for_each(|_| _ = breaker.acquire().unwrap().failure());
+            let other = Rc::clone(&breaker);
+            let meanwhile = move || assert!(matches!(other.acquire().unwrap().failure(), Effect::Opened(_)));
+            interrupted(access, meanwhile, || breaker.is_clean())
+        };
+        (0..).map_while(look).collect()
+    }
+    let count = Config::count(5).minimum(3).failure_permille(500);
+    let time = Config::time(4, ticks(64)).minimum(3).failure_permille(500);
+    for told in
+        [look::<CountWindow<1>>(count, 2), look::<TimeWindow<4>>(time, 2), look::<Streak>(Config::streak(300), 299)]
+    {
+        assert!(told.len() > 2 && !told.contains(&true), "{told:?}");
+    }
+}
+
+/// A success that completes the minimum warms the circuit, and a failure raises the level meanwhile.
+#[test]
+fn who_warms_a_circuit_leaves_its_level() {
+    let report = |access| {
+        let config = Config::count(10).minimum(2).failure_permille(600).levels(true);
+        let breaker: Rc<Breaker<CountWindow<1>, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
+        breaker.acquire().unwrap().success();
+        let (warming, failing) = (breaker.acquire().unwrap(), Breaker::acquire_in(Rc::clone(&breaker)).unwrap());
+        interrupted(access, move || _ = failing.failure(), || warming.success())?;
+        Some(breaker.status().level)
+    };
+    let levels: Vec<u8> = (0..).map_while(report).collect();
+    assert!(levels.len() > 3 && levels.iter().all(|level| *level == levels[0]) && levels[0] > 0, "{levels:?}");
+}
+
+/// A caller that takes a lost probe's circuit back to open tells of that period, whatever follows it.
+#[test]
+fn a_refusal_after_ones_own_move_tells_of_that_move() {
+    let ask = |access| {
+        let config = Config::streak(1).open_for(ticks(100)).jitter(false).lease(ticks(500));
+        let breaker: Breaker<Streak, _, _> = Breaker::observed(config, ManualClock::new(), Results::default());
+        let breaker = Rc::new(breaker);
+        breaker.hold(ticks(100));
+        breaker.clock().advance_ticks(100);
+        std::mem::forget(breaker.acquire().unwrap());
+        breaker.clock().advance_ticks(500);
+        let other = Rc::clone(&breaker);
+        let meanwhile = move || _ = other.hold(ticks(1500));
+        let refusal =
+            || breaker.acquire().map(|_| ()).map_err(|told| (told.reason(), told.retry_in_ticks())).unwrap_err();
+        interrupted(access, meanwhile, refusal)
+    };
+    let told: Vec<_> = (0..).map_while(ask).collect();
+    let whole = |(reason, ticks): &(RejectReason, Option<u32>)| match reason {
+        RejectReason::Open(OpenReason::Hold) => *ticks == Some(1500),
+        _ => *ticks >= Some(100),
+    };
+    assert!(told.len() > 5 && told.iter().all(whole), "{told:?}");
 }
