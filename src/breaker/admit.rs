@@ -246,8 +246,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 Some(to) if to.is_half_open() => return Answer::admitted(to, PROBE),
                 Some(to) if !to.is_open() => return Answer::admitted(to, 0),
                 Some(to) if O::WATCHES => {
-                    // If others have ended that period by now, its own length is told all the same.
-                    return self.refused(to, to.reason() as u32, Some(self.lasts(to, 0)), anyway);
+                    return self.refused(to, to.reason() as u32, Some(self.left(to).unwrap_or(0)), anyway);
                 }
                 // If nobody is told of the move, nobody can keep this going.
                 _ => {}

@@ -374,28 +374,3 @@ fn who_warms_a_circuit_leaves_its_level() {
     let levels: Vec<u8> = (0..).map_while(report).collect();
     assert!(levels.len() > 3 && levels.iter().all(|level| *level == levels[0]) && levels[0] > 0, "{levels:?}");
 }
-
-/// A caller that takes a lost probe's circuit back to open tells of that period, whatever follows it.
-#[test]
-fn a_refusal_after_ones_own_move_tells_of_that_move() {
-    let ask = |access| {
-        let config = Config::streak(1).open_for(ticks(100)).jitter(false).lease(ticks(500));
-        let breaker: Breaker<Streak, _, _> = Breaker::observed(config, ManualClock::new(), Results::default());
-        let breaker = Rc::new(breaker);
-        breaker.hold(ticks(100));
-        breaker.clock().advance_ticks(100);
-        std::mem::forget(breaker.acquire().unwrap());
-        breaker.clock().advance_ticks(500);
-        let other = Rc::clone(&breaker);
-        let meanwhile = move || _ = other.hold(ticks(1500));
-        let refusal =
-            || breaker.acquire().map(|_| ()).map_err(|told| (told.reason(), told.retry_in_ticks())).unwrap_err();
-        interrupted(access, meanwhile, refusal)
-    };
-    let told: Vec<_> = (0..).map_while(ask).collect();
-    let whole = |(reason, ticks): &(RejectReason, Option<u32>)| match reason {
-        RejectReason::Open(OpenReason::Hold) => *ticks == Some(1500),
-        _ => *ticks >= Some(100),
-    };
-    assert!(told.len() > 5 && told.iter().all(whole), "{told:?}");
-}
