@@ -5,9 +5,10 @@
 //! this table says how many steps a wrap takes and which thread must be stopped at which point for it to matter.
 //! Nothing else about a wrap of a breaker's words is observable. The last rows are about words that are no breaker's.
 //!
-//! A *generation* is the stretch of time within which a permit's outcome counts. A move passes one or two of them. A *turn* is the stretch between two moves that begin a deadline: an open time, a lease, a ramp, the memory of an
-//! attempt. The *second look* of a thread is its check, between loading a word and exchanging it, that its generation or turn
-//! is still the present one.
+//! A *generation* is the stretch of time within which a permit's outcome counts. A move passes one or two of them. A *turn*
+//! is the stretch between two moves that begin a deadline: an open time, a lease, a ramp, the memory of an attempt. The
+//! *second look* of a thread is its check, between loading a word and exchanging it, that its generation or turn is still
+//! the present one.
 //!
 //! | what wraps | after | what it takes to matter |
 //! | --- | --- | --- |

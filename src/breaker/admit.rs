@@ -88,8 +88,8 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         {
             return Ok(ticket);
         }
-        // A small core does without most of what follows: there bytes count most, and the way out of line is not much longer. That
-        // of live settings is, so there an open circuit keeps its path.
+        // A small core does without most of what follows: there bytes count most, and the way out of line is not much
+        // longer. That of live settings is, so there an open circuit keeps its path.
         if (IS_LARGE || Self::MANY) && word.is_open() {
             match self.try_left(word) {
                 Some(None) if IS_LARGE => return self.admit_after(word).unpack(),
@@ -227,9 +227,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
                 Next::Refused(word.reason() as u32, left)
             } else if word.reason() as u32 == OpenReason::Budget as u32 {
                 // Nothing suggests that the peer is sick.
-                Next::Verdict(Verdict::CLOSE, Self::told(|| self.tally()))
+                Next::Verdict(Verdict::CLOSE, self.window_tally())
             } else {
-                Next::Verdict(Verdict::PROBE, Self::told(|| self.tally()))
+                Next::Verdict(Verdict::PROBE, self.window_tally())
             };
             let to = match next {
                 Next::Admitted => return Answer::admitted(word, 0),
@@ -260,7 +260,7 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
         if !Self::MANY {
             return if !word.probe_is_out() {
                 // The next caller begins a generation and a lease of its own.
-                Next::Verdict(Verdict::PROBE, Self::told(|| self.tally()))
+                Next::Verdict(Verdict::PROBE, self.window_tally())
             } else if left > 0 {
                 Next::Refused(NO_SLOT, left)
             } else {

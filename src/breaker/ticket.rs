@@ -21,8 +21,8 @@ use crate::machine::word::Word;
 use crate::platform::bits::Bits;
 
 /// The data of a permit. A quiet permit (the ordinary permit of a healthy breaker) carries the word under which it was
-/// given. Any other permit carries the generation and the payload of that word, and its own kind. A ticket has two words, so it travels in
-/// registers.
+/// given. Any other permit carries the generation and the payload of that word, and its own kind. A ticket has two words, so
+/// it travels in registers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
     pub(super) word: Word,

@@ -153,9 +153,9 @@ impl<W: Window, C: Clock, O: Observer> Breaker<W, C, O> {
             return;
         }
         self.change(seen, warms, assessment.level);
-        // Partner of the exchange in `change`: the one in `cool`, which `reconfigure` makes. If that came first, this thread sees the new thresholds
-        // here. It judged by the old ones, so the circuit becomes cold again. Without this, successes would not be judged
-        // under the new minimum.
+        // Partner of the exchange in `change`: the one in `cool`, which `reconfigure` makes. If that came first, this thread
+        // sees the new thresholds here. It judged by the old ones, so the circuit becomes cold again. Without this, successes
+        // would not be judged under the new minimum.
         if warms && self.settings.limits::<C>() != assessment.limits {
             self.cool();
         }

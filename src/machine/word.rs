@@ -44,8 +44,9 @@
 //! | Disabled | permit that counts nowhere | = | = | = | = | = | = | = | idle | = | = | Closed g | ForcedOpen g | = | = |
 //!
 //! A hold over an open time of Failures or Slow keeps the longer of the two times and becomes the reason. Over a hold it
-//! only lengthens. Over a layer's it replaces the time even if it is shorter, and over Manual it does nothing until that time is over. A
-//! layer that finds an open time over acts as on HalfOpen; a Budget that finds its own over begins anew. A restore leads from any state to the state in the snapshot, g.
+//! only lengthens. Over a layer's it replaces the time even if it is shorter, and over Manual it does nothing until that
+//! time is over. A layer that finds an open time over acts as on HalfOpen; a Budget that finds its own over begins anew. A
+//! restore leads from any state to the state in the snapshot, g.
 //!
 //! The attempt (the exponent of the open time) grows when a probe fails, and when Failures or Slow open a closed circuit
 //! that still remembers its attempt (`Config::stable_after`). Every other way of opening keeps it. `reset`, `force_open` and
@@ -395,8 +396,8 @@ impl Word {
 
     // The states that a word can lead to, each without a generation: `following` gives it one.
 
-    /// Open for the `reason` of this number, because of what the window or a probe showed. A failed probe lets the attempt grow, and so does a trip while the
-    /// attempt is remembered: there it has grown in advance.
+    /// Open for the `reason` of this number, because of what the window or a probe showed. A failed probe lets the attempt
+    /// grow, and so does a trip while the attempt is remembered: there it has grown in advance.
     #[inline(always)]
     pub(crate) const fn opened(self, reason: u32) -> Self {
         // Closed and ramping lack the bit of half-open, which is the one below the attempt's lowest.

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use microbreaker::{
-    Breaker, Clock, Config, CountWindow, Effect, ManualClock, Mode, OpenReason, ProbeRule, State, Streak, TickRate,
-    Ticks, TimeWindow, Tripped,
+    Breaker, Clock, Config, CountWindow, Effect, LiveWindow, ManualClock, Mode, OpenReason, ProbeRule, State, Streak,
+    TickRate, Ticks, TimeWindow, Tripped,
 };
 
 /// A clock that jumps once, at a chosen reading, as if the thread had slept between two of its steps.
@@ -138,6 +138,23 @@ fn a_long_time_window_goes_on_across_the_wrap() {
     assert_eq!(breaker.acquire().unwrap().failure(), Effect::Opened(OpenReason::Failures));
 }
 
+/// In shadow, opens the circuit for a second, and lets it recover by a probe after so many that failed. Each open time is a
+/// second.
+fn recover_after<W: LiveWindow>(failed_probes: u8, breaker: &Breaker<W, ManualClock>) {
+    let second = Duration::from_secs(1);
+    breaker.switch(Mode::Shadow);
+    breaker.trip(OpenReason::Manual, second);
+    for probe in 0..=failed_probes {
+        breaker.clock().advance(second);
+        let permit = breaker.acquire().unwrap();
+        if probe < failed_probes {
+            permit.failure()
+        } else {
+            permit.success()
+        };
+    }
+}
+
 /// A permit that counts nowhere carries a word that no control word may equal. While ramping after a second attempt,
 /// the two once were equal.
 #[test]
@@ -146,17 +163,7 @@ fn an_uncounted_permit_is_uncounted_while_ramping_after_any_attempt() {
         let second = Duration::from_secs(1);
         let config = Config::time(4, second).open_for(second).jitter(false).backoff_1024ths(1024).ramp(second);
         let breaker: Breaker<TimeWindow<4>, _> = Breaker::new(config.probes(1), ManualClock::new());
-        breaker.switch(Mode::Shadow);
-        breaker.trip(OpenReason::Manual, second);
-        for probe in 0..=failed_probes {
-            breaker.clock().advance(second);
-            let permit = breaker.acquire().unwrap();
-            if probe < failed_probes {
-                permit.failure()
-            } else {
-                permit.success()
-            };
-        }
+        recover_after(failed_probes, &breaker);
         assert_eq!((breaker.state(), breaker.status().attempt), (State::Ramping, failed_probes));
         assert_eq!(breaker.acquire().unwrap().success(), Effect::Counted);
         let rejected_but_for_shadow = breaker.acquire().unwrap();
@@ -209,17 +216,7 @@ fn an_uncounted_permit_is_uncounted_after_any_number_of_failed_probes() {
     for failed_probes in 0..20_u8 {
         let config = Config::streak(9).open_for(second).jitter(false).backoff_1024ths(1024).ramp(second).probes(1);
         let breaker: Breaker<Streak, _> = Breaker::new(config.stable_after(60 * second), ManualClock::new());
-        breaker.switch(Mode::Shadow);
-        breaker.trip(OpenReason::Manual, second);
-        for probe in 0..=failed_probes {
-            breaker.clock().advance(second);
-            let permit = breaker.acquire().unwrap();
-            if probe < failed_probes {
-                permit.failure()
-            } else {
-                permit.success()
-            };
-        }
+        recover_after(failed_probes, &breaker);
         breaker.acquire().unwrap().ignore();
         let uncounted = breaker.acquire().unwrap();
         // The ramp ends, and the generation goes on.

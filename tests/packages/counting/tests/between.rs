@@ -27,6 +27,12 @@ fn ticks(ticks: u32) -> Duration {
     ManualClock::RATE.duration_of(ticks)
 }
 
+/// Opens the circuit for a time, and lets that pass: a probe is due.
+fn come_due<O: Observer>(breaker: &Breaker<Streak, ManualClock, O>) {
+    breaker.hold(ticks(100));
+    breaker.clock().advance_ticks(100);
+}
+
 /// Until its owner says how long a hold is, it is as long as the bound in its word leaves. Either is longer by what the clock may
 /// lag, and the bound leaves room for that and for the parity of the deadline.
 #[test]
@@ -239,8 +245,7 @@ fn a_call_of_a_ramp_is_counted_once() {
     let ask = |access| {
         let config = Config::streak(3).open_for(ticks(100)).jitter(false).ramp(ticks(1600));
         let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
-        breaker.hold(ticks(100));
-        breaker.clock().advance_ticks(100);
+        come_due(&breaker);
         breaker.acquire().unwrap().success();
         assert_eq!(breaker.state(), State::Ramping);
         // Of sixteen calls in a row, the first is admitted. Its failure changes the word.
@@ -259,8 +264,7 @@ fn probes_in_flight_are_never_more_than_may_be() {
     let look = |access| {
         let config = Config::streak(1).probes(3).at_once(1).open_for(ticks(100)).jitter(false);
         let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
-        breaker.hold(ticks(100));
-        breaker.clock().advance_ticks(100);
+        come_due(&breaker);
         let (probe, other) = (Breaker::acquire_in(Rc::clone(&breaker)).unwrap(), Rc::clone(&breaker));
         let meanwhile = move || {
             drop(probe);
@@ -278,8 +282,7 @@ fn nobody_is_told_to_wait_while_a_slot_is_free() {
     let look = |access| {
         let config = Config::streak(1).probes(3).at_once(2).open_for(ticks(100)).jitter(false);
         let breaker: Rc<Breaker<Streak, _>> = Rc::new(Breaker::new(config, ManualClock::new()));
-        breaker.hold(ticks(100));
-        breaker.clock().advance_ticks(100);
+        come_due(&breaker);
         std::mem::forget(breaker.acquire().unwrap());
         let other = Rc::clone(&breaker);
         let meanwhile = move || {
@@ -326,8 +329,7 @@ fn a_probe_counts_once_though_a_reload_asks_for_more() {
         let breaker: Breaker<Streak, _, _> =
             Breaker::observed(config.successes(1), ManualClock::new(), Results::default());
         let breaker = Rc::new(breaker);
-        breaker.hold(ticks(100));
-        breaker.clock().advance_ticks(100);
+        come_due(&breaker);
         let probe = breaker.acquire().unwrap();
         let other = Rc::clone(&breaker);
         let meanwhile = move || other.reconfigure(&config.successes(2)).unwrap();
